@@ -1,0 +1,1 @@
+"""``python -m fewshot``: the same as the command ``fewshot``."""

@@ -1,0 +1,180 @@
+"""The model directory: what every classifier writes and reads, whole or not at all, and never a pickle.
+
+::
+
+    fewshot.json          version, kind, classes, settings, metrics, provenance; what makes the folder ours
+    head.safetensors      arrays of the head
+    README.md             model card, without training text
+    modules.json, ...     a sentence-transformers folder, where there is a sentence encoder
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from fewshot.core.artifacts import atomic_directory, check_replaceable, read_json, write_json, write_text
+from fewshot.core.errors import ModelFormatError, SourceNotFoundError, did_you_mean
+
+MARKER = "fewshot.json"
+HEAD = "head.safetensors"
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelContent:
+    """What is in a model directory besides the encoder.
+
+    Parameters
+    ----------
+    kind : str
+        Which classifier it is, such as ``"knn"``.
+    params : dict
+        Constructor arguments, all of them JSON values.
+    classes : list of (str or int)
+    multi_label : bool
+    encoder : dict or None
+        Name and dimension of the encoder, ``None`` where there is none.
+    settings : dict
+        Fitted numbers and words of the head.
+    arrays : dict of str to ndarray
+        Fitted arrays of the head.
+    """
+
+    kind: str
+    params: dict[str, Any]
+    classes: list[Any]
+    multi_label: bool
+    encoder: dict[str, Any] | None
+    settings: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def write_model(
+    path: str | Path,
+    content: ModelContent,
+    *,
+    versions: dict[str, str],
+    metrics: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
+    save_encoder: Callable[[Path], None] | None = None,
+) -> None:
+    """Write a model directory; an earlier one in its place is replaced only when the new one is complete.
+
+    Raises
+    ------
+    InputError
+        If ``path`` is a file or a folder that holds something else.
+    """
+    with atomic_directory(path, marker=MARKER) as folder:
+        if save_encoder:
+            save_encoder(folder)
+        arrays = {name: np.ascontiguousarray(array) for name, array in content.arrays.items()}
+        save_file(arrays, folder / HEAD)
+        described = {key: value for key, value in dataclasses.asdict(content).items() if key != "arrays"}
+        listing = {"format": FORMAT, "versions": versions, **described}
+        listing |= {"metrics": metrics or {}, "provenance": provenance or {}}
+        write_json(folder / MARKER, listing)
+        write_text(folder / "README.md", model_card(listing))
+
+
+def check_output(path: str | Path) -> None:
+    """Raise before long work if a model directory could not be written at ``path``."""
+    check_replaceable(path, marker=MARKER)
+
+
+def read_listing(path: str | Path) -> dict[str, Any]:
+    """Read ``fewshot.json`` of a model directory.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no such folder.
+    ModelFormatError
+        If it is not a model directory, or a later version's.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        near = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
+        raise SourceNotFoundError(f"no model folder {str(path)!r}.{did_you_mean(path.name, near)}")
+    if not (path / MARKER).is_file():
+        raise ModelFormatError(
+            f"{str(path)!r} is not a model folder of fewshot: it has no {MARKER}; "
+            "give a folder that `fewshot train` or `fewshot distill` wrote"
+        )
+    listing = read_json(path / MARKER)
+    if not isinstance(listing, dict) or not isinstance(listing.get("format"), int):
+        raise ModelFormatError(f"{str(path / MARKER)!r} is damaged: it names no format")
+    if listing["format"] > FORMAT:
+        raise ModelFormatError(
+            f"{str(path)!r} has format {listing['format']}, this version reads up to {FORMAT}; update"
+        )
+    return listing
+
+
+def read_content(path: str | Path) -> ModelContent:
+    """Read a model directory, the encoder left out.
+
+    Raises
+    ------
+    SourceNotFoundError, ModelFormatError
+        As :func:`read_listing`; also where the head is missing or damaged.
+    """
+    listing = read_listing(path)
+    try:
+        arrays = load_file(Path(path) / HEAD)
+        return ModelContent(
+            kind=listing["kind"],
+            params=dict(listing["params"]),
+            classes=list(listing["classes"]),
+            multi_label=bool(listing["multi_label"]),
+            encoder=listing["encoder"],
+            settings=dict(listing["settings"]),
+            arrays=arrays,
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelFormatError(f"the model in {str(path)!r} is damaged: {type(error).__name__}: {error}") from None
+
+
+def model_card(listing: dict[str, Any]) -> str:
+    """Return the model card in Markdown: what it is, how it scored, how to use it. It holds no training text."""
+    classes = ", ".join(f"`{name}`" for name in listing["classes"])
+    task = "multi-label" if listing["multi_label"] else "single-label"
+    encoder = listing["encoder"]["name"] if listing["encoder"] else "none"
+    lines = [
+        "---",
+        "library_name: fewshot",
+        "tags: [text-classification, few-shot]",
+        "---",
+        "",
+        f"# {listing['kind']}",
+        "",
+        f"A {task} text classifier with {len(listing['classes'])} classes: {classes}.",
+        "",
+        f"- Encoder: {encoder}",
+        *(f"- {name}: {value}" for name, value in listing["settings"].items() if isinstance(value, (int, float, str))),
+        "",
+        *_section("Scores", listing["metrics"]),
+        *_section("Where it came from", listing["provenance"]),
+        *_section("Versions", listing["versions"]),
+        "## Use",
+        "",
+        "```python",
+        "from fewshot import load_classifier",
+        "",
+        'classifier = load_classifier("path/to/this/folder")',
+        'classifier.predict(["a text"])',
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _section(title: str, values: dict[str, Any]) -> list[str]:
+    if not values:
+        return []
+    return [f"## {title}", "", *(f"- {name}: {value}" for name, value in values.items()), ""]

@@ -1,0 +1,1 @@
+"""The command line: parse, call one recipe, print, exit code."""

@@ -1,0 +1,1 @@
+"""Texts and labels: loading, cleaning, describing, splitting and slicing them. Knows no model."""

@@ -1,0 +1,95 @@
+"""What every encoder promises: texts in, one float32 vector a text out, in the order given.
+
+:class:`Encoder` does once what all need: each distinct text is encoded once, texts of like length share a batch, a
+progress bar moves, bad input is refused. A new encoder fills in :meth:`Encoder._encode_batch` and says its name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fewshot.core.errors import InputError
+from fewshot.core.progress import track
+
+CHUNK_TEXTS = 1024
+
+
+class Encoder(ABC):
+    """Texts to vectors.
+
+    Attributes
+    ----------
+    name : str
+        How the user named it; goes into results and model cards.
+    dimension : int
+        Length of a vector.
+
+    Examples
+    --------
+    >>> class LengthEncoder(Encoder):
+    ...     name, dimension, fingerprint = "length", 1, "length-1"
+    ...     def _encode_batch(self, texts):
+    ...         return np.array([[len(text)] for text in texts])
+    ...     def save(self, folder): ...
+    >>> LengthEncoder().encode(["abc", "a", "abc"])
+    array([[3.], [1.], [3.]], dtype=float32)
+    """
+
+    name: str
+    dimension: int
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A string that changes whenever the vectors would: weights, tokenizer, precision, length limit."""
+
+    @abstractmethod
+    def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode texts of like length; at most :data:`CHUNK_TEXTS` at a time."""
+
+    @abstractmethod
+    def save(self, folder: str | Path) -> None:
+        """Write a folder that ``SentenceTransformer(folder)`` opens. No pickle."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any length, the empty text included.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, dimension), float32
+            Rows in the order of ``texts``; equal texts have equal rows.
+
+        Raises
+        ------
+        InputError
+            If ``texts`` is one string, or an item is not a string.
+        """
+        check_texts(texts)
+        unique = list(dict.fromkeys(texts))
+        order = sorted(range(len(unique)), key=lambda i: (-len(unique[i]), i))
+        vectors = np.empty((len(unique), self.dimension), dtype=np.float32)
+        with track(f"embedding with {self.name}", total=len(unique)) as advance:
+            for start in range(0, len(order), CHUNK_TEXTS):
+                chunk = order[start : start + CHUNK_TEXTS]
+                vectors[chunk] = self._encode_batch([unique[i] for i in chunk])
+                advance(len(chunk))
+        if len(unique) == len(texts):
+            return vectors
+        position = {text: i for i, text in enumerate(unique)}
+        return vectors[[position[text] for text in texts]]
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise :class:`InputError` unless ``texts`` is a sequence of strings (and not one string)."""
+    if isinstance(texts, str):
+        raise InputError("texts must be a sequence of strings, got one string; put it in a list: [text]")
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"texts[{row}] must be a string, got {text!r} of type {type(text).__name__}")

@@ -1,0 +1,1 @@
+"""One function a journey, and the one table of methods: the only room where neighbours meet."""

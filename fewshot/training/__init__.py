@@ -1,0 +1,1 @@
+"""What the training of teachers and of students share: pairwise losses, batches, the trainer, seeds."""

@@ -1,0 +1,116 @@
+"""Which texts share a batch: class-aware batches for the teacher, shuffled ones for the student.
+
+A sampler yields a fixed number of batches of row numbers, decided by its seed alone, so that one "epoch" of the trainer
+is the whole training.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import BatchSampler
+
+from fewshot.core.errors import InputError
+
+
+class ShuffledBatches(BatchSampler):
+    """Batches of distinct rows; every row comes once before any comes again.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    batch_size : int
+        Rows a batch; all rows where there are fewer.
+    steps : int
+        Number of batches.
+    random_state : int
+
+    Examples
+    --------
+    >>> batches = list(ShuffledBatches(5, batch_size=2, steps=5, random_state=0))
+    >>> len(batches), sorted(row for batch in batches for row in batch)
+    (5, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
+    """
+
+    def __init__(self, n: int, *, batch_size: int, steps: int, random_state: int) -> None:
+        if n < 2:
+            raise InputError(f"pairwise training needs at least 2 texts, got {n}")
+        self.n, self.batch_size, self.steps, self.random_state = n, min(batch_size, n), steps, random_state
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng(self.random_state)
+        deck = _Deck(np.arange(self.n), generator)
+        for _ in range(self.steps):
+            yield deck.draw(self.batch_size)
+
+
+class ClassBatches(BatchSampler):
+    """Batches with several rows of each class that they hold, rare classes as often as frequent ones.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, n_classes)
+        Class numbers, or a 0/1 matrix; a multi-label row belongs to each of its labels, a row without any to one more.
+    batch_size : int
+        Rows a batch. All rows make one batch where they fit.
+    steps : int
+        Number of batches.
+    random_state : int
+
+    Notes
+    -----
+    A batch takes at least two rows of a class where the class has them, so that each batch has positive pairs; classes
+    take turns. A class of one row never meets itself; its pairs are all negative.
+    """
+
+    def __init__(self, y: np.ndarray, *, batch_size: int, steps: int, random_state: int) -> None:
+        if len(y) < 2:
+            raise InputError(f"contrastive training needs at least 2 texts, got {len(y)}")
+        self.members = _members(y)
+        self.n, self.batch_size, self.steps, self.random_state = len(y), batch_size, steps, random_state
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng(self.random_state)
+        if self.n <= self.batch_size:
+            for _ in range(self.steps):
+                yield generator.permutation(self.n).tolist()
+            return
+        per_class = max(2, self.batch_size // len(self.members))
+        decks = [_Deck(rows, generator) for rows in self.members]
+        turn = _Deck(np.arange(len(decks)), generator)
+        for _ in range(self.steps):
+            batch: dict[int, None] = {}
+            while len(batch) < self.batch_size:
+                drawn = decks[turn.draw(1)[0]].draw(per_class)
+                batch.update(dict.fromkeys(drawn))
+            yield list(batch)[: self.batch_size]
+
+
+class _Deck:
+    """Cards in shuffled order; reshuffled when the last one is drawn."""
+
+    def __init__(self, cards: np.ndarray, generator: np.random.Generator) -> None:
+        self.cards, self.generator = cards, generator
+        self.left: list[int] = []
+
+    def draw(self, count: int) -> list[int]:
+        count = min(count, len(self.cards))
+        if len(self.left) < count:  # a new round; cards still held come last in it, so that no draw repeats one
+            held = set(self.left)
+            fresh = self.generator.permutation(self.cards).tolist()
+            self.left += [card for card in fresh if card not in held] + [card for card in fresh if card in held]
+        drawn, self.left = self.left[:count], self.left[count:]
+        return drawn
+
+
+def _members(y: np.ndarray) -> list[np.ndarray]:
+    if y.ndim == 1:
+        return [np.flatnonzero(y == label) for label in np.unique(y)]
+    groups = [np.flatnonzero(y[:, label]) for label in range(y.shape[1])] + [np.flatnonzero(y.sum(axis=1) == 0)]
+    return [rows for rows in groups if len(rows)]

@@ -1,0 +1,34 @@
+"""Progress bars."""
+
+import pytest
+
+from fewshot.core.progress import show_progress, track
+
+
+def test_nothing_is_drawn_unless_asked(capsys):
+    """Prevents bars in a log file, and in the output of the library."""
+    with track("embedding", total=2) as advance:
+        advance(2)
+    with show_progress(), track("embedding", total=2) as advance:
+        advance(2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bars_go_to_standard_error(capsys, monkeypatch):
+    """Prevents a bar in the middle of the JSON that a pipe reads."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with show_progress(enabled=True), track("embedding texts", total=2) as advance:
+        advance(2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "embedding texts" in err
+
+
+def test_a_failure_switches_bars_off_again(capsys):
+    """Prevents a bar of failed work under all that follows."""
+    with pytest.raises(RuntimeError), show_progress(enabled=True), track("first", total=1):
+        raise RuntimeError
+    capsys.readouterr()
+    with track("second", total=1) as advance:
+        advance(1)
+    assert capsys.readouterr() == ("", "")
