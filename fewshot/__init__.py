@@ -1,3 +1,71 @@
-"""From a handful of labelled texts to a small, fast, honest text classifier."""
+"""From a handful of labelled texts to a small, fast, honest text classifier.
+
+The house, top to bottom; a room imports only from floors beneath its own, neighbours on a floor never meet::
+
+    cli                          parse, call one recipe, print, exit code
+    recipes                      one function a journey, and the one table of methods; where neighbours meet
+    distillation                 teacher's targets, students, pairwise training
+    classifiers                  one contract, one module a method, one kind of folder on disk
+    training                     pairwise losses, batches, the trainer, seeds
+    encoders | evaluation        texts to vectors | metrics, the comparison runner, plots, the report
+    data                         loading, cleaning, describing, splitting and slicing texts and labels
+    core                         errors, files that appear whole or not at all, progress, optional packages
+
+Data flows one way: texts → split → slice → vectors → classifier → student → scores → page. The plan is held by
+import-linter (``pyproject.toml``). Public names load on first use: ``import fewshot`` is fast and brings no torch.
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "CompareSettings": "fewshot.recipes.comparison",
+    "DistillationTrainer": "fewshot.distillation.pairwise",
+    "KNNClassifier": "fewshot.classifiers.knn",
+    "LinearProbeClassifier": "fewshot.classifiers.linear_probe",
+    "NaiveBayesClassifier": "fewshot.classifiers.naive_bayes",
+    "SetFitClassifier": "fewshot.classifiers.setfit",
+    "balanced_split": "fewshot.data.splits",
+    "build_student": "fewshot.distillation.students",
+    "clean_texts": "fewshot.data.cleaning",
+    "compare_methods": "fewshot.recipes.comparison",
+    "describe": "fewshot.data.describe",
+    "load_classifier": "fewshot.classifiers.loading",
+    "load_encoder": "fewshot.encoders.resolve",
+    "load_texts": "fewshot.data.loading",
+    "sample_few_shot": "fewshot.data.slices",
+    "training_slices": "fewshot.data.slices",
+}
+
+__all__ = [
+    "CompareSettings",
+    "DistillationTrainer",
+    "KNNClassifier",
+    "LinearProbeClassifier",
+    "NaiveBayesClassifier",
+    "SetFitClassifier",
+    "balanced_split",
+    "build_student",
+    "clean_texts",
+    "compare_methods",
+    "describe",
+    "load_classifier",
+    "load_encoder",
+    "load_texts",
+    "sample_few_shot",
+    "training_slices",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fewshot' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

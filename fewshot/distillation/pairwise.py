@@ -15,9 +15,12 @@ from fewshot.classifiers.heads import C_GRID, LinearHead, fit_soft_linear
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
 from fewshot.data.texts import check_lengths
-from fewshot.distillation.students import build_student, trainable_model, trained_encoder
+from fewshot.distillation.students import build_student, check_student, trainable_model, trained_encoder
 from fewshot.distillation.teachers import TeacherTargets, compute_targets, open_teacher
+from fewshot.distillation.token_table import TokenStatistics, static_student
 from fewshot.encoders.base import Encoder, check_texts
+from fewshot.encoders.resolve import unwrapped
+from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.evaluation.metrics import cosine_correlation
 from fewshot.evaluation.thresholds import best_threshold
@@ -55,9 +58,9 @@ class DistillationTrainer:
     steps : int, optional
         Optimizer steps. Default: from the size of the pool.
     batch_size : int, optional
-        Texts a step. Default: 256 for a token table, 64 for a transformer.
+        Texts a step. Default: 512 for a token table, 64 for a transformer.
     learning_rate : float, optional
-        Peak learning rate. Default: 1e-2 for a token table, 2e-4 for a transformer.
+        Peak learning rate. Default: 2e-3 for a token table, 2e-4 for a transformer.
     device : str, optional
         Where the student trains; default: where the teacher runs.
     random_state : int, default=0
@@ -131,9 +134,9 @@ class DistillationTrainer:
             If the teacher's outputs are constant or not finite.
         """
         teacher = open_teacher(self.teacher)
+        check_student(teacher.encoder_, self.student)
         transfer = self._transfer(teacher, unlabeled_texts, texts, labels)
-        targets = compute_targets(teacher, transfer.texts)
-        student = build_student(teacher.encoder_, self.student, device=self.device)
+        student, targets = self._student_and_targets(teacher, transfer.texts)
         before = self._correlation(student, transfer, targets)
         encoder = self._train(student, transfer, targets)
         X = unit_rows(encoder.encode(transfer.texts))
@@ -141,6 +144,14 @@ class DistillationTrainer:
         self.student_ = LinearProbeClassifier.from_parts(encoder, head, teacher.label_space_)
         self.report_ = self._report(before, X, transfer, targets)
         return self
+
+    def _student_and_targets(self, teacher: EmbeddingClassifier, texts: list[str]) -> tuple[Encoder, TeacherTargets]:
+        encoder = unwrapped(teacher.encoder_)
+        if self.student == "static" and isinstance(encoder, SentenceEncoder):
+            with TokenStatistics(encoder) as statistics:  # one pass over the pool gives targets and tokens in context
+                targets = compute_targets(teacher, texts)
+            return static_student(encoder, statistics), targets
+        return build_student(encoder, self.student, device=self.device), compute_targets(teacher, texts)
 
     def _transfer(
         self,
@@ -258,8 +269,8 @@ def default_schedule(student: Encoder, n_texts: int) -> Schedule:
     takes some passes over the pool.
     """
     if isinstance(student, StaticEncoder):
-        return Schedule(min(2000, max(100, round(20 * n_texts / 256))), 256, 1e-2)
-    return Schedule(min(2000, max(50, round(4 * n_texts / 64))), 64, 2e-4)
+        return Schedule(min(2000, max(200, round(20 * n_texts / 512))), 512, 2e-3)
+    return Schedule(min(2000, max(50, round(2 * n_texts / 64))), 64, 2e-4)
 
 
 def _matrix(y: np.ndarray, n_classes: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from fewshot.classifiers.base import EmbeddingClassifier, unit_rows
 from fewshot.classifiers.loading import load_classifier
 from fewshot.core.errors import InputError, TeacherError
+from fewshot.encoders.resolve import unwrapped
 
 LEAST_SPREAD = 1e-4
 """A teacher whose cosines of different texts all lie within this is constant."""
@@ -62,7 +63,7 @@ def compute_targets(teacher: EmbeddingClassifier, texts: Sequence[str]) -> Teach
     TeacherError
         If the teacher's vectors or probabilities are not finite, or its vectors are the same for all texts.
     """
-    embeddings = unit_rows(teacher.encoder_.encode(texts)).astype(np.float32)
+    embeddings = unit_rows(unwrapped(teacher.encoder_).encode(texts)).astype(np.float32)
     check_embeddings(embeddings)
     probabilities = teacher.probabilities_from(embeddings)
     if not np.isfinite(probabilities).all():

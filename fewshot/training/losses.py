@@ -154,8 +154,7 @@ def embed(model: nn.Module, features: dict[str, torch.Tensor]) -> torch.Tensor:
     Tensor of shape (B, dimension)
     """
     mask = features.get("attention_mask")
-    right_padded = mask is not None and bool(mask[:, 0].all())
-    if not right_padded or mask.device.type != "cpu" or len(mask) <= CPU_ROWS:
+    if mask is None or not bool(mask[:, 0].all()) or mask.device.type != "cpu" or len(mask) <= CPU_ROWS:
         return model(features)["sentence_embedding"]
     lengths = mask.sum(dim=1)
     order = torch.argsort(lengths, stable=True)

@@ -1,0 +1,99 @@
+"""``fewshot compare``: methods × slices × seeds."""
+
+from typing import Annotated, Any
+
+import typer
+
+from fewshot.cli import options
+from fewshot.cli.tables import percent, print_table
+from fewshot.core.progress import show_progress
+
+
+def compare(
+    labeled: Annotated[str, typer.Argument(help="File with labelled texts; FILE:SPLIT for one split of it.")],
+    test: Annotated[str | None, typer.Option(help="Labelled texts to score on [default: a held-out part].")] = None,
+    unlabeled: Annotated[str | None, typer.Option(help="Pool of unlabelled texts.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Methods with commas between, or all-applicable [default: four].")
+    ] = None,
+    slices: Annotated[str | None, typer.Option(help="Labels per class, such as 2,4,8,16 [default: 8,16].")] = None,
+    total: Annotated[bool | None, typer.Option("--total/--per-class", help="Count slices in all labels.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of random draws [default: 5].")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [bundled].")] = None,
+    out: Annotated[str, typer.Option(help="Folder for results; an interrupted run in it goes on.")] = "runs/compare",
+    config: options.Config = None,
+    text: options.Text = None,
+    label: options.Label = None,
+    label_separator: options.LabelSeparator = "|",
+    empty_labels: options.EmptyLabels = None,
+    label_map: options.LabelMap = None,
+    encoding: options.Encoding = "utf-8",
+    seed: Annotated[int | None, typer.Option(min=0, help="The first seed [default: 0].")] = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare methods on training slices of growing size.
+
+    Example: fewshot compare data/support_tickets.csv:train --test data/support_tickets.csv:test --slices 4,8,16
+    """
+    from fewshot.core.config import read_settings
+    from fewshot.recipes.comparison import CompareSettings, compare_methods
+
+    flags: dict[str, Any] = {
+        "methods": tuple(methods.split(",")) if methods is not None else None,
+        "slices": options.numbers("--slices", slices),
+        "total": total,
+        "seeds": seeds,
+        "encoder": encoder,
+        "device": device,
+        "seed": seed,
+    }
+    settings = read_settings(CompareSettings, config, flags)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    with show_progress(enabled=False if quiet else None):
+        comparison = compare_methods(
+            labeled, test, unlabeled, out=out, settings=settings, reading=how, on_result=_tell_failure
+        )
+    for note in comparison.notes:
+        typer.echo(note, err=True)
+    for name, why in comparison.left_out.items():
+        typer.echo(f"left out {name}: {why}", err=True)
+    if not as_json:
+        print_table([_shown(row) for row in comparison.summary], _COLUMNS)
+    failed = sum(row["status"] != "ok" for row in comparison.rows)
+    best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
+    options.finish(
+        f"{len(comparison.rows) - failed} cells done, {failed} failed. Report: {out}/report.html"
+        + (f". Next: fewshot train {labeled} --method {best['method']} --out runs/teacher" if best else ""),
+        {"out": out, "cells": len(comparison.rows), "failed": failed, "summary": comparison.summary},
+        as_json=as_json,
+    )
+    if failed == len(comparison.rows):
+        raise typer.Exit(1)
+
+
+_COLUMNS = {
+    "method": "method",
+    "slice": "slice",
+    "n_train": "labels",
+    "accuracy": "accuracy ± sd",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "n_seeds": "seeds",
+    "fit_seconds": "fit s",
+}
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    scores = {name: percent(row[f"{name}_mean"], row[f"{name}_sd"]) for name in ("accuracy", "micro_f1", "macro_f1")}
+    return row | scores | {"n_train": round(row["n_train"])}
+
+
+def _rank(row: dict[str, Any]) -> tuple[int, float]:
+    return row["slice"], row["macro_f1_mean"]
+
+
+def _tell_failure(cell: Any, row: dict[str, Any]) -> None:
+    if row["status"] != "ok":
+        typer.echo(f"warning: {cell.method}, slice {cell.slice}, seed {cell.seed} failed: {row['error']}", err=True)

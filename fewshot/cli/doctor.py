@@ -1,0 +1,26 @@
+"""``fewshot doctor``: what this machine has, and what to install for what is missing."""
+
+import typer
+
+from fewshot.cli import options
+from fewshot.cli.tables import print_table
+
+
+def doctor(as_json: options.Json = False) -> None:
+    """Print versions, cores, GPU, bfloat16, cached models, writable folders, and what to install.
+
+    Example: fewshot doctor
+    """
+    from fewshot.recipes.checkup import check_machine
+
+    findings = check_machine()
+    if not as_json:
+        print_table([vars(finding) for finding in findings], {"topic": "", "found": "", "advice": ""})
+    missing = [finding.advice for finding in findings if finding.advice]
+    if not as_json:
+        line = (
+            f"{len(missing)} things to look at, in the last column." if missing else "All is well. Next: fewshot demo"
+        )
+        typer.echo(line)
+        return
+    options.finish("", {finding.topic: finding.found for finding in findings}, as_json=True)

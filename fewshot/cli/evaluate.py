@@ -1,0 +1,40 @@
+"""``fewshot evaluate``: scores of a model on labelled texts."""
+
+from typing import Annotated
+
+import typer
+
+from fewshot.cli import options
+from fewshot.cli.tables import percent
+from fewshot.core.progress import show_progress
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model folder.")],
+    test: Annotated[str, typer.Argument(help="File with labelled texts; FILE:SPLIT for one split of it.")],
+    text: options.Text = None,
+    label: options.Label = None,
+    label_separator: options.LabelSeparator = "|",
+    empty_labels: options.EmptyLabels = None,
+    label_map: options.LabelMap = None,
+    encoding: options.Encoding = "utf-8",
+    device: options.Device = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Score a model on labelled texts.
+
+    Example: fewshot evaluate runs/student data/support_tickets.csv:test --json
+    """
+    from fewshot.recipes.judging import evaluate_classifier
+
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    with show_progress(enabled=False if quiet else None):
+        scores = evaluate_classifier(model, test, reading=how, device=device)
+    mcc = "" if scores["mcc"] is None else f", MCC {scores['mcc']:.3f}"
+    options.finish(
+        f"accuracy {percent(scores['accuracy'])} %, micro F1 {percent(scores['micro_f1'])} %, "
+        f"macro F1 {percent(scores['macro_f1'])} %{mcc} on {scores['n']} texts",
+        scores,
+        as_json=as_json,
+    )

@@ -1,0 +1,52 @@
+"""Errors as a person reads them: one line on standard error and an exit code, never a traceback for what we foresaw."""
+
+import contextlib
+import errno
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from fewshot.core.errors import DataWarning, FewshotError
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn foreseen errors inside this block into one line and exit code 1; show our warnings as one line each.
+
+    With ``FEWSHOT_DEBUG=1`` in the environment errors keep their traceback.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        except KeyboardInterrupt:
+            _fail("interrupted; what is finished is kept, the same command goes on from there", INTERRUPTED)
+        except (FewshotError, OSError, MemoryError) as error:
+            if os.environ.get("FEWSHOT_DEBUG"):
+                raise
+            _fail(_one_line(error), FAILED)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full ({error.filename or 'while writing'}); nothing half-written was left; make room first"
+    if isinstance(error, PermissionError):
+        return f"no permission for {error.filename!r}; choose another folder"
+    if isinstance(error, MemoryError):
+        return "memory ran out; give fewer texts, or a smaller --batch-size"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _fail(line: str, code: int) -> None:
+    print(f"fewshot: error: {line}", file=sys.stderr)
+    sys.exit(code)

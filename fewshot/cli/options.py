@@ -1,0 +1,60 @@
+"""Flags that several verbs share, spelled and explained once."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from fewshot.recipes.sources import Reading
+
+Text = Annotated[list[str] | None, typer.Option("--text", help="Column of the text; repeat to join several.")]
+Label = Annotated[str | None, typer.Option("--label", help="Column of the label [default: label, else labels].")]
+LabelSeparator = Annotated[str, typer.Option("--label-separator", help="Between several labels in one cell.")]
+EmptyLabels = Annotated[
+    str | None,
+    typer.Option("--empty-labels", help="What an empty list of labels means: 'unlabeled' or 'none' (none applies)."),
+]
+LabelMap = Annotated[str | None, typer.Option("--label-map", help="JSON file: raw label name → class name.")]
+Encoding = Annotated[str, typer.Option("--encoding", help="Encoding of text files.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides everything that is random.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda or mps [default: the fastest there is].")]
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON for scripts.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
+Config = Annotated[str | None, typer.Option("--config", help="TOML file with settings; flags win over it.")]
+
+
+def reading(
+    text: list[str] | None,
+    label: str | None,
+    label_separator: str,
+    empty_labels: str | None,
+    label_map: str | None,
+    encoding: str,
+) -> Reading:
+    """Collect the flags that say how to read files."""
+    return Reading(
+        text=tuple(text or ("text",)),
+        label=label,
+        label_separator=label_separator,
+        empty_labels=empty_labels,
+        label_map=label_map,
+        encoding=encoding,
+    )
+
+
+def finish(line: str, facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print the closing line: what was made, where, and what to do next; or the facts as one line of JSON."""
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, default=str))
+    else:
+        print(line)
+
+
+def numbers(name: str, given: str | None) -> tuple[int, ...] | None:
+    """Parse ``8,16`` into numbers."""
+    if given is None:
+        return None
+    try:
+        return tuple(int(part) for part in given.split(",") if part.strip())
+    except ValueError:
+        raise typer.BadParameter(f"must be whole numbers with commas between, got {given!r}", param_hint=name) from None

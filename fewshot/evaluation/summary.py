@@ -1,0 +1,74 @@
+"""Many seeds in one line: mean and standard deviation of each score, and how many cells failed."""
+
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fewshot.evaluation.metrics import SCORES
+from fewshot.evaluation.tables import write_csv
+
+GROUP = ("method", "encoder", "pool", "slice")
+SPREADS = tuple(f"{score}_{what}" for score in SCORES for what in ("mean", "sd"))
+SUMMARY_COLUMNS = (*GROUP, "n_train", "n_seeds", "n_failed", *SPREADS, "fit_seconds", "predict_seconds")
+"""What ``summary.csv`` holds, in order."""
+
+
+def summarize(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give one row for each method, encoder, pool and slice, in the order of their first appearance.
+
+    Parameters
+    ----------
+    rows : iterable of mappings
+        Result rows, as ``run_comparison`` returns them.
+
+    Returns
+    -------
+    list of dict
+        One value for each of ``SUMMARY_COLUMNS``: ``n_seeds`` counts the cells that went well, ``n_failed`` the
+        others; means are over the former. The standard deviation (``ddof=1``) of a single seed is ``None``, as are the
+        means of no seed. ``n_train`` is a mean too: slices of a multi-label task differ in size.
+
+    Examples
+    --------
+    >>> rows = [{"method": "knn", "slice": 8, "n_train": 16, "status": "ok", "accuracy": score} for score in (0.5, 0.7)]
+    >>> row = summarize(rows)[0]
+    >>> row["n_seeds"], round(row["accuracy_mean"], 3), round(row["accuracy_sd"], 3)
+    (2, 0.6, 0.141)
+    """
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.get(name) for name in GROUP), []).append(row)
+    return [_summary_of(group, members) for group, members in groups.items()]
+
+
+def _summary_of(group: tuple[Any, ...], rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+    finished = [row for row in rows if row["status"] == "ok"]
+    summary: dict[str, Any] = dict(zip(GROUP, group, strict=True))
+    summary["n_train"] = _mean(finished or rows, "n_train")
+    summary |= {"n_seeds": len(finished), "n_failed": len(rows) - len(finished)}
+    for score in SCORES:
+        summary[f"{score}_mean"] = _mean(finished, score)
+        summary[f"{score}_sd"] = _sd(finished, score)
+    return summary | {name: _mean(finished, name) for name in ("fit_seconds", "predict_seconds")}
+
+
+def write_summary(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Write ``summary.csv`` from result rows, whole or not at all, and return what is in it."""
+    summary = summarize(rows)
+    write_csv(path, summary, SUMMARY_COLUMNS)
+    return summary
+
+
+def _values(rows: list[Mapping[str, Any]], name: str) -> list[float]:
+    return [row[name] for row in rows if row.get(name) is not None]
+
+
+def _mean(rows: list[Mapping[str, Any]], name: str) -> float | None:
+    values = _values(rows, name)
+    return float(statistics.mean(values)) if values else None
+
+
+def _sd(rows: list[Mapping[str, Any]], name: str) -> float | None:
+    values = _values(rows, name)
+    return float(statistics.stdev(values)) if len(values) > 1 else None

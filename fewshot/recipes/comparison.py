@@ -1,0 +1,240 @@
+"""Journey 1, *compare*: methods × slices × seeds, each text embedded once, results written as they come."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewshot.classifiers.base import library_versions
+from fewshot.core.artifacts import fingerprint
+from fewshot.core.errors import InputError
+from fewshot.data.slices import training_slices
+from fewshot.data.splits import balanced_split
+from fewshot.data.texts import TextData
+from fewshot.encoders.base import Encoder
+from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
+from fewshot.encoders.resolve import load_encoder
+from fewshot.evaluation.compare import run_comparison
+from fewshot.evaluation.contest import Cell, Contest
+from fewshot.evaluation.store import ResultStore
+from fewshot.evaluation.summary import summarize
+from fewshot.recipes.methods import Surroundings, choose_methods, find_method, make_classifier
+from fewshot.recipes.report import write_comparison
+from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
+
+DEFAULT_METHODS = ("naive-bayes", "knn", "linear-probe", "setfit")
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareSettings:
+    """What to compare.
+
+    Parameters
+    ----------
+    methods : tuple of str
+        See :mod:`fewshot.recipes.methods`; ``"all-applicable"`` takes all that task and files allow.
+    slices : tuple of int, default (8, 16)
+        Labels per class; in all where ``total``.
+    total : bool, optional
+        Slices count labels in all. Default: in multi-label tasks.
+    seeds : int, default 5
+        How many random draws of slices.
+    encoder : str, default "bundled"
+    device : str, optional
+    test_size : float, default 0.33
+        Share of the labelled texts that is held out where there is no test set.
+    seed : int, default 0
+        The first seed; decides everything.
+    """
+
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    slices: tuple[int, ...] = (8, 16)
+    total: bool | None = None
+    seeds: int = 5
+    encoder: str = "bundled"
+    device: str | None = None
+    test_size: float = 0.33
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise InputError(f"seeds must be at least 1, got {self.seeds}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The outcome of a comparison.
+
+    Parameters
+    ----------
+    rows : list of dict
+        One a cell; the columns of ``results.csv``.
+    summary : list of dict
+        Mean and standard deviation over seeds; the columns of ``summary.csv``.
+    left_out : dict of str to str
+        Methods that were not run, and why.
+    notes : list of str
+        What was done to the data.
+    folder : Path
+        Where ``results.csv``, ``summary.csv``, ``report.html`` and the plots are.
+    """
+
+    rows: list[dict[str, Any]]
+    summary: list[dict[str, Any]]
+    left_out: dict[str, str]
+    notes: list[str]
+    folder: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class _Field:
+    """The texts of one comparison."""
+
+    labeled: TextData
+    test: TextData
+    pool: TextData | None
+    notes: list[str]
+
+
+def compare_methods(
+    labeled: Any,
+    test: Any = None,
+    unlabeled: Any = None,
+    *,
+    out: str | Path,
+    settings: CompareSettings | None = None,
+    reading: Reading | None = None,
+    encoder: Encoder | None = None,
+    on_result: Callable[[Cell, dict[str, Any]], None] | None = None,
+    **changes: Any,
+) -> Comparison:
+    """Compare methods on training slices of growing size.
+
+    Parameters
+    ----------
+    labeled : str, Path, DataFrame, Dataset or TextData
+        Labelled texts to draw slices from; see :func:`fewshot.load_texts`. Its unlabelled rows join the pool.
+    test : like ``labeled``, optional
+        Labelled texts to score on. Without it a stratified part of ``labeled`` is held out.
+    unlabeled : like ``labeled``, optional
+        The pool, for methods that learn from unlabelled text.
+    out : str or Path
+        Folder for the results. An interrupted comparison in it goes on where it stopped.
+    settings : CompareSettings, optional
+        Or give its fields as keywords: ``methods``, ``slices``, ``seeds``, ``encoder``, ...
+    reading : Reading, optional
+        How to read files.
+    encoder : Encoder, optional
+        An encoder in memory instead of ``settings.encoder``.
+    on_result : callable, optional
+        Called as ``on_result(cell, row)`` for each result as it comes.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If a method is unknown, a class has too few labels for a slice, or ``out`` holds results of other data.
+    """
+    if "methods" in changes and isinstance(changes["methods"], str):
+        changes["methods"] = tuple(changes["methods"].split(","))
+    settings = dataclasses.replace(settings or CompareSettings(), **changes)
+    field = _read(labeled, test, unlabeled, settings, reading or Reading())
+    chosen, left_out = choose_methods(settings.methods, has_pool=field.pool is not None)
+    draws = _draw(field.labeled, settings)
+    store = ResultStore.open(out, _manifest(field, settings))
+    with store.locked():
+        if encoder is None and any(find_method(name)[0].uses_encoder for name in chosen):
+            encoder = load_encoder(settings.encoder, device=settings.device)
+        cached = None if encoder is None else CachedEncoder(encoder, EmbeddingCache())
+        if cached is not None:
+            used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
+            cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
+        contests = _contests(chosen, draws, field, settings, cached)
+        rows = run_comparison(contests, field.test, store, on_result=on_result)
+        comparison = Comparison(rows, summarize(rows), left_out, field.notes, Path(out))
+        write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
+    return comparison
+
+
+def _read(labeled: Any, test: Any, unlabeled: Any, settings: CompareSettings, reading: Reading) -> _Field:
+    data, report = reading.load_clean(labeled)
+    notes = [f"{data.source}: {report.summary()}"]
+    pools = [data.unlabeled] if len(data.unlabeled) else []
+    rows = require_labels(data)
+    if test is None:
+        split = balanced_split(rows.labels, settings.test_size, random_state=settings.seed)
+        judged, rows = rows.select(split.test), rows.select(split.train)
+        notes.append(f"no test set was given: {len(judged)} of the labelled texts were held out as one")
+    else:
+        judged = require_labels(reading.load_clean(test)[0])
+        rows = without_texts_of(rows, judged, role="labelled")
+    if unlabeled is not None:
+        extra, report = reading.load_clean(unlabeled)
+        notes.append(f"{extra.source}: {report.summary()}")
+        pools.append(extra)
+    pool = _joined(pools)
+    if pool is not None:
+        pool = without_texts_of(pool, judged, role="unlabelled")
+    return _Field(rows, judged, pool, notes)
+
+
+def _joined(pools: list[TextData]) -> TextData | None:
+    if not pools:
+        return None
+    texts = list(dict.fromkeys(text for pool in pools for text in pool.texts))
+    return TextData(
+        texts, [None] * len(texts), multi_label=False, rows=list(range(len(texts))), source=pools[-1].source
+    )
+
+
+def _draw(labeled: TextData, settings: CompareSettings) -> dict[int, dict[int, np.ndarray]]:
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    return {
+        seed: training_slices(labeled.labels, settings.slices, random_state=seed, total=settings.total)
+        for seed in seeds
+    }
+
+
+def _manifest(field: _Field, settings: CompareSettings) -> dict[str, Any]:
+    data = {"labeled": content_hash(field.labeled), "test": content_hash(field.test)}
+    return {"data": data, "settings": dataclasses.asdict(settings), "versions": library_versions()}
+
+
+def _contests(
+    names: Sequence[str],
+    draws: dict[int, dict[int, np.ndarray]],
+    field: _Field,
+    settings: CompareSettings,
+    encoder: Encoder | None,
+) -> list[Contest]:
+    pool = field.pool.texts if field.pool is not None else []
+    pool_hash = fingerprint(pool)
+    encoder_hash = encoder.fingerprint if encoder is not None else ""
+    test_hash = content_hash(field.test)
+    contests = []
+    for name in sorted(names, key=lambda name: find_method(name)[0].cost):
+        method, _ = find_method(name)
+        for size in sorted(settings.slices):
+            for seed, slices in draws.items():
+                train = field.labeled.select(slices[size])
+                identity = [name, str(seed), content_hash(train), test_hash, library_versions()["fewshot"]]
+                identity += [encoder_hash] if method.uses_encoder else []
+                identity += [pool_hash] if method.uses_pool else []
+                cell = Cell(
+                    method=name,
+                    encoder=settings.encoder if method.uses_encoder and encoder is not None else "",
+                    pool=len(pool) if method.uses_pool else None,
+                    slice=size,
+                    n_train=len(train),
+                    seed=seed,
+                    key=fingerprint(identity),
+                )
+                around = Surroundings(encoder, pool, settings.device, seed)
+                contests.append(Contest(cell, partial(make_classifier, name, around), train))
+    return contests

@@ -1,0 +1,44 @@
+"""A teacher and its student as one estimator, so that a comparison can name it like any other method."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from fewshot.distillation.pairwise import DistillationTrainer
+
+
+class DistilledClassifier:
+    """Fits a teacher on the labels, then distils it on the pool and the labels; predicts with the student.
+
+    Parameters
+    ----------
+    teacher : TextClassifier
+        Unfitted.
+    student : str
+        See :func:`fewshot.build_student`.
+    pool : sequence of str
+        Unlabelled texts.
+    random_state : int, default=0
+    """
+
+    def __init__(self, teacher: Any, student: str, pool: Sequence[str], *, random_state: int = 0) -> None:
+        self.teacher = teacher
+        self.student = student
+        self.pool = pool
+        self.random_state = random_state
+
+    def fit(self, texts: Sequence[str], labels: Sequence[Any]) -> Self:
+        """Fit the teacher, then the student."""
+        teacher = self.teacher.fit(texts, labels)
+        trainer = DistillationTrainer(teacher, self.student, random_state=self.random_state)
+        self.student_ = trainer.fit(self.pool, texts, labels).student_
+        return self
+
+    def predict(self, texts: Sequence[str]) -> Any:
+        """Return the student's labels."""
+        return self.student_.predict(texts)
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the student's probabilities."""
+        return self.student_.predict_proba(texts)

@@ -1,0 +1,191 @@
+"""Scores and predictions of a classifier on files: what ``fewshot evaluate`` and ``fewshot predict`` do."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.loading import load_classifier
+from fewshot.core.errors import InputError
+from fewshot.data.readers import read_rows
+from fewshot.data.tables import Table
+from fewshot.data.writers import write_rows
+from fewshot.evaluation.metrics import score_labels
+from fewshot.recipes.sources import Reading, require_labels
+
+CHUNK_ROWS = 10_000
+_LABEL_COLUMNS = ("label", "labels", "confidence")
+
+
+@dataclasses.dataclass(frozen=True)
+class Predicted:
+    """What a prediction run wrote.
+
+    Parameters
+    ----------
+    out : Path
+    n_rows, n_rejected : int
+    rejected_file : Path or None
+        Rows that could not be predicted, with the reason.
+    counts : dict
+        How often each label was given.
+    """
+
+    out: Path
+    n_rows: int
+    n_rejected: int
+    rejected_file: Path | None
+    counts: dict[Any, int]
+
+
+def evaluate_classifier(
+    classifier: str | Path | TextClassifier, test: Any, *, reading: Reading | None = None, device: str | None = None
+) -> dict[str, Any]:
+    """Score a classifier on labelled texts.
+
+    Parameters
+    ----------
+    classifier : str, Path or TextClassifier
+        A model directory, or a fitted classifier.
+    test : str, Path, DataFrame, Dataset or TextData
+        Every labelled row with a text counts, duplicates too; nothing is cleaned away.
+    reading : Reading, optional
+    device : str, optional
+
+    Returns
+    -------
+    dict
+        ``accuracy``, ``micro_f1``, ``macro_f1``, ``mcc`` (``None`` where a text has several labels) and ``n``.
+    """
+    model = _opened(classifier, device)
+    data = require_labels((reading or Reading()).load(test))
+    if data.multi_label != model.label_space_.multi_label:
+        kinds = {True: "several labels a text", False: "one label a text"}
+        raise InputError(
+            f"{data.source} has {kinds[data.multi_label]}, and the classifier was trained for "
+            f"{kinds[model.label_space_.multi_label]}"
+        )
+    return score_labels(data.labels, model.predict(data.texts), multi_label=data.multi_label)
+
+
+def predict_texts(classifier: TextClassifier, texts: list[str]) -> list[dict[str, Any]]:
+    """Predict texts.
+
+    Returns
+    -------
+    list of dict
+        For each text ``label`` and ``confidence``, its probability; in multi-label tasks ``labels``, and as
+        ``confidence`` the probability of the least certain of its decisions.
+    """
+    probabilities = classifier.predict_proba(texts)
+    labels = classifier.labels_from(probabilities)
+    if not classifier.label_space_.multi_label:
+        best = probabilities.max(axis=1) if len(texts) else []
+        return [
+            {"label": _plain(label), "confidence": round(float(p), 4)} for label, p in zip(labels, best, strict=True)
+        ]
+    chosen = probabilities >= classifier._threshold
+    certainty = np.where(chosen, probabilities, 1 - probabilities).min(axis=1) if len(texts) else []
+    return [
+        {"labels": list(label), "confidence": round(float(p), 4)} for label, p in zip(labels, certainty, strict=True)
+    ]
+
+
+def predict_file(
+    classifier: str | Path | TextClassifier,
+    source: str | Path,
+    *,
+    out: str | Path,
+    reading: Reading | None = None,
+    device: str | None = None,
+) -> Predicted:
+    """Predict every row of a file and write all its rows, in order, with ``label`` (or ``labels``) and ``confidence``.
+
+    Parameters
+    ----------
+    classifier : str, Path or TextClassifier
+    source : str or Path
+        CSV, TSV, JSONL, JSON or Parquet, each also gzipped. A label column that it has already is kept as
+        ``label_given`` (``labels_given``).
+    out : str or Path
+        Written whole or not at all, in the format that its name says. Rows that cannot be predicted keep their place
+        with an empty label; they go with the reason to ``NAME.rejected.csv`` beside it.
+    reading : Reading, optional
+    device : str, optional
+
+    Returns
+    -------
+    Predicted
+    """
+    reading = reading or Reading()
+    if Path(out).resolve() == Path(source).resolve():
+        raise InputError(f"out must be another file than the input, got {str(out)!r} for both")
+    model = _opened(classifier, device)
+    table = read_rows(source, encoding=reading.encoding)
+    texts, reasons = _texts_of(table, reading)
+    good = [i for i in range(len(table)) if i not in reasons]
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(good), CHUNK_ROWS):
+        answers += predict_texts(model, [texts[i] for i in good[start : start + CHUNK_ROWS]])
+    column = "labels" if model.label_space_.multi_label else "label"
+    nothing: dict[str, Any] = {column: None, "confidence": None}
+    given = dict(zip(good, answers, strict=True))
+    rows = [_renamed(row) | given.get(i, nothing) for i, row in enumerate(table.rows)]
+    columns = [_new_name(name) for name in table.columns] + [column, "confidence"]
+    write_rows(out, rows, columns=columns, label_separator=reading.label_separator, joined=("labels", "labels_given"))
+    rejected_file = _write_rejected(Path(out), table, reasons)
+    return Predicted(Path(out), len(rows), len(reasons), rejected_file, _counted(answers, column))
+
+
+def _texts_of(table: Table, reading: Reading) -> tuple[list[str], dict[int, str]]:
+    """Return the text of each row, and by row the reason why one cannot be predicted."""
+    unlabeled = dataclasses.replace(
+        table,
+        columns=tuple(name for name in table.columns if name not in _LABEL_COLUMNS),
+        rows=[{name: value for name, value in row.items() if name not in _LABEL_COLUMNS} for row in table.rows],
+        numbers=list(range(len(table))),
+        rejected={},
+    )
+    data = dataclasses.replace(reading, label=None).load(unlabeled)
+    texts = [""] * len(table)
+    for row, text in zip(data.rows, data.texts, strict=True):
+        texts[row] = text
+    reasons = {i: "empty text" for i, text in enumerate(texts) if not text.strip()}
+    reasons |= dict(data.rejected)
+    reasons |= {i: table.rejected[number] for i, number in enumerate(table.numbers) if number in table.rejected}
+    return texts, reasons
+
+
+def _write_rejected(out: Path, table: Table, reasons: dict[int, str]) -> Path | None:
+    path = out.with_name(f"{out.name}.rejected.csv")
+    if not reasons:
+        path.unlink(missing_ok=True)
+        return None
+    write_rows(path, [{"row": table.numbers[i], "reason": reason} for i, reason in sorted(reasons.items())])
+    return path
+
+
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    return {_new_name(name): value for name, value in row.items()}
+
+
+def _new_name(name: str) -> str:
+    return f"{name}_given" if name in _LABEL_COLUMNS else name
+
+
+def _counted(answers: list[dict[str, Any]], column: str) -> dict[Any, int]:
+    counts: dict[Any, int] = {}
+    for answer in answers:
+        for label in answer["labels"] if column == "labels" else [answer["label"]]:
+            counts[label] = counts.get(label, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))))
+
+
+def _opened(classifier: str | Path | TextClassifier, device: str | None) -> TextClassifier:
+    return load_classifier(classifier, device=device) if isinstance(classifier, (str, Path)) else classifier
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label

@@ -1,0 +1,46 @@
+"""What a comparison leaves behind: CSV files, plots and one self-contained page."""
+
+from typing import TYPE_CHECKING, Any
+
+from fewshot.classifiers.base import library_versions
+from fewshot.core.artifacts import write_text
+from fewshot.data.describe import describe
+from fewshot.data.texts import TextData
+from fewshot.data.writers import write_rows
+from fewshot.evaluation.plots import plot_learning_curves
+from fewshot.evaluation.report import write_report
+
+if TYPE_CHECKING:
+    from fewshot.recipes.comparison import Comparison
+
+
+def write_comparison(
+    comparison: "Comparison",
+    labeled: TextData,
+    test: TextData,
+    pool: TextData | None,
+    *,
+    settings: dict[str, Any],
+    tables: list[tuple[str, list[dict[str, Any]]]] | None = None,
+    figures: list[tuple[str, bytes]] | None = None,
+) -> None:
+    """Write ``summary.csv``, ``learning_curves.png``, ``data.txt`` and ``report.html`` into the comparison's folder."""
+    folder = comparison.folder
+    write_rows(folder / "summary.csv", comparison.summary)
+    write_text(folder / "data.txt", f"Labelled texts\n{describe(labeled)}\n\nTest texts\n{describe(test)}\n")
+    curves: list[tuple[str, bytes]] = []
+    if any(row["status"] == "ok" for row in comparison.rows):
+        png = plot_learning_curves(comparison.rows, folder / "learning_curves.png")
+        curves.append(("F1 against the number of labels; the band is one standard deviation over seeds", png))
+    sizes = {"labelled texts": len(labeled), "test texts": len(test), "unlabelled texts": len(pool) if pool else 0}
+    write_report(
+        folder / "report.html",
+        title="Comparison of methods",
+        rows=comparison.rows,
+        summary=comparison.summary,
+        data_description=sizes | {"classes": describe(labeled).n_classes},
+        provenance={**settings, **library_versions()},
+        tables=tables or [],
+        figures=[*(figures or []), *curves],
+        notes=[*comparison.notes, *(f"{name} was left out: {why}" for name, why in comparison.left_out.items())],
+    )

@@ -1,0 +1,83 @@
+"""How every journey takes its texts: loaded from anything, cleaned, described, and apart from the test set."""
+
+import dataclasses
+import warnings
+from typing import Any
+
+from fewshot.core.artifacts import fingerprint
+from fewshot.core.errors import DataWarning, InputError
+from fewshot.data.cleaning import CleaningReport, clean_texts
+from fewshot.data.loading import load_texts
+from fewshot.data.texts import TextData
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How to read the files of one run.
+
+    Parameters
+    ----------
+    text : tuple of str, default ("text",)
+        Columns of the text.
+    label : str, optional
+        Column of the label.
+    label_separator : str, default "|"
+    empty_labels : {"unlabeled", "none"}, optional
+    label_map : str, optional
+        JSON file, raw name → class name.
+    multi_label : bool, optional
+    split_column : str, default "split"
+    encoding : str, default "utf-8"
+        See :func:`fewshot.load_texts` for all of them.
+    """
+
+    text: tuple[str, ...] = ("text",)
+    label: str | None = None
+    label_separator: str = "|"
+    empty_labels: str | None = None
+    label_map: str | None = None
+    multi_label: bool | None = None
+    split_column: str = "split"
+    encoding: str = "utf-8"
+
+    def load(self, source: Any) -> TextData:
+        """Load ``source`` without cleaning."""
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return load_texts(source, **options | {"text": self.text[0] if len(self.text) == 1 else self.text})
+
+    def load_clean(self, source: Any) -> tuple[TextData, CleaningReport]:
+        """Load ``source`` and clean it."""
+        return clean_texts(self.load(source))
+
+
+def require_labels(data: TextData) -> TextData:
+    """Return the labelled rows, or raise if there are none."""
+    labeled = data.labeled
+    if not len(labeled):
+        raise InputError(
+            f"{data.source} holds no labelled row; name the label column (--label), or give a file that has labels"
+        )
+    return labeled
+
+
+def without_texts_of(data: TextData, other: TextData, *, role: str) -> TextData:
+    """Leave out the texts that ``other`` holds too, with a warning that counts them."""
+    known = {_key(text) for text in other.texts}
+    kept = [i for i, text in enumerate(data.texts) if _key(text) not in known]
+    left_out = len(data) - len(kept)
+    if left_out:
+        warnings.warn(
+            f"{left_out} of {len(data)} {role} texts are also in {other.source} and were left out",
+            DataWarning,
+            stacklevel=2,
+        )
+    return data.select(kept) if left_out else data
+
+
+def content_hash(data: TextData) -> str:
+    """Return a hash of the texts and labels, in order."""
+    return fingerprint([*data.texts, *map(repr, data.labels)])
+
+
+def _key(text: str) -> str:
+    return " ".join(text.casefold().split())
