@@ -26,8 +26,8 @@ def csv_line(values: Iterable[Any]) -> str:
     '"a,b",,0.5\n'
     """
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
-    return buffer.getvalue()
+    csv.writer(buffer).writerow(values)  # its own line end is \r\n; told of \n alone, it leaves \r unquoted
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def write_csv(path: str | Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ def format_value(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, (float, np.floating)):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        return f"{float(value):,.0f}" if abs(float(value)) >= 100 else f"{float(value):.3g}"
     return str(value)
 
 

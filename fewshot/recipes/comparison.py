@@ -22,7 +22,7 @@ from fewshot.evaluation.contest import Cell, Contest
 from fewshot.evaluation.store import ResultStore
 from fewshot.evaluation.summary import summarize
 from fewshot.recipes.methods import Surroundings, choose_methods, find_method, make_classifier
-from fewshot.recipes.report import write_comparison
+from fewshot.recipes.outcome import Comparison, write_comparison
 from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
 
 DEFAULT_METHODS = ("naive-bayes", "knn", "linear-probe", "setfit")
@@ -62,31 +62,6 @@ class CompareSettings:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise InputError(f"seeds must be at least 1, got {self.seeds}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """The outcome of a comparison.
-
-    Parameters
-    ----------
-    rows : list of dict
-        One a cell; the columns of ``results.csv``.
-    summary : list of dict
-        Mean and standard deviation over seeds; the columns of ``summary.csv``.
-    left_out : dict of str to str
-        Methods that were not run, and why.
-    notes : list of str
-        What was done to the data.
-    folder : Path
-        Where ``results.csv``, ``summary.csv``, ``report.html`` and the plots are.
-    """
-
-    rows: list[dict[str, Any]]
-    summary: list[dict[str, Any]]
-    left_out: dict[str, str]
-    notes: list[str]
-    folder: Path
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,9 @@ from fewshot.encoders.resolve import load_encoder
 from fewshot.evaluation.benchmark import measure_throughput
 from fewshot.evaluation.metrics import score_labels
 from fewshot.evaluation.plots import plot_frontier
-from fewshot.recipes.comparison import CompareSettings, Comparison, compare_methods
+from fewshot.recipes.comparison import CompareSettings, compare_methods
 from fewshot.recipes.methods import Surroundings, make_classifier
-from fewshot.recipes.report import write_comparison
+from fewshot.recipes.outcome import Comparison, write_comparison
 from fewshot.recipes.sources import Reading
 
 SLICES = (4, 8, 12)

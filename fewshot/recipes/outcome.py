@@ -1,6 +1,8 @@
-"""What a comparison leaves behind: CSV files, plots and one self-contained page."""
+"""The outcome of a comparison, and what it leaves behind: CSV files, plots and one self-contained page."""
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from pathlib import Path
+from typing import Any
 
 from fewshot.classifiers.base import library_versions
 from fewshot.core.artifacts import write_text
@@ -10,12 +12,34 @@ from fewshot.data.writers import write_rows
 from fewshot.evaluation.plots import plot_learning_curves
 from fewshot.evaluation.report import write_report
 
-if TYPE_CHECKING:
-    from fewshot.recipes.comparison import Comparison
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The outcome of a comparison.
+
+    Parameters
+    ----------
+    rows : list of dict
+        One a cell; the columns of ``results.csv``.
+    summary : list of dict
+        Mean and standard deviation over seeds; the columns of ``summary.csv``.
+    left_out : dict of str to str
+        Methods that were not run, and why.
+    notes : list of str
+        What was done to the data.
+    folder : Path
+        Where ``results.csv``, ``summary.csv``, ``report.html`` and the plots are.
+    """
+
+    rows: list[dict[str, Any]]
+    summary: list[dict[str, Any]]
+    left_out: dict[str, str]
+    notes: list[str]
+    folder: Path
 
 
 def write_comparison(
-    comparison: "Comparison",
+    comparison: Comparison,
     labeled: TextData,
     test: TextData,
     pool: TextData | None,

@@ -1,0 +1,241 @@
+"""One story a verb through the real command, on a tiny encoder in a local folder (the users' way to name one)."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from fewshot.cli.main import VERBS, app, main
+from fewshot.data.readers import read_rows
+
+WORDS = {
+    "fruit": ["apple", "pear", "plum", "cherry", "peach"],
+    "tool": ["hammer", "saw", "drill", "wrench", "chisel"],
+    "bird": ["robin", "crow", "heron", "finch", "owl"],
+}
+
+
+class Done(NamedTuple):
+    """What a command left: exit code and both streams."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object, folder: Path, code: int = 0) -> Done:
+    """Run ``fewshot`` in ``folder``, inside this process to spare the imports, and check its exit code."""
+    out, errors, here, argv = io.StringIO(), io.StringIO(), Path.cwd(), sys.argv
+    os.chdir(folder)
+    sys.argv = ["fewshot", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as stop:
+            main()
+    finally:
+        os.chdir(here)
+        sys.argv = argv
+    done = Done(int(stop.value.code or 0), out.getvalue(), errors.getvalue())
+    assert done.code == code, f"{arguments}: {done}"
+    return done
+
+
+def run_alone(*arguments: object, folder: Path) -> None:
+    """Run ``fewshot`` in a process of its own."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "FEWSHOT_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-m", "fewshot", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def last_json(done: Done) -> dict:
+    """Return the machine-readable last line."""
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """A folder with labelled, test and unlabelled files, single- and multi-label, and a tiny encoder."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "encoder").symlink_to(tiny_folder)
+    pairs = [(f"the {word} number {i}", label) for label, words in WORDS.items() for i, word in enumerate(words * 4)]
+    rows = [f"{text},{label},{'train' if i % 2 else 'test'}" for i, (text, label) in enumerate(pairs)]
+    pool = [f"a {word} and a {other}" for words in WORDS.values() for word in words for other in words]
+    rows += [f"{text},,unlabeled" for text in pool]
+    (folder / "things.csv").write_text("\n".join(["text,label,split", *rows]) + "\n")
+    issues = [
+        {"title": f"{a} {i}", "body": f"about {b}", "labels": [{"name": x} for x in ({la, lb} if i % 2 else {la})]}
+        for i, (a, la, b, lb) in enumerate(
+            (wa, la, wb, lb) for la, was in WORDS.items() for wa in was for lb, wbs in WORDS.items() for wb in wbs[:2]
+        )
+    ]
+    (folder / "issues.jsonl").write_text("\n".join(map(json.dumps, issues)) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def teacher(desk: Path) -> str:
+    """A trained teacher's folder."""
+    done = run("train", "things.csv:train", "--encoder", "encoder", "--out", "teacher", "--json", folder=desk)
+    assert last_json(done)["texts"] == 30
+    return "teacher"
+
+
+def test_compare_writes_the_contracted_files(desk: Path) -> None:
+    """A renamed column or file would break the scripts that read them; a second run must compute nothing anew."""
+    arguments = ("compare", "things.csv:train", "--test", "things.csv:test", "--unlabeled", "things.csv:unlabeled")
+    arguments += ("--methods", "naive-bayes,knn,linear-probe", "--slices", "2,4", "--seeds", "2")
+    arguments += ("--encoder", "encoder", "--out", "compared", "--json")
+    first = last_json(run(*arguments, folder=desk))
+    assert (first["cells"], first["failed"]) == (12, 0)
+    header = (desk / "compared" / "results.csv").read_text().splitlines()[0]
+    assert header == (
+        "method,encoder,pool,slice,n_train,seed,status,accuracy,micro_f1,macro_f1,mcc,fit_seconds,predict_seconds,error"
+    )
+    assert {"summary.csv", "report.html", "learning_curves.png"} <= {p.name for p in (desk / "compared").iterdir()}
+    results = (desk / "compared" / "results.csv").read_bytes()
+    run(*arguments, folder=desk)
+    assert (desk / "compared" / "results.csv").read_bytes() == results, "finished cells were computed again"
+
+
+def test_all_applicable_says_what_it_leaves_out(desk: Path) -> None:
+    """A method dropped in silence would look as if it had been compared."""
+    done = run(
+        *("compare", "things.csv:train", "--test", "things.csv:test", "--methods", "all-applicable"),
+        *("--slices", "2", "--seeds", "1", "--encoder", "encoder", "--out", "all"),
+        folder=desk,
+    )
+    assert "left out distilled:static: needs unlabelled texts" in done.stderr
+
+
+def test_compare_multi_label_without_a_test_set(desk: Path) -> None:
+    """GitHub issues must work as they come: title and body, labels as objects, no test file."""
+    done = run(
+        *("compare", "issues.jsonl", "--methods", "naive-bayes,knn,linear-probe", "--slices", "20,40", "--seeds", "1"),
+        *("--encoder", "encoder", "--out", "multi", "--json"),
+        folder=desk,
+    )
+    assert last_json(done)["failed"] == 0
+    assert "held out" in done.stderr
+    rows = read_rows(desk / "multi" / "results.csv").rows
+    assert all(row["mcc"] == "" and row["micro_f1"] for row in rows)
+
+
+@pytest.mark.parametrize("student", ["static", "layers:1"])
+def test_distill_evaluate_predict(desk: Path, teacher: str, student: str) -> None:
+    """The journey from teacher to predictions must hold together through files alone."""
+    out = student.replace(":", "-")
+    done = run(
+        *("distill", "--teacher", teacher, "--unlabeled", "things.csv:unlabeled", "--labeled", "things.csv:train"),
+        *("--student", student, "--out", out, "--json"),
+        folder=desk,
+    )
+    assert last_json(done)["n_pool"] == 75
+    scores = last_json(run("evaluate", out, "things.csv:test", "--json", folder=desk))
+    assert set(scores) == {"accuracy", "micro_f1", "macro_f1", "mcc", "n"}
+    assert scores["n"] == 30
+    run("predict", out, "things.csv", "--out", f"{out}.csv", folder=desk)
+    given, made = read_rows(desk / "things.csv").rows, read_rows(desk / f"{out}.csv").rows
+    assert [row["text"] for row in made] == [row["text"] for row in given]
+    assert [row["label_given"] for row in made] == [row["label"] for row in given]
+    assert all(row["label"] in WORDS and 0 <= float(row["confidence"]) <= 1 for row in made)
+    assert run("predict", out, "an apple", folder=desk).stdout.split()[0] in WORDS
+
+
+def test_predict_keeps_the_place_of_rows_it_cannot_predict(desk: Path, teacher: str) -> None:
+    """A dropped row would shift every later prediction to the wrong record."""
+    (desk / "gaps.jsonl").write_text('{"id": 1, "text": "apple"}\n{"id": 2, "text": ""}\n{"id": 3, "text": "saw"}\n')
+    done = last_json(run("predict", teacher, "gaps.jsonl", "--out", "filled.jsonl", "--json", folder=desk))
+    assert (done["rows"], done["rejected"]) == (3, 1)
+    rows = read_rows(desk / "filled.jsonl").rows
+    assert [row["id"] for row in rows] == [1, 2, 3]
+    assert rows[1]["label"] is None
+    assert read_rows(desk / "filled.jsonl.rejected.csv").rows == [{"row": "1", "reason": "empty text"}]
+
+
+def test_train_same_seed_same_files(desk: Path, teacher: str) -> None:
+    """Two runs of one command must give the same model, byte for byte."""
+    run_alone("train", "things.csv:train", "--encoder", "encoder", "--out", "again", folder=desk)
+    for name in ("model.safetensors", "head.safetensors", "fewshot.json"):
+        assert (desk / "again" / name).read_bytes() == (desk / teacher / name).read_bytes(), name
+
+
+def test_train_multi_label_and_evaluate(desk: Path) -> None:
+    """Labels of a text must survive the way through a folder as sets of names."""
+    run("train", "issues.jsonl", "--method", "linear-probe", "--encoder", "encoder", "--out", "tagger", folder=desk)
+    scores = last_json(run("evaluate", "tagger", "issues.jsonl", "--json", folder=desk))
+    assert scores["mcc"] is None
+    assert scores["micro_f1"] > 0.3
+
+
+def test_doctor_tells_versions() -> None:
+    """A report without versions helps nobody who must repeat a fault."""
+    found = last_json(run("doctor", "--json", folder=Path.cwd()))
+    assert {"python", "torch", "gpu", "bfloat16", "encoder bundled"} <= set(found)
+
+
+def test_help_of_every_verb_has_an_example() -> None:
+    """Help without an example sends people to the web."""
+    for verb in VERBS:
+        done = CliRunner().invoke(app, [verb, "--help"])
+        assert done.exit_code == 0
+        assert f"Example: fewshot {verb}" in " ".join(done.output.split())
+
+
+WRONG = [
+    (("evaluate", "teacher", "nothing.csv"), 1, "nothing.csv"),
+    (("evaluate", "teacher", "thigns.csv"), 1, "things.csv"),
+    (("evaluate", "nowhere", "things.csv:test"), 1, "nowhere"),
+    (("evaluate", "cache", "things.csv:test"), 1, "not a model folder"),
+    (("evaluate", "teacher", "things.csv:tets"), 1, "test"),
+    (("evaluate", "teacher", "issues.jsonl"), 1, "several labels"),
+    (("train", "things.csv:train", "--label", "lable", "--out", "x"), 1, "label"),
+    (("train", "empty.csv", "--out", "x"), 1, "empty"),
+    (("train", "one.csv", "--encoder", "encoder", "--out", "x"), 1, "one class only"),
+    (("train", "bytes.csv", "--out", "x"), 1, "encoding"),
+    (("train", "bars.csv", "--out", "x"), 1, "separator"),
+    (("train", "mixed.jsonl", "--out", "x"), 1, "mix"),
+    (("train", "things.csv:train", "--method", "setfitt", "--out", "x"), 1, "setfit"),
+    (("train", "things.csv:train", "--encoder", "no/such-model", "--out", "x"), 1, "--encoder bundled"),
+    (("train", "things.csv:train", "--encoder", "encoder", "--out", "full"), 1, "not replaced"),
+    (("compare", "things.csv:train", "--test", "things.csv:test", "--slices", "99", "--out", "x"), 1, "99"),
+    (("compare", "things.csv:train", "--slices", "two"), 2, "whole numbers"),
+    (("compare", "things.csv:train", "--test", "issues.jsonl", "--encoder", "encoder", "--out", "x"), 1, "label"),
+    (("distill", "--teacher", "teacher", "--unlabeled", "one.csv", "--out", "x"), 1, "at least"),
+    (
+        ("distill", "--teacher", "teacher", "--unlabeled", "things.csv", "--student", "layers:9", "--out", "x"),
+        1,
+        "layers",
+    ),
+    (("distill", "--teacher", "teacher"), 2, "--unlabeled"),
+    (("predict", "teacher", "things.csv"), 2, "--out"),
+    (("predict", "teacher", "things.csv", "--out", "things.csv"), 1, "another file"),
+    (("frobnicate",), 2, "frobnicate"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "word"), WRONG, ids=[" ".join(row[0])[:60] for row in WRONG])
+def test_wrong_input_is_one_line_and_leaves_nothing(
+    desk: Path, teacher: str, arguments: tuple[str, ...], code: int, word: str
+) -> None:
+    """A traceback, a wrong exit code or a half-written folder would break the user's script."""
+    (desk / "empty.csv").write_text("")
+    (desk / "one.csv").write_text("text,label\na,x\nb,x\n")
+    (desk / "bytes.csv").write_bytes("text,label\ncafé,x\n".encode("latin-1"))
+    (desk / "bars.csv").write_text("text,label\na,x|y\nb,z\n")
+    (desk / "mixed.jsonl").write_text('{"text": "a", "label": 1}\n{"text": "b", "label": "x"}\n')
+    (desk / "full").mkdir(exist_ok=True)
+    (desk / "full" / "diary.txt").write_text("mine")
+    (desk / "cache").mkdir(exist_ok=True)
+    done = run(*arguments, folder=desk, code=code)
+    assert word in done.stderr
+    if code == 1:
+        assert done.stderr.strip().splitlines()[-1].startswith("fewshot: error: ")
+        assert not (desk / "x" / "fewshot.json").exists()
+        assert (desk / "full" / "diary.txt").read_text() == "mine"
