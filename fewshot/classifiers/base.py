@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from fewshot.classifiers.folder import ModelContent, write_model
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import Encoder, check_texts
@@ -131,8 +131,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
         return self.classes_[probabilities.argmax(axis=1)]
 
     def score(self, texts: Sequence[str], labels: Sequence[Any], sample_weight: np.ndarray | None = None) -> float:
-        """Return the share of texts whose label, or whole set of labels, is right."""
+        """Return the share of texts whose label, or whole set of labels, is right.
+
+        Raises
+        ------
+        InputError
+            If there is no text, or lengths differ.
+        """
+        self._check_fitted()
         check_lengths(texts, labels)
+        if not len(texts):
+            raise InputError("texts must not be empty; there is no score of nothing")
         if self.label_space_.multi_label:
             right = [set(a) == set(b) for a, b in zip(self.predict(texts), labels, strict=True)]
         else:
@@ -239,9 +248,13 @@ class EmbeddingClassifier(TextClassifier):
         return params | {"encoder": self.encoder_.name, "device": None}
 
     def _restore(self, content: ModelContent, path: Path, **options: Any) -> None:
-        self.encoder_ = load_encoder(path, device=options.get("device"))
-        if content.encoder:
-            self.encoder_.name = str(content.encoder.get("name", self.encoder_.name))
+        if not (path / "modules.json").is_file():
+            raise ModelFormatError(f"the model in {str(path)!r} is damaged: its encoder's modules.json is missing")
+        entry = content.encoder or {}
+        # A head fitted on float32 vectors gets these again; bfloat16 is asked for only where the processor has it.
+        precision = "float32" if entry.get("precision") == "float32" else "auto"
+        self.encoder_ = load_encoder(path, device=options.get("device"), precision=precision)
+        self.encoder_.name = str(entry.get("name", self.encoder_.name))
         self._restore_head(content)
 
     @abstractmethod

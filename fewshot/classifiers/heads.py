@@ -103,7 +103,7 @@ def _logistic(X: np.ndarray, y: np.ndarray, C: float, n_classes: int) -> tuple[n
         model = LogisticRegression(C=C, max_iter=1000).fit(X.astype(np.float64), y)
     if n_classes == 2:
         return np.vstack([-model.coef_, model.coef_]) / 2, np.concatenate([-model.intercept_, model.intercept_]) / 2
-    return model.coef_, model.intercept_
+    return np.ascontiguousarray(model.coef_), model.intercept_
 
 
 def _fit_multi_label(X: np.ndarray, y: np.ndarray, random_state: int) -> LinearHead:
@@ -187,6 +187,8 @@ def fit_soft_linear(
     if not len(X) == len(targets) == len(weight):
         raise InputError(f"X, targets and sample_weight differ in length: {len(X)}, {len(targets)}, {len(weight)}")
     n_classes, dimension = targets.shape[1], X.shape[1]
+    # Two softmax rows share between them what scikit-learn's one row has, so the same solution costs half the penalty.
+    penalty = 2.0 if n_classes == 2 and not multi_label else 1.0
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         coef, intercept = flat[:-n_classes].reshape(n_classes, dimension), flat[-n_classes:]
@@ -199,8 +201,8 @@ def fit_soft_linear(
             losses = -(targets * logs).sum(axis=1)
             slope = np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets
         slope *= C * weight[:, None]
-        gradient = np.concatenate([(slope.T @ X + coef).ravel(), slope.sum(axis=0)])
-        return C * float(weight @ losses) + float((coef**2).sum()) / 2, gradient
+        gradient = np.concatenate([(slope.T @ X + penalty * coef).ravel(), slope.sum(axis=0)])
+        return C * float(weight @ losses) + penalty * float((coef**2).sum()) / 2, gradient
 
     start = np.zeros(n_classes * (dimension + 1))
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x

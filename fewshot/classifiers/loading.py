@@ -40,7 +40,7 @@ def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
         If it is no model directory, or is damaged or unsafe. Nothing in it is ever executed.
     """
     content = read_content(path)
-    if content.kind not in KINDS:
+    if not isinstance(content.kind, str) or content.kind not in KINDS:
         raise ModelFormatError(f"{str(path)!r} holds a {content.kind!r}; this version knows {', '.join(sorted(KINDS))}")
     try:
         return KINDS[content.kind]._from_content(content, Path(path), device=device)

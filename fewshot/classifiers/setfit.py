@@ -109,4 +109,4 @@ def default_steps(n_texts: int, batch_size: int) -> int:
     >>> default_steps(64, 64), default_steps(208, 64), default_steps(5000, 64)
     (10, 32, 60)
     """
-    return min(60, max(10, round(10 * n_texts / batch_size)))
+    return min(60, max(10, round(10 * n_texts / max(1, batch_size))))

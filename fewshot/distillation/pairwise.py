@@ -60,7 +60,7 @@ class DistillationTrainer:
     batch_size : int, optional
         Texts a step. Default: 512 for a token table, 64 for a transformer.
     learning_rate : float, optional
-        Peak learning rate. Default: 2e-3 for a token table, 2e-4 for a transformer.
+        Peak learning rate. Default: 2e-3 for a token table, 4e-4 for a transformer.
     device : str, optional
         Where the student trains; default: where the teacher runs.
     random_state : int, default=0
@@ -209,8 +209,8 @@ class DistillationTrainer:
         default = default_schedule(student, n_texts)
         return Schedule(
             default.steps if self.steps is None else self.steps,
-            self.batch_size or default.batch_size,
-            self.learning_rate or default.learning_rate,
+            default.batch_size if self.batch_size is None else self.batch_size,
+            default.learning_rate if self.learning_rate is None else self.learning_rate,
         )
 
     def _correlation(self, student: Encoder, transfer: _Transfer, targets: TeacherTargets) -> float | None:
@@ -270,7 +270,7 @@ def default_schedule(student: Encoder, n_texts: int) -> Schedule:
     """
     if isinstance(student, StaticEncoder):
         return Schedule(min(2000, max(200, round(20 * n_texts / 512))), 512, 2e-3)
-    return Schedule(min(2000, max(50, round(2 * n_texts / 64))), 64, 2e-4)
+    return Schedule(min(2000, max(50, round(2 * n_texts / 64))), 64, 4e-4)
 
 
 def _matrix(y: np.ndarray, n_classes: int) -> np.ndarray:

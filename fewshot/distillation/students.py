@@ -70,7 +70,7 @@ def check_student(teacher: Encoder, student: str | Encoder) -> None:
     kind, _, argument = student.partition(":")
     if kind not in ("static", "layers"):
         return
-    if student != "static" and not (kind == "layers" and argument.isdigit()):
+    if student != "static" and not (kind == "layers" and argument.isdecimal()):
         raise InputError(f"student must be 'static', 'layers:N' with a number N, or an encoder's name, got {student!r}")
     teacher = unwrapped(teacher)
     if not isinstance(teacher, SentenceEncoder):

@@ -27,6 +27,8 @@ CHECKSUMS = {
 }
 """SHA-256 of every file that is read, as published with sentence-transformers/all-MiniLM-L6-v2."""
 
+PICKLES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".joblib"}
+
 
 @cache
 def bundled_folder() -> Path:
@@ -46,7 +48,10 @@ def bundled_folder() -> Path:
 
 
 def verify_folder(folder: Path, checksums: dict[str, str]) -> None:
-    """Raise :class:`ModelFormatError` unless each named file in ``folder`` has its SHA-256."""
+    """Raise :class:`ModelFormatError` unless each named file in ``folder`` has its SHA-256 and none is a pickle."""
+    pickles = sorted(file.name for file in folder.rglob("*") if file.suffix in PICKLES)
+    if pickles:
+        raise ModelFormatError(f"bundled encoder: {pickles[0]} is a pickle and none of the published files; remove it")
     for name, expected in checksums.items():
         file = folder / name
         found = sha256_file(file) if file.is_file() else "no such file"

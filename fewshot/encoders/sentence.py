@@ -102,7 +102,11 @@ class SentenceEncoder(Encoder):
                 model = SentenceTransformer(
                     str(source), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
                 )
-        except (OSError, ValueError) as error:
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
+            if not isinstance(error, (OSError, ValueError)) and not folder.is_dir():
+                raise
             raise _explained(source, error) from None
         return cls(model, name=name or str(source), device=device, **options)
 
@@ -157,7 +161,7 @@ def fingerprint_model(model: SentenceTransformer, precision: str) -> str:
     digest.update(f"{model} {model.max_seq_length} {model.default_prompt_name} {model.prompts} {precision}".encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
     if hasattr(tokenizer, "to_str"):
         digest.update(tokenizer.to_str().encode())
@@ -172,16 +176,16 @@ def check_modules(folder: Path) -> None:
             return
         raise ModelFormatError(f"{str(folder)!r} is no model folder: it has neither modules.json nor config.json")
     try:
-        modules = [(module["type"], module["path"]) for module in json.loads(listing.read_text("utf-8"))]
+        modules = [(str(module["type"]), str(module["path"])) for module in json.loads(listing.read_text("utf-8"))]
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelFormatError(f"{str(listing)!r} is damaged: {error}") from None
+        raise ModelFormatError(f"{str(listing)!r} is damaged: {type(error).__name__}: {error}") from None
     for kind, path in modules:
         if not kind.startswith("sentence_transformers."):
             raise ModelFormatError(f"{str(listing)!r} asks to run code of its own ({kind!r}); this is never done")
         inside = (folder / path).resolve()
         if folder.resolve() not in (inside, *inside.parents):
             raise ModelFormatError(f"{str(listing)!r} points outside its folder ({path!r})")
-        if list(inside.glob("pytorch_model*.bin")) and not list(inside.glob("*.safetensors")):
+        if list(inside.glob("pytorch_model*.bin")) and not list(inside.glob("model*.safetensors")):
             raise ModelFormatError(
                 f"{str(inside)!r} holds its weights as a pickle (pytorch_model.bin); convert them to safetensors first"
             )

@@ -40,7 +40,7 @@ class StaticEncoder(Encoder):
     Parameters
     ----------
     table : ndarray of shape (n_tokens, dimension)
-        One row a token id; a token's weight is folded into its row.
+        One row a token id; a token's weight is folded into its row. Rounded to float16, as it is saved.
     tokenizer : tokenizers.Tokenizer
         Any fast tokenizer; special tokens are not added, texts are not cut.
     name : str, default="static"
@@ -65,7 +65,8 @@ class StaticEncoder(Encoder):
                 f"{tokenizer.get_vocab_size()} tokens"
             )
         self.name = name
-        self.table = np.ascontiguousarray(table, dtype=np.float32)
+        # Rounded to what is saved, so that a saved encoder gives the vectors that it gave before.
+        self.table = np.ascontiguousarray(table, dtype=np.float16).astype(np.float32)
         self.tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()

@@ -56,7 +56,7 @@ class LabelSimilarity:
         targets = self.similarity_of(self.y.to(rows.device)[rows])
         off_diagonal = 1.0 - torch.eye(len(rows), device=rows.device)
         positive, negative = targets * off_diagonal, (1.0 - targets) * off_diagonal
-        weights = positive / positive.sum().clamp_min(1.0) + negative / negative.sum().clamp_min(1.0)
+        weights = positive / positive.sum().clamp_min(1e-12) + negative / negative.sum().clamp_min(1e-12)
         return targets, weights / weights.sum().clamp_min(1e-12)
 
 

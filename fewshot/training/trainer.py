@@ -145,6 +145,7 @@ def train_pairwise(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
+    _take_off_autocast(model)
     model.to(device).eval()
     _refuse_nan(progress.losses)
     return progress.losses
@@ -170,6 +171,12 @@ def _arguments(
         save_strategy="no",
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+
+
+def _take_off_autocast(model: SentenceTransformer) -> None:
+    """Give the model its own ``forward`` back: accelerate's would go on computing in bfloat16 after training."""
+    for name in ("forward", "_original_forward"):
+        vars(model).pop(name, None)
 
 
 def _refuse_nan(losses: list[float]) -> None:

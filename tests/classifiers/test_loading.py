@@ -1,0 +1,257 @@
+"""Model directories that are damaged, foreign or hostile are refused in one line, and nothing in them is executed."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from fewshot.classifiers.knn import KNNClassifier
+from fewshot.classifiers.linear_probe import LinearProbeClassifier
+from fewshot.classifiers.loading import load_classifier
+from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
+from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory, single, tiny_encoder, tiny_static):
+    """One saved model a kind of folder: without an encoder, with a transformer, with a token table."""
+    parent = tmp_path_factory.mktemp("saved")
+    classifiers = {
+        "plain": NaiveBayesClassifier(),
+        "sentence": LinearProbeClassifier(encoder=tiny_encoder),
+        "static": KNNClassifier(encoder=tiny_static),
+    }
+    for name, classifier in classifiers.items():
+        classifier.fit(single.texts, single.labels).save(parent / name)
+    return parent
+
+
+@pytest.fixture
+def copied(saved, tmp_path):
+    """Copy a saved model, to damage it."""
+
+    def copy(name):
+        return shutil.copytree(saved / name, tmp_path / name)
+
+    return copy
+
+
+def refused(folder, error=ModelFormatError):
+    """Load a folder that must be refused; return the message, which is one line."""
+    with pytest.raises(error) as raised:
+        load_classifier(folder, device="cpu")
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def change(folder, **entries):
+    """Replace entries of ``fewshot.json``; ``...`` removes one."""
+    listing = json.loads((folder / "fewshot.json").read_text()) | entries
+    (folder / "fewshot.json").write_text(json.dumps({k: v for k, v in listing.items() if v is not ...}))
+
+
+def truncate(file):
+    """Cut a file in half, as a copy that was interrupted."""
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def test_no_folder_names_its_neighbours(saved):
+    """Prevents a bare FileNotFoundError where the name was misspelt."""
+    assert "Did you mean 'static'?" in refused(saved / "statik", SourceNotFoundError)
+    assert "no model folder" in refused(saved / "nowhere" / "at all", SourceNotFoundError)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    """Prevents reading any file that happens to be named."""
+    (tmp_path / "model").write_text("x")
+    refused(tmp_path / "model", SourceNotFoundError)
+
+
+def test_a_folder_of_others_is_named_as_such(tiny_folder, tmp_path):
+    """Prevents a KeyError on a sentence-transformers folder that holds no classifier."""
+    assert "it has no fewshot.json" in refused(tiny_folder)
+    assert "it has no fewshot.json" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b'{"format": "1"}', b"\xff\xfe"])
+def test_damaged_listing(copied, content):
+    """Prevents a traceback of the JSON parser from reaching the user."""
+    folder = copied("plain")
+    (folder / "fewshot.json").write_bytes(content)
+    assert "fewshot.json" in refused(folder)
+
+
+def test_a_later_format_says_update(copied):
+    """Prevents a model of a later version from being read wrong in silence."""
+    folder = copied("plain")
+    change(folder, format=99)
+    assert "this version reads up to 1; update" in refused(folder)
+
+
+@pytest.mark.parametrize("kind", ["transformer-of-tomorrow", None, [], {"a": 1}, 3])
+def test_unknown_kind(copied, kind):
+    """Prevents a TypeError, or a guess, where the kind is not one of ours."""
+    folder = copied("plain")
+    change(folder, kind=kind)
+    assert "this version knows knn, linear-probe" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["plain", "sentence", "static"])
+@pytest.mark.parametrize("entry", ["params", "classes", "settings", "multi_label", "encoder", "kind"])
+def test_a_missing_entry(copied, name, entry):
+    """Prevents a bare KeyError where a listing was edited by hand."""
+    folder = copied(name)
+    change(folder, **{entry: ...})
+    assert "damaged" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "entries", [{"params": 5}, {"params": {"foo": 1}}, {"classes": 7}, {"settings": 3}, {"settings": {}}]
+)
+def test_entries_of_a_wrong_type(copied, entries):
+    """Prevents a TypeError from a constructor in place of a word about the folder."""
+    folder = copied("plain")
+    change(folder, **entries)
+    assert "damaged" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["plain", "sentence", "static"])
+@pytest.mark.parametrize("damage", [truncate, lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
+def test_damaged_head(copied, name, damage):
+    """Prevents half a head from being used, and safetensors' own exception from reaching the user."""
+    folder = copied(name)
+    damage(folder / "head.safetensors")
+    assert "damaged" in refused(folder)
+
+
+def test_a_head_without_its_arrays(copied, saved):
+    """Prevents a KeyError where the head is another model's."""
+    folder = copied("sentence")
+    shutil.copy(saved / "plain" / "head.safetensors", folder / "head.safetensors")
+    assert "damaged" in refused(folder)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json", "modules.json"])
+@pytest.mark.parametrize("damage", [truncate, lambda file: file.write_bytes(b"")])
+def test_damaged_transformer(copied, file, damage):
+    """Prevents exceptions of three libraries from reaching the user when a download broke off."""
+    folder = copied("sentence")
+    damage(folder / file)
+    refused(folder)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "modules.json"])
+def test_incomplete_transformer(copied, file):
+    """Prevents a download of some other model, or random weights, in place of a file that is missing."""
+    folder = copied("sentence")
+    (folder / file).unlink()
+    refused(folder)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "modules.json"])
+@pytest.mark.parametrize("damage", [truncate, lambda file: file.write_bytes(b""), lambda file: file.unlink()])
+def test_damaged_token_table(copied, file, damage):
+    """Prevents a token table with missing rows, and a panic of the tokenizer, from reaching the user."""
+    folder = copied("static")
+    damage(folder / file)
+    refused(folder)
+
+
+def rewrite_modules(folder, change):
+    """Change each entry of ``modules.json``."""
+    listing = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(json.dumps([change(module) for module in listing]))
+
+
+def test_a_foreign_module_is_never_imported(copied, monkeypatch):
+    """Prevents a model folder from running code of its own: ``modules.json`` may name any class."""
+    folder = copied("sentence")
+    (folder / "evil.py").write_text("raise SystemExit('executed')")
+    monkeypatch.syspath_prepend(str(folder))
+    rewrite_modules(folder, lambda module: module | {"type": "evil.Module"})
+    assert "asks to run code of its own ('evil.Module')" in refused(folder)
+
+
+@pytest.mark.parametrize("path", ["..", "../sentence-2", "/etc", "1_Pooling/../../x"])
+def test_a_module_outside_the_folder_is_refused(copied, path):
+    """Prevents a folder from reading files of the user's disk."""
+    folder = copied("sentence")
+    rewrite_modules(folder, lambda module: module | {"path": path})
+    assert "points outside its folder" in refused(folder)
+
+
+def test_a_module_linked_outside_is_refused(copied, tmp_path):
+    """Prevents the same by a symbolic link."""
+    folder = copied("sentence")
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(folder / "1_Pooling")
+    (folder / "1_Pooling").symlink_to(tmp_path / "elsewhere")
+    assert "points outside its folder" in refused(folder)
+
+
+@pytest.mark.parametrize("entry", [5, {}, {"type": 3, "path": ""}, {"type": "sentence_transformers.x", "path": None}])
+def test_modules_of_a_wrong_type(copied, entry):
+    """Prevents an AttributeError on a hostile or damaged list of modules."""
+    folder = copied("sentence")
+    rewrite_modules(folder, lambda module: entry)
+    refused(folder)
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin"])
+@pytest.mark.parametrize("with_modules", [True, False])
+def test_weights_in_a_pickle_are_not_opened(copied, tmp_path, name, with_modules):
+    """Prevents code execution by weights that come as a pickle."""
+    folder, trace = copied("sentence"), tmp_path / "exploded"
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(pickle.dumps(Bomb(trace)))
+    if not with_modules:
+        (folder / "modules.json").unlink()
+    message = refused(folder)
+    assert not trace.exists()
+    assert not with_modules or "holds its weights as a pickle" in message
+
+
+def test_a_pickle_beside_is_not_opened(copied, tmp_path, single):
+    """Prevents code execution by ``model_head.pkl`` or ``pytorch_model.bin`` lying beside the safe files."""
+    folder, trace = copied("sentence"), tmp_path / "exploded"
+    for name in ("model_head.pkl", "pytorch_model.bin", "head.pt"):
+        (folder / name).write_bytes(pickle.dumps(Bomb(trace)))
+    load_classifier(folder, device="cpu").predict(single.test_texts)
+    assert not trace.exists()
+
+
+def test_an_unknown_device_is_the_callers_mistake(saved):
+    """Prevents "damaged" from being said of a folder when the device is wrong."""
+    with pytest.raises(InputError, match="device 'tpu' is not available"):
+        load_classifier(saved / "sentence", device="tpu")
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("sentence", 1e-5), ("static", 1e-3)])
+def test_the_folder_opens_as_a_sentence_transformer(saved, single, name, tolerance):
+    """Prevents a folder that only this package can open: the embedding alone is for everybody."""
+    from sentence_transformers import SentenceTransformer
+
+    theirs = SentenceTransformer(str(saved / name), device="cpu").encode(single.test_texts)
+    ours = load_classifier(saved / name, device="cpu").encoder_.encode(single.test_texts)
+    np.testing.assert_allclose(np.asarray(theirs, dtype=np.float32), ours, atol=tolerance)
+
+
+def test_knn_keeps_vectors_and_not_texts(saved, single):
+    """Prevents training texts from travelling with a look-up model."""
+    arrays = load_file(saved / "static" / "head.safetensors")
+    assert set(arrays) == {"X", "y"}
+    assert arrays["X"].shape == (len(single.texts), 16)

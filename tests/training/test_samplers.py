@@ -1,0 +1,84 @@
+"""Batches: their sizes, who meets whom, and that the seed decides."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot.core.errors import InputError
+from fewshot.training.samplers import ClassBatches, ShuffledBatches
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@given(n=st.integers(2, 40), batch_size=st.integers(2, 50), steps=st.integers(0, 12), seed=SEEDS)
+def test_shuffled_batches(n, batch_size, steps, seed):
+    """Prevents short or repeated rows in a batch, and rows that come twice before others come once."""
+    sampler = ShuffledBatches(n, batch_size=batch_size, steps=steps, random_state=seed)
+    batches = list(sampler)
+    assert len(batches) == len(sampler) == steps
+    assert all(len(batch) == len(set(batch)) == min(n, batch_size) for batch in batches)
+    drawn = [row for batch in batches for row in batch]
+    for start in range(0, len(drawn) - n + 1, n):
+        assert sorted(drawn[start : start + n]) == list(range(n))
+    assert batches == list(sampler)
+
+
+@given(y=st.lists(st.integers(0, 5), min_size=2, max_size=40), batch_size=st.integers(2, 50), seed=SEEDS)
+def test_class_batches(y, batch_size, seed):
+    """Prevents batches without a positive pair, repeated rows, wrong sizes and an endless loop."""
+    sampler = ClassBatches(np.array(y), batch_size=batch_size, steps=6, random_state=seed)
+    batches = list(sampler)
+    assert len(batches) == len(sampler) == 6
+    counts = np.bincount(y)
+    for batch in batches:
+        assert len(batch) == len(set(batch)) == min(len(y), batch_size)
+        assert set(batch) <= set(range(len(y)))
+        if counts[counts > 0].min() >= 2:
+            assert np.bincount(np.array(y)[batch]).max() >= 2
+    assert batches == list(sampler)
+
+
+@given(
+    y=st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=3), min_size=2, max_size=30),
+    batch_size=st.integers(2, 40),
+)
+def test_multi_label_batches(y, batch_size):
+    """Prevents texts without a label, or with several, from being left out or repeated in a batch."""
+    batches = list(ClassBatches(np.array(y), batch_size=batch_size, steps=4, random_state=0))
+    assert all(len(batch) == len(set(batch)) == min(len(y), batch_size) for batch in batches)
+
+
+def test_all_rows_of_a_class_take_part():
+    """Prevents a sampler that shows the same few texts of each class again and again."""
+    y = np.repeat([0, 1], [50, 10])
+    batches = list(ClassBatches(y, batch_size=20, steps=20, random_state=0))
+    assert {row for batch in batches for row in batch} == set(range(60))
+
+
+def test_rare_classes_come_as_often():
+    """Prevents a frequent class from filling every batch."""
+    y = np.repeat([0, 1, 2], [500, 20, 20])
+    seen = np.bincount(np.concatenate([y[batch] for batch in ClassBatches(y, batch_size=12, steps=60, random_state=0)]))
+    assert seen.min() > 0.7 * seen.max()
+
+
+def test_the_seed_decides():
+    """Prevents batches drawn from a global state, and seeds that make no difference."""
+    for make in (
+        lambda seed: ShuffledBatches(30, batch_size=8, steps=5, random_state=seed),
+        lambda seed: ClassBatches(np.arange(30) % 3, batch_size=8, steps=5, random_state=seed),
+    ):
+        np.random.seed(0)  # noqa: NPY002 - must make no difference
+        one = list(make(1))
+        np.random.seed(1)  # noqa: NPY002
+        assert one == list(make(1))
+        assert one != list(make(2))
+
+
+def test_one_text_makes_no_pair():
+    """Prevents an endless loop or a loss of nothing."""
+    with pytest.raises(InputError, match="at least 2 texts, got 1"):
+        ShuffledBatches(1, batch_size=2, steps=1, random_state=0)
+    with pytest.raises(InputError, match="at least 2 texts, got 1"):
+        ClassBatches(np.zeros(1, dtype=int), batch_size=2, steps=1, random_state=0)
