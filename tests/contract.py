@@ -109,7 +109,9 @@ def init_only_stores(case):
     simple = {name: value for name, value in copied.get_params().items() if name != "encoder"}
     assert simple == {name: value for name, value in case.fitted.get_params().items() if name != "encoder"}
     copied.fit(case.toy.texts, case.toy.labels)
-    np.testing.assert_allclose(copied.predict_proba(case.toy.test_texts), case.fitted.predict_proba(case.toy.test_texts))
+    np.testing.assert_allclose(
+        copied.predict_proba(case.toy.test_texts), case.fitted.predict_proba(case.toy.test_texts)
+    )
 
 
 @promise(*SINGLE, *MULTI)
@@ -387,7 +389,9 @@ def saved_and_loaded_is_the_same(case):
     assert ours == theirs
     again = case.tmp_path / "again"
     loaded.save(again)
-    np.testing.assert_array_equal(load_classifier(again, device="cpu").predict_proba(texts), loaded.predict_proba(texts))
+    np.testing.assert_array_equal(
+        load_classifier(again, device="cpu").predict_proba(texts), loaded.predict_proba(texts)
+    )
 
 
 @promise("single", "multi")

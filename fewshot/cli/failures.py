@@ -10,7 +10,9 @@ from typing import Any
 
 from fewshot.core.errors import DataWarning, FewshotError
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+FAILED, INTERRUPTED = 1, 130
+
+_INTERRUPTED = "interrupted; nothing half-written was left, and a comparison goes on with the same command"
 
 
 @contextlib.contextmanager
@@ -25,12 +27,18 @@ def explained() -> Iterator[None]:
         warnings.showwarning = _show_warning
         try:
             yield
-        except KeyboardInterrupt:
-            _fail("interrupted; what is finished is kept, the same command goes on from there", INTERRUPTED)
+        except SystemExit as stop:  # the command line's own end, also that of Ctrl-C
+            if stop.code == INTERRUPTED:
+                _say(_INTERRUPTED)
+            raise
+        except KeyboardInterrupt:  # Ctrl-C before or after the verb
+            _say(_INTERRUPTED)
+            sys.exit(INTERRUPTED)
         except (FewshotError, OSError, MemoryError) as error:
             if os.environ.get("FEWSHOT_DEBUG"):
                 raise
-            _fail(_one_line(error), FAILED)
+            _say(_one_line(error))
+            sys.exit(FAILED)
 
 
 def _one_line(error: BaseException) -> str:
@@ -47,6 +55,5 @@ def _show_warning(message: Warning | str, category: type[Warning], *args: Any, *
     print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _fail(line: str, code: int) -> None:
+def _say(line: str) -> None:
     print(f"fewshot: error: {line}", file=sys.stderr)
-    sys.exit(code)

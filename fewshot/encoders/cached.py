@@ -9,6 +9,7 @@ import hashlib
 import os
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -57,8 +58,10 @@ class EmbeddingCache:
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as connection, connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+            with contextlib.suppress(sqlite3.OperationalError):  # another process is switching it on at this moment
+                connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("BEGIN IMMEDIATE")  # waits for other writers; a lock taken later fails instead
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, used REAL, "
                 "PRIMARY KEY (model, text)) WITHOUT ROWID"
@@ -67,7 +70,9 @@ class EmbeddingCache:
 
     def get(self, model: str, texts: Sequence[str], *, dimension: int) -> dict[int, np.ndarray]:
         """Return the vectors that are stored, by position in ``texts``; a row of another size counts as absent."""
-        positions = {_key(text): i for i, text in enumerate(texts)}
+        positions: dict[bytes, list[int]] = defaultdict(list)
+        for i, text in enumerate(texts):
+            positions[_key(text)].append(i)
         keys = list(positions)
         found: dict[int, np.ndarray] = {}
         with self._open() as connection:
@@ -77,7 +82,7 @@ class EmbeddingCache:
                 rows = connection.execute(f"SELECT text, vector FROM vectors WHERE {where}", (model, *some))
                 for key, blob in rows:
                     if len(blob) == 4 * dimension:
-                        found[positions[key]] = np.frombuffer(blob, dtype="<f4")
+                        found.update(dict.fromkeys(positions[key], np.frombuffer(blob, dtype="<f4")))
                 connection.execute(f"UPDATE vectors SET used = ? WHERE {where}", (time.time(), model, *some))
         return found
 

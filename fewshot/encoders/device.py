@@ -31,7 +31,8 @@ def choose_device(device: str | None = None) -> str:
     if device is None:
         return next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
     kind, _, index = device.partition(":")
-    if not available.get(kind) or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
+    numbers = map(str, range(torch.cuda.device_count() if kind == "cuda" else 1))
+    if not available.get(kind) or (index and index not in numbers):
         there = ", ".join(kind for kind, found in available.items() if found)
         raise InputError(f"device {device!r} is not available; this machine has: {there}")
     return device

@@ -65,6 +65,8 @@ class SentenceEncoder(Encoder):
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
+        if max_length is not None and max_length < 1:
+            raise InputError(f"max_length must be at least 1, got {max_length}")
         self.name = name
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
@@ -164,7 +166,8 @@ def fingerprint_model(model: SentenceTransformer, precision: str) -> str:
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
     if hasattr(tokenizer, "to_str"):
-        digest.update(tokenizer.to_str().encode())
+        described = json.loads(tokenizer.to_str()) | {"padding": None, "truncation": None}  # set anew by each call
+        digest.update(json.dumps(described).encode())
     return digest.hexdigest()
 
 

@@ -33,6 +33,7 @@ def seeded(random_state: int) -> Iterator[np.random.Generator]:
     True
     """
     check_random_state(random_state)
+    random_state = int(random_state)  # Python's own generator takes no NumPy integer
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - restored below
     cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=cuda):

@@ -163,7 +163,7 @@ def _arguments(
         weight_decay=0.0,
         bf16=half,
         use_cpu=device == "cpu",
-        seed=random_state,
+        seed=int(random_state),
         logging_steps=1,
         logging_nan_inf_filter=False,
         disable_tqdm=True,

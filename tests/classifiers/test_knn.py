@@ -57,7 +57,9 @@ def test_leave_one_out_by_hand():
     names = np.array(labels)
 
     def right(k):  # by hand: the cosine-weighted vote of the k nearest others
-        votes = [{name: expected[i, :k].clip(1e-6)[names[order[i][:k]] == name].sum() for name in "ab"} for i in range(6)]
+        votes = [
+            {name: expected[i, :k].clip(1e-6)[names[order[i][:k]] == name].sum() for name in "ab"} for i in range(6)
+        ]
         return sum(max(vote, key=vote.get) == label for vote, label in zip(votes, labels, strict=True))
 
     best = max(right(k) for k in range(1, 6))
@@ -107,7 +109,11 @@ def test_one_multi_label_text():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"k": 0}, "k must be at least 1"), ({"threshold": 0.0}, "threshold must"), ({"threshold": 1.5}, "threshold must")],
+    [
+        ({"k": 0}, "k must be at least 1"),
+        ({"threshold": 0.0}, "threshold must"),
+        ({"threshold": 1.5}, "threshold must"),
+    ],
 )
 def test_bad_arguments(arguments, message):
     """Prevents an index error far from the mistake."""

@@ -1,6 +1,7 @@
 """One story a verb through the real command, on a tiny encoder in a local folder (the users' way to name one)."""
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+import fewshot.classifiers.folder as folder_module
+from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.cli.main import VERBS, app, main
 from fewshot.data.readers import read_rows
 
@@ -239,3 +242,36 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
         assert done.stderr.strip().splitlines()[-1].startswith("fewshot: error: ")
         assert not (desk / "x" / "fewshot.json").exists()
         assert (desk / "full" / "diary.txt").read_text() == "mine"
+
+
+def test_interrupt_keeps_finished_cells_and_says_so(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is an ordinary event: exit code 130, one line, and the next call goes on."""
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    arguments = ("compare", "things.csv:train", "--test", "things.csv:test", "--methods", "naive-bayes,linear-probe")
+    arguments += ("--slices", "2", "--seeds", "1", "--encoder", "encoder", "--out", "stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(LinearProbeClassifier, "_learn", interrupt)
+        done = run(*arguments, folder=desk, code=130)
+    assert "goes on with the same command" in done.stderr
+    assert len(read_rows(desk / "stopped" / "results.csv").rows) == 1
+    run(*arguments, folder=desk)
+    assert len(read_rows(desk / "stopped" / "results.csv").rows) == 2
+
+
+def test_full_disk_is_one_line_and_the_old_model_stays(
+    desk: Path, teacher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills while a model is saved must cost the new model only."""
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "model.safetensors")
+
+    before = (desk / teacher / "fewshot.json").read_bytes()
+    monkeypatch.setattr(folder_module, "write_json", full)
+    done = run("train", "things.csv:train", "--encoder", "encoder", "--out", teacher, folder=desk, code=1)
+    assert "the disk is full" in done.stderr
+    assert (desk / teacher / "fewshot.json").read_bytes() == before
+    assert not list(desk.glob(f".{teacher}*"))

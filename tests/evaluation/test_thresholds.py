@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from fewshot.core.errors import InputError
 from fewshot.evaluation.thresholds import best_threshold
 
-CELLS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), min_size=2, max_size=24).filter(lambda c: len(c) % 2 == 0)
+CELLS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), min_size=2, max_size=24).filter(
+    lambda c: len(c) % 2 == 0
+)
 
 
 def micro_f1(y, predicted):

@@ -1,0 +1,104 @@
+"""The journey *compare*, on toy data and a toy encoder."""
+
+from pathlib import Path
+
+import pytest
+
+from fewshot import CompareSettings, compare_methods
+from fewshot.core.errors import DataWarning, InputError
+from fewshot.data.readers import read_rows
+from fewshot.data.texts import TextData
+
+WORDS = {"fruit": "apple pear plum", "tool": "hammer saw drill"}
+FAST = {"methods": ("naive-bayes", "linear-probe"), "slices": (1, 3), "seeds": 2}
+
+
+def table(n: int, *, start: int = 0, multi: bool = False) -> TextData:
+    """Return ``n`` toy texts a class."""
+    pairs = [
+        (f"{words.split()[i % 3]} no {i}", label) for label, words in WORDS.items() for i in range(start, start + n)
+    ]
+    labels = [(label,) if multi else label for _, label in pairs]
+    return TextData([text for text, _ in pairs], labels, multi_label=multi, rows=list(range(len(pairs))))
+
+
+def test_each_text_is_embedded_once(tmp_path: Path, toy_encoder) -> None:
+    """Embedding anew in every cell is what makes comparisons slow."""
+    seen: list[str] = []
+    inner = toy_encoder._encode_batch
+    toy_encoder._encode_batch = lambda texts: (seen.extend(texts), inner(texts))[1]
+    compare_methods(table(6), table(4, start=50), out=tmp_path, encoder=toy_encoder, **FAST)
+    assert len(seen) == len(set(seen))
+
+
+def test_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, toy_encoder) -> None:
+    """A run that starts over after a kill never ends on a shared machine."""
+
+    def stop(cell, row) -> None:
+        if cell.seed == 1:
+            raise KeyboardInterrupt
+
+    inputs = (table(6), table(4, start=50))
+    with pytest.raises(KeyboardInterrupt):
+        compare_methods(*inputs, out=tmp_path / "killed", encoder=toy_encoder, on_result=stop, **FAST)
+    first = len(read_rows(tmp_path / "killed" / "results.csv").rows)
+    assert 0 < first < 8
+    computed = []
+    resumed = compare_methods(
+        *inputs, out=tmp_path / "killed", encoder=toy_encoder, on_result=lambda cell, row: computed.append(cell), **FAST
+    )
+    assert len(computed) == 8 - first
+    whole = compare_methods(*inputs, out=tmp_path / "whole", encoder=toy_encoder, **FAST)
+    timeless = [{k: v for k, v in row.items() if "seconds" not in k} for row in resumed.rows]
+    assert timeless == [{k: v for k, v in row.items() if "seconds" not in k} for row in whole.rows]
+
+
+def test_test_texts_are_kept_out_of_training_and_pool(tmp_path: Path, toy_encoder) -> None:
+    """A test text seen in training makes every method look better than it is."""
+    labeled, test = table(6), table(4, start=3)
+    with pytest.warns(DataWarning, match="labelled texts are also in"):
+        done = compare_methods(labeled, test, out=tmp_path, encoder=toy_encoder, **FAST)
+    assert all(row["status"] == "ok" for row in done.rows)
+
+
+def test_without_a_test_set_a_part_is_held_out(tmp_path: Path, toy_encoder) -> None:
+    """Scoring on training texts would report memory as skill."""
+    done = compare_methods(table(9), out=tmp_path, encoder=toy_encoder, **FAST)
+    assert any("held out" in note for note in done.notes)
+
+
+def test_multi_label_slices_count_all_labels(tmp_path: Path, toy_encoder) -> None:
+    """Per-class slices have no meaning where a text has several labels."""
+    done = compare_methods(
+        table(9, multi=True),
+        table(4, start=50, multi=True),
+        out=tmp_path,
+        encoder=toy_encoder,
+        **FAST | {"slices": (4, 8)},
+    )
+    assert [row["n_train"] for row in done.summary] == [4, 8, 4, 8]
+    assert all(row["mcc_mean"] is None for row in done.summary)
+
+
+def test_a_failing_method_leaves_the_others(tmp_path: Path, toy_encoder) -> None:
+    """One method that cannot run (SetFit on an encoder without weights) must not cost the rest."""
+    methods = ("naive-bayes", "setfit")
+    done = compare_methods(
+        table(6), table(4, start=50), out=tmp_path, encoder=toy_encoder, **FAST | {"methods": methods}
+    )
+    status = {(row["method"], row["status"]) for row in done.rows}
+    assert status == {("naive-bayes", "ok"), ("setfit", "failed")}
+    assert "cannot be trained" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_folder_of_other_data_is_refused(tmp_path: Path, toy_encoder) -> None:
+    """Two data sets in one results file would be averaged."""
+    compare_methods(table(6), table(4, start=50), out=tmp_path, encoder=toy_encoder, **FAST)
+    with pytest.raises(InputError, match="other data"):
+        compare_methods(table(7), table(4, start=50), out=tmp_path, encoder=toy_encoder, **FAST)
+
+
+def test_settings_are_checked() -> None:
+    """Zero seeds would end in an empty table."""
+    with pytest.raises(InputError, match="seeds"):
+        CompareSettings(seeds=0)

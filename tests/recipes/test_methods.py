@@ -1,0 +1,39 @@
+"""The one table of methods."""
+
+import pytest
+
+from fewshot.core.errors import InputError
+from fewshot.recipes.methods import ALL, METHODS, Surroundings, choose_methods, find_method, make_classifier
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_name_makes_a_classifier(name: str, tiny_encoder) -> None:
+    """A name that the help lists and the table cannot make would fail hours into a comparison."""
+    made = make_classifier(name, Surroundings(tiny_encoder, ["a pool text"], None, 3))
+    assert callable(made.fit)
+    assert callable(made.predict)
+
+
+def test_table_and_all_applicable_agree() -> None:
+    """A row nobody can reach through ``all-applicable`` would never be compared."""
+    assert {find_method(name)[0].name for name in ALL} == {method.name for method in METHODS}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["knm"], "Did you mean 'knn'"),
+        (["distilled:"], "argument"),
+        (["distilled:static"], "--unlabeled"),
+        ([], "at least"),
+    ],
+)
+def test_names_that_cannot_run_are_refused_at_the_door(names: list[str], message: str) -> None:
+    """Found after the cheap methods ran, a misspelt one costs the user an hour."""
+    with pytest.raises(InputError, match=message):
+        choose_methods(names, has_pool=False)
+
+
+def test_a_name_given_twice_runs_once() -> None:
+    """Two cells with one key would overwrite each other."""
+    assert choose_methods(["knn", "knn", "all-applicable"], has_pool=True)[0].count("knn") == 1
