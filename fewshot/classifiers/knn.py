@@ -8,6 +8,7 @@ from fewshot.classifiers.base import EmbeddingClassifier
 from fewshot.classifiers.folder import ModelContent
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
+from fewshot.encoders.resolve import DEFAULT_TEACHER
 from fewshot.evaluation.thresholds import best_threshold
 
 MAX_K = 16
@@ -18,7 +19,8 @@ class KNNClassifier(EmbeddingClassifier):
 
     Parameters
     ----------
-    encoder : str, Path, Encoder or SentenceTransformer, default="bundled"
+    encoder : str, Path, Encoder or SentenceTransformer
+        Default: the Hub's ``sentence-transformers/paraphrase-mpnet-base-v2``; ``"bundled"`` needs no network.
         See :func:`fewshot.encoders.resolve.load_encoder`.
     k : int, optional
         Number of neighbours. Default: the best of 1 to 16 on the validation data, or by leave-one-out on the training
@@ -48,7 +50,7 @@ class KNNClassifier(EmbeddingClassifier):
 
     def __init__(
         self,
-        encoder: Any = "bundled",
+        encoder: Any = DEFAULT_TEACHER,
         *,
         k: int | None = None,
         threshold: float | None = None,

@@ -9,6 +9,7 @@ from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.heads import LinearHead, fit_linear
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
+from fewshot.encoders.resolve import DEFAULT_TEACHER
 
 
 class LinearProbeClassifier(EmbeddingClassifier):
@@ -16,7 +17,8 @@ class LinearProbeClassifier(EmbeddingClassifier):
 
     Parameters
     ----------
-    encoder : str, Path, Encoder or SentenceTransformer, default="bundled"
+    encoder : str, Path, Encoder or SentenceTransformer
+        Default: the Hub's ``sentence-transformers/paraphrase-mpnet-base-v2``; ``"bundled"`` needs no network.
         See :func:`fewshot.encoders.resolve.load_encoder`.
     device : str, optional
         Where the encoder runs; default: the fastest there is.
@@ -37,7 +39,7 @@ class LinearProbeClassifier(EmbeddingClassifier):
 
     kind = "linear-probe"
 
-    def __init__(self, encoder: Any = "bundled", *, device: str | None = None, random_state: int = 0) -> None:
+    def __init__(self, encoder: Any = DEFAULT_TEACHER, *, device: str | None = None, random_state: int = 0) -> None:
         self.encoder = encoder
         self.device = device
         self.random_state = random_state

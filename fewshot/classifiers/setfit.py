@@ -11,7 +11,7 @@ import numpy as np
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.encoders.resolve import unwrapped
+from fewshot.encoders.resolve import DEFAULT_TEACHER, unwrapped
 
 BATCH_SIZE = 64
 
@@ -21,7 +21,8 @@ class SetFitClassifier(LinearProbeClassifier):
 
     Parameters
     ----------
-    encoder : str, Path, Encoder or SentenceTransformer, default="bundled"
+    encoder : str, Path, Encoder or SentenceTransformer
+        Default: the Hub's ``sentence-transformers/paraphrase-mpnet-base-v2``; ``"bundled"`` needs no network.
         The sentence encoder to start from; it is copied, not changed.
     steps : int, optional
         Optimizer steps of contrastive training. Default: from the number of texts, see Notes. 0 trains no encoder,
@@ -58,7 +59,7 @@ class SetFitClassifier(LinearProbeClassifier):
 
     def __init__(
         self,
-        encoder: Any = "bundled",
+        encoder: Any = DEFAULT_TEACHER,
         *,
         steps: int | None = None,
         batch_size: int = BATCH_SIZE,

@@ -1,5 +1,6 @@
 """``fewshot compare``: methods × slices × seeds."""
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,9 @@ def compare(
     slices: Annotated[str | None, typer.Option(help="Labels per class, such as 2,4,8,16 [default: 8,16].")] = None,
     total: Annotated[bool | None, typer.Option("--total/--per-class", help="Count slices in all labels.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of random draws [default: 5].")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [bundled].")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [default: paraphrase-mpnet-base-v2].")
+    ] = None,
     out: Annotated[str, typer.Option(help="Folder for results; an interrupted run in it goes on.")] = "runs/compare",
     config: options.Config = None,
     text: options.Text = None,
@@ -35,7 +38,7 @@ def compare(
 ) -> None:
     """Compare methods on training slices of growing size.
 
-    Example: fewshot compare data/support_tickets.csv:train --test data/support_tickets.csv:test --slices 4,8,16
+    Example: fewshot compare data/support_tickets.csv:train --test data/support_tickets.csv:test --encoder bundled
     """
     from fewshot.core.config import read_settings
     from fewshot.recipes.comparison import CompareSettings, compare_methods
@@ -65,7 +68,7 @@ def compare(
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(
         f"{len(comparison.rows) - failed} cells done, {failed} failed. Report: {out}/report.html"
-        + (f". Next: fewshot train {labeled} --method {best['method']} --out runs/teacher" if best else ""),
+        + (f". Next: {_next_command(labeled, best)}" if best else ""),
         {"out": out, "cells": len(comparison.rows), "failed": failed, "summary": comparison.summary},
         as_json=as_json,
     )
@@ -83,6 +86,11 @@ _COLUMNS = {
     "n_seeds": "seeds",
     "fit_seconds": "fit s",
 }
+
+
+def _next_command(labeled: str, best: dict[str, Any]) -> str:
+    encoder = f" --encoder {shlex.quote(best['encoder'])}" if best["encoder"] else ""
+    return f"fewshot train {shlex.quote(labeled)} --method {best['method']}{encoder} --out runs/teacher"
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

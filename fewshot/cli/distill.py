@@ -13,7 +13,9 @@ def distill(
     teacher: Annotated[str, typer.Option(help="Model folder of the teacher.")],
     unlabeled: Annotated[str, typer.Option(help="Pool of unlabelled texts; labels in it are not looked at.")],
     labeled: Annotated[str | None, typer.Option(help="Gold labels to learn as well.")] = None,
-    student: Annotated[str | None, typer.Option(help="static, layers:N or an encoder's name [static].")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="static, layers:N or an encoder's name [default: paraphrase-MiniLM-L3-v2].")
+    ] = None,
     out: Annotated[str, typer.Option(help="Folder of the student.")] = "runs/student",
     steps: Annotated[int | None, typer.Option(min=0, help="Optimizer steps [default: from the pool's size].")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Texts a step.")] = None,

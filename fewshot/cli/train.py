@@ -11,7 +11,9 @@ from fewshot.core.progress import show_progress
 def train(
     labeled: Annotated[str, typer.Argument(help="File with labelled texts; FILE:SPLIT for one split of it.")],
     method: Annotated[str | None, typer.Option(help="What to train [default: setfit].")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [bundled].")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [default: paraphrase-mpnet-base-v2].")
+    ] = None,
     out: Annotated[str, typer.Option(help="Folder of the model.")] = "runs/teacher",
     config: options.Config = None,
     text: options.Text = None,
@@ -27,7 +29,7 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Example: fewshot train data/support_tickets.csv:train --out runs/teacher
+    Example: fewshot train data/support_tickets.csv:train --encoder bundled --out runs/teacher
     """
     from fewshot.core.config import read_settings
     from fewshot.recipes.teaching import TrainSettings, train_classifier

@@ -19,7 +19,7 @@ from fewshot.distillation.students import build_student, check_student, trainabl
 from fewshot.distillation.teachers import TeacherTargets, compute_targets, open_teacher
 from fewshot.distillation.token_table import TokenStatistics, static_student
 from fewshot.encoders.base import Encoder, check_texts
-from fewshot.encoders.resolve import unwrapped
+from fewshot.encoders.resolve import DEFAULT_STUDENT, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.evaluation.metrics import cosine_correlation
@@ -53,7 +53,7 @@ class DistillationTrainer:
     teacher : TextClassifier, str or Path
         A fitted classifier with a sentence encoder (``SetFitClassifier``, ``LinearProbeClassifier``,
         ``KNNClassifier``), or a model directory of one.
-    student : str or Encoder, default="static"
+    student : str or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
         ``"static"``, ``"layers:N"`` or an encoder's name; see :func:`fewshot.build_student`.
     steps : int, optional
         Optimizer steps. Default: from the size of the pool.
@@ -90,7 +90,7 @@ class DistillationTrainer:
     def __init__(
         self,
         teacher: Any,
-        student: str | Encoder = "static",
+        student: str | Encoder = DEFAULT_STUDENT,
         *,
         steps: int | None = None,
         batch_size: int | None = None,

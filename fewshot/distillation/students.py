@@ -9,14 +9,14 @@ from torch import nn
 from fewshot.core.errors import InputError
 from fewshot.distillation.token_table import TokenStatistics, static_student, trainable_table, trained_table
 from fewshot.encoders.base import Encoder
-from fewshot.encoders.resolve import load_encoder, unwrapped
+from fewshot.encoders.resolve import DEFAULT_STUDENT, load_encoder, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 
 
 def build_student(
     teacher: Encoder,
-    student: str | Encoder = "static",
+    student: str | Encoder = DEFAULT_STUDENT,
     *,
     texts: Sequence[str] | None = None,
     device: str | None = None,
@@ -27,7 +27,7 @@ def build_student(
     ----------
     teacher : Encoder
         The teacher's sentence encoder; it is not changed.
-    student : str or Encoder, default="static"
+    student : str or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
         ``"layers:N"`` keeps N of the teacher's transformer layers, evenly spaced; ``"static"`` makes a table with one
         vector a token of the teacher's vocabulary; anything else names an encoder to start from.
     texts : sequence of str, optional

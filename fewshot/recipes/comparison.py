@@ -16,7 +16,7 @@ from fewshot.data.splits import balanced_split
 from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
-from fewshot.encoders.resolve import load_encoder
+from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import Cell, Contest
 from fewshot.evaluation.store import ResultStore
@@ -42,7 +42,7 @@ class CompareSettings:
         Slices count labels in all. Default: in multi-label tasks.
     seeds : int, default 5
         How many random draws of slices.
-    encoder : str, default "bundled"
+    encoder : str, default "sentence-transformers/paraphrase-mpnet-base-v2"
     device : str, optional
     test_size : float, default 0.33
         Share of the labelled texts that is held out where there is no test set.
@@ -54,7 +54,7 @@ class CompareSettings:
     slices: tuple[int, ...] = (8, 16)
     total: bool | None = None
     seeds: int = 5
-    encoder: str = "bundled"
+    encoder: str = DEFAULT_TEACHER
     device: str | None = None
     test_size: float = 0.33
     seed: int = 0

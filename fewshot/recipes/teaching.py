@@ -12,7 +12,7 @@ from fewshot.data.texts import TextData
 from fewshot.distillation.pairwise import DistillationTrainer
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
-from fewshot.encoders.resolve import load_encoder
+from fewshot.encoders.resolve import DEFAULT_STUDENT, DEFAULT_TEACHER, load_encoder
 from fewshot.recipes.methods import Surroundings, find_method, make_classifier
 from fewshot.recipes.sources import Reading, content_hash, require_labels
 
@@ -24,13 +24,13 @@ class TrainSettings:
     Parameters
     ----------
     method : str, default "setfit"
-    encoder : str, default "bundled"
+    encoder : str, default "sentence-transformers/paraphrase-mpnet-base-v2"
     device : str, optional
     seed : int, default 0
     """
 
     method: str = "setfit"
-    encoder: str = "bundled"
+    encoder: str = DEFAULT_TEACHER
     device: str | None = None
     seed: int = 0
 
@@ -41,7 +41,7 @@ class DistillSettings:
 
     Parameters
     ----------
-    student : str, default "static"
+    student : str, default "sentence-transformers/paraphrase-MiniLM-L3-v2"
     steps : int, optional
     batch_size : int, optional
     learning_rate : float, optional
@@ -50,7 +50,7 @@ class DistillSettings:
     seed : int, default 0
     """
 
-    student: str = "static"
+    student: str = DEFAULT_STUDENT
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
