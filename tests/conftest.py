@@ -22,7 +22,6 @@ if ROOT not in sys.path:  # so that ``from tests.contract import ...`` works und
 
 import numpy as np  # noqa: E402 - the environment comes first
 import pytest  # noqa: E402
-from threadpoolctl import threadpool_limits  # noqa: E402
 
 from fewshot.encoders.base import Encoder  # noqa: E402
 
@@ -85,13 +84,6 @@ def own_cache(tmp_path_factory):
     """Keep vectors of the tests out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEWSHOT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_blas_thread():
-    """Let BLAS use one thread: on matrices this small its threads mostly wait for each other (six times as long)."""
-    with threadpool_limits(1, user_api="blas"):
         yield
 
 

@@ -26,6 +26,7 @@ from fewshot.evaluation.metrics import cosine_correlation
 from fewshot.evaluation.thresholds import best_threshold
 from fewshot.training.losses import EmbeddingSimilarity
 from fewshot.training.samplers import ShuffledBatches
+from fewshot.training.seeding import check_random_state
 from fewshot.training.trainer import Schedule, train_pairwise
 
 LEAST_POOL = 8
@@ -133,6 +134,7 @@ class DistillationTrainer:
         TeacherError
             If the teacher's outputs are constant or not finite.
         """
+        check_random_state(self.random_state)
         teacher = open_teacher(self.teacher)
         check_student(teacher.encoder_, self.student)
         transfer = self._transfer(teacher, unlabeled_texts, texts, labels)

@@ -63,8 +63,16 @@ def write_comparison(
         rows=comparison.rows,
         summary=comparison.summary,
         data_description=sizes | {"classes": describe(labeled).n_classes},
-        provenance={**settings, **library_versions()},
+        provenance={**_readable(settings), **library_versions()},
         tables=tables or [],
         figures=[*(figures or []), *curves],
         notes=[*comparison.notes, *(f"{name} was left out: {why}" for name, why in comparison.left_out.items())],
     )
+
+
+def _readable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that were made, lists on one line."""
+    joined = {
+        name: ", ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in settings.items()
+    }
+    return {name: value for name, value in joined.items() if value is not None}

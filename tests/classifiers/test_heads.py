@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_expit
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info
 
 from fewshot.classifiers.heads import C_GRID, DEFAULT_C, LinearHead, fit_linear, fit_soft_linear
 from fewshot.core.errors import InputError
@@ -30,7 +31,7 @@ def test_hard_targets_give_scikit_learns_regression(n_classes, C):
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_a_weight_counts_like_repeated_rows(multi_label):
     """Prevents weights that are normalised away or applied to the penalty."""
-    X, y = data(n=20)
+    X, _ = data(n=20)
     targets = np.random.default_rng(1).dirichlet(np.ones(3), size=20)
     times = np.arange(20) % 3 + 1
     weighted = fit_soft_linear(X, targets, multi_label=multi_label, sample_weight=times)
@@ -40,7 +41,7 @@ def test_a_weight_counts_like_repeated_rows(multi_label):
 
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_the_solution_is_a_minimum(multi_label):
-    """Prevents a gradient that is not the loss's: moving any weight by a little must not lower the loss, done by hand."""
+    """Prevents a gradient that is not the loss's: no weight can move a little and lower the loss, done by hand."""
     X, _ = data(n=25, dimension=4)
     targets = np.random.default_rng(2).dirichlet(np.ones(3), size=25)
     head = fit_soft_linear(X, targets, multi_label=multi_label, C=2.0)
@@ -107,7 +108,7 @@ def test_strength_is_chosen_by_the_data():
     assert fit_linear(X, y, n_classes=3).C >= 10.0
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(60, 40))
-    assert fit_linear(noise, rng.integers(2, size=60), n_classes=2).C == min(C_GRID)
+    assert min(C_GRID) == fit_linear(noise, rng.integers(2, size=60), n_classes=2).C
 
 
 def test_one_example_a_class_takes_the_default():
@@ -154,3 +155,12 @@ def test_probabilities_of_large_logits_are_finite():
     np.testing.assert_array_equal(head.predict_proba(np.ones((1, 1))), [[1.0, 0.0]])
     sigmoid = LinearHead(np.array([[1e4], [-1e4]]), np.zeros(2), multi_label=True, C=1.0)
     np.testing.assert_array_equal(sigmoid.predict_proba(np.ones((1, 1))), [[1.0, expit(-1e4)]])
+
+
+def test_fitting_leaves_the_number_of_threads():
+    """Prevents a fit that slows the rest of the process: its one BLAS thread is for its own loop alone."""
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    X, y = data()
+    fit_linear(X, y, n_classes=3)
+    fit_soft_linear(X, np.eye(3)[y], multi_label=False)
+    assert [pool["num_threads"] for pool in threadpool_info()] == before

@@ -63,7 +63,7 @@ def test_a_cut_student_is_saved_whole(tiny_encoder, pool, tmp_path):
 
 def test_each_kind_of_student(tiny_encoder, tiny_static, tiny_folder, pool):
     """Prevents a name from being read as another kind."""
-    assert isinstance(build_student(tiny_encoder), StaticEncoder)
+    assert isinstance(build_student(tiny_encoder, "static"), StaticEncoder)
     assert isinstance(build_student(tiny_encoder, "static", texts=pool), StaticEncoder)
     assert isinstance(build_student(CachedEncoder(tiny_encoder), "static"), StaticEncoder)
     assert build_student(CachedEncoder(tiny_encoder), "layers:1").name == "layers:1"

@@ -28,7 +28,9 @@ def test_a_changed_file_is_refused(small):
     """Prevents a package that was tampered with, or a later version, from being used in silence."""
     folder, checksums = small
     (folder / "1_Pooling" / "config.json").write_text("{ }")
-    with pytest.raises(ModelFormatError, match=r"1_Pooling/config\.json is not the published file \(sha256 [0-9a-f]{64}"):
+    with pytest.raises(
+        ModelFormatError, match=r"1_Pooling/config\.json is not the published file \(sha256 [0-9a-f]{64}"
+    ):
         verify_folder(folder, checksums)
 
 

@@ -11,7 +11,7 @@ from fewshot.encoders.device import choose_device, has_native_bfloat16
 @pytest.mark.parametrize("device", ["gpu", "", "tpu:0", "CPU", "cuda:99", "cuda:x"])
 def test_what_is_not_there(device):
     """Prevents torch's RuntimeError after the data were read; the message says what there is."""
-    with pytest.raises(InputError, match="this machine has: .*cpu"):
+    with pytest.raises(InputError, match=r"this machine has: .*cpu"):
         choose_device(device)
 
 

@@ -50,7 +50,8 @@ def test_precision(tiny_model, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options", [{"precision": "float16"}, {"batch_size": 0}, {"device": "tpu"}, {"device": "cuda:99"}, {"max_length": 0}]
+    "options",
+    [{"precision": "float16"}, {"batch_size": 0}, {"device": "tpu"}, {"device": "cuda:99"}, {"max_length": 0}],
 )
 def test_bad_options(tiny_model, options):
     """Prevents a mistake from being found in the depth of a forward pass."""

@@ -1,5 +1,7 @@
 """The best threshold against trying them all."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,7 +42,7 @@ def test_ties_go_to_the_default(cells):
     chosen = best_threshold(y, probabilities)
     best = micro_f1(y.astype(bool), probabilities >= chosen)
     scores = [*sorted({0.0, *probabilities.ravel()}, reverse=True)]
-    for high, low in zip(scores, scores[1:], strict=False):
+    for high, low in itertools.pairwise(scores):
         middle = (high + low) / 2
         if micro_f1(y.astype(bool), probabilities >= middle) == pytest.approx(best) and y.any() and best > 0:
             assert abs(chosen - 0.5) <= abs(middle - 0.5) + 1e-12

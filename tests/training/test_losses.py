@@ -112,7 +112,7 @@ ROWS = st.lists(st.integers(0, 4), min_size=2, max_size=12)
 
 @given(ROWS)
 def test_label_weights_sum_to_one(y):
-    """Prevents a loss whose size depends on the classes that happen to share a batch; one class or all apart included."""
+    """Prevents a loss whose size depends on which classes share a batch, one class or all apart included."""
     targets, weights = LabelSimilarity(np.array(y))(torch.arange(len(y)))
     assert weights.sum().item() == pytest.approx(1.0, abs=1e-5)
     assert not weights.diagonal().any()
