@@ -144,7 +144,7 @@ class DistillationTrainer:
         X = unit_rows(encoder.encode(transfer.texts))
         head = self._fit_head(X, transfer, targets, teacher)
         self.student_ = LinearProbeClassifier.from_parts(encoder, head, teacher.label_space_)
-        self.report_ = self._report(before, X, transfer, targets)
+        self.report_ = self._report(before, X, transfer, targets, teacher)
         return self
 
     def _student_and_targets(self, teacher: EmbeddingClassifier, texts: list[str]) -> tuple[Encoder, TeacherTargets]:
@@ -243,7 +243,12 @@ class DistillationTrainer:
         return dataclasses.replace(head, threshold=best_threshold(decided, head.predict_proba(X[train])))
 
     def _report(
-        self, before: float | None, X: np.ndarray, transfer: _Transfer, targets: TeacherTargets
+        self,
+        before: float | None,
+        X: np.ndarray,
+        transfer: _Transfer,
+        targets: TeacherTargets,
+        teacher: EmbeddingClassifier,
     ) -> dict[str, Any]:
         rows = transfer.held_out
         report: dict[str, Any] = {
@@ -256,7 +261,6 @@ class DistillationTrainer:
             "agreement": None,
         }
         if len(rows):
-            teacher = open_teacher(self.teacher)
             theirs = teacher.labels_from(targets.probabilities[rows])
             ours = self.student_.labels_from(self.student_.probabilities_from(X[rows]))
             report["cosine_correlation"] = _correlation(targets.embeddings[rows], X[rows], self.random_state)

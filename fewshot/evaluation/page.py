@@ -24,7 +24,8 @@ h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin: 2rem
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
-td { max-width: 32rem; overflow-wrap: anywhere; } td:first-child { min-width: 8rem; } .number { text-align: right; white-space: nowrap; }
+td { max-width: 32rem; overflow-wrap: anywhere; } td:first-child { min-width: 8rem; }
+.number { text-align: right; white-space: nowrap; }
 th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
 th button:focus-visible { outline: 2px solid #0072b2; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
