@@ -44,7 +44,7 @@ def compare(
     from fewshot.recipes.comparison import CompareSettings, compare_methods
 
     flags: dict[str, Any] = {
-        "methods": tuple(methods.split(",")) if methods is not None else None,
+        "methods": tuple(name.strip() for name in methods.split(",")) if methods is not None else None,
         "slices": options.numbers("--slices", slices),
         "total": total,
         "seeds": seeds,

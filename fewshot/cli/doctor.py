@@ -1,7 +1,5 @@
 """``fewshot doctor``: what this machine has, and what to install for what is missing."""
 
-import typer
-
 from fewshot.cli import options
 from fewshot.cli.tables import print_table
 
@@ -14,13 +12,11 @@ def doctor(as_json: options.Json = False) -> None:
     from fewshot.recipes.checkup import check_machine
 
     findings = check_machine()
+    advice = {finding.topic: finding.advice for finding in findings if finding.advice}
     if not as_json:
         print_table([vars(finding) for finding in findings], {"topic": "", "found": "", "advice": ""})
-    missing = [finding.advice for finding in findings if finding.advice]
-    if not as_json:
-        line = (
-            f"{len(missing)} things to look at, in the last column." if missing else "All is well. Next: fewshot demo"
-        )
-        typer.echo(line)
-        return
-    options.finish("", {finding.topic: finding.found for finding in findings}, as_json=True)
+    options.finish(
+        f"To look at: {', '.join(advice)}." if advice else "All is well. Next: fewshot demo",
+        {finding.topic: finding.found for finding in findings} | {"advice": advice},
+        as_json=as_json,
+    )

@@ -45,9 +45,9 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full ({error.filename or 'while writing'}); nothing half-written was left; make room first"
     if isinstance(error, PermissionError):
-        return f"no permission for {error.filename!r}; choose another folder"
+        return f"no permission for {error.filename!r}; check its rights, or choose another place"
     if isinstance(error, MemoryError):
-        return "memory ran out; give fewer texts, or a smaller --batch-size"
+        return "memory ran out; give fewer texts at a time, or take a machine with more memory"
     return " ".join(str(error).split()) or type(error).__name__
 
 

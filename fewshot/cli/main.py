@@ -1,7 +1,6 @@
 """The command ``fewshot``: one table of verbs; each verb's own imports wait until it is called."""
 
 import importlib
-import sys
 
 import typer
 
@@ -40,4 +39,3 @@ def main() -> None:
     """Run the command line; exit code 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     with explained():
         app()
-    sys.exit(0)

@@ -29,7 +29,7 @@ def predict(
     from fewshot.classifiers.loading import load_classifier
     from fewshot.recipes.judging import predict_file, predict_texts
 
-    names_file = Path(source).is_file() or out is not None or Path(source).suffix.lower() in _SUFFIXES
+    names_file = out is not None or _names_a_file(source)
     with show_progress(enabled=False if quiet else None):
         if not names_file:
             answer = predict_texts(load_classifier(model, device=device), [source])[0]
@@ -56,4 +56,16 @@ def predict(
     )
 
 
-_SUFFIXES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".gz"}
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".gz")
+
+
+def _names_a_file(source: str) -> bool:
+    """Return whether ``source`` is meant as a file: it is one, or it is one word that looks like a path."""
+    try:
+        if Path(source).exists():
+            return True
+    except OSError:  # a text longer than any file name
+        return False
+    path = source.rpartition(":")[0] if source.rpartition(":")[2].isalpha() else source
+    looks_like_path = source.startswith("hub:") or path.lower().endswith(_SUFFIXES) or "/" in source
+    return looks_like_path and len(source.split()) == 1

@@ -22,7 +22,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for key, heading in columns.items():
         numeric = all(not isinstance(row.get(key), str) or row[key][:1].isdigit() for row in rows)
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     width = None if sys.stdout.isatty() else 160

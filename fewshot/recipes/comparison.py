@@ -60,6 +60,8 @@ class CompareSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not self.slices:
+            raise InputError("slices must name at least one size, such as 8,16")
         if self.seeds < 1:
             raise InputError(f"seeds must be at least 1, got {self.seeds}")
 
@@ -117,7 +119,9 @@ def compare_methods(
         If a method is unknown, a class has too few labels for a slice, or ``out`` holds results of other data.
     """
     if "methods" in changes and isinstance(changes["methods"], str):
-        changes["methods"] = tuple(changes["methods"].split(","))
+        changes["methods"] = tuple(name.strip() for name in changes["methods"].split(","))
+    if encoder is not None:
+        changes["encoder"] = encoder.name
     settings = dataclasses.replace(settings or CompareSettings(), **changes)
     field = _read(labeled, test, unlabeled, settings, reading or Reading())
     chosen, left_out = choose_methods(settings.methods, has_pool=field.pool is not None)

@@ -9,6 +9,7 @@ import numpy as np
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.core.errors import InputError
+from fewshot.data.formats import format_of
 from fewshot.data.readers import read_rows
 from fewshot.data.tables import Table
 from fewshot.data.writers import write_rows
@@ -107,8 +108,8 @@ def predict_file(
     ----------
     classifier : str, Path or TextClassifier
     source : str or Path
-        CSV, TSV, JSONL, JSON or Parquet, each also gzipped. A label column that it has already is kept as
-        ``label_given`` (``labels_given``).
+        CSV, TSV, JSONL, JSON or Parquet, each also gzipped. Columns ``label``, ``labels`` and ``confidence`` that it
+        has already are kept as ``label_given`` and so on.
     out : str or Path
         Written whole or not at all, in the format that its name says. Rows that cannot be predicted keep their place
         with an empty label; they go with the reason to ``NAME.rejected.csv`` beside it.
@@ -122,6 +123,7 @@ def predict_file(
     reading = reading or Reading()
     if Path(out).resolve() == Path(source).resolve():
         raise InputError(f"out must be another file than the input, got {str(out)!r} for both")
+    format_of(Path(out))  # an unknown format is found before the work, not after it
     model = _opened(classifier, device)
     table = read_rows(source, encoding=reading.encoding)
     texts, reasons = _texts_of(table, reading)
@@ -132,19 +134,23 @@ def predict_file(
     column = "labels" if model.label_space_.multi_label else "label"
     nothing: dict[str, Any] = {column: None, "confidence": None}
     given = dict(zip(good, answers, strict=True))
-    rows = [_renamed(row) | given.get(i, nothing) for i, row in enumerate(table.rows)]
-    columns = [_new_name(name) for name in table.columns] + [column, "confidence"]
-    write_rows(out, rows, columns=columns, label_separator=reading.label_separator, joined=("labels", "labels_given"))
+    names = _kept_names(table.columns)
+    kept = [{names[name]: value for name, value in row.items()} for row in table.rows]
+    rows = [row | given.get(i, nothing) for i, row in enumerate(kept)]
+    joined = ["labels", *(new for name, new in names.items() if name == "labels")]
+    columns = [*names.values(), column, "confidence"]
+    write_rows(out, rows, columns=columns, label_separator=reading.label_separator, joined=joined)
     rejected_file = _write_rejected(Path(out), table, reasons)
     return Predicted(Path(out), len(rows), len(reasons), rejected_file, _counted(answers, column))
 
 
 def _texts_of(table: Table, reading: Reading) -> tuple[list[str], dict[int, str]]:
     """Return the text of each row, and by row the reason why one cannot be predicted."""
+    hidden = set(_LABEL_COLUMNS) - set(reading.text)
     unlabeled = dataclasses.replace(
         table,
-        columns=tuple(name for name in table.columns if name not in _LABEL_COLUMNS),
-        rows=[{name: value for name, value in row.items() if name not in _LABEL_COLUMNS} for row in table.rows],
+        columns=tuple(name for name in table.columns if name not in hidden),
+        rows=[{name: value for name, value in row.items() if name not in hidden} for row in table.rows],
         numbers=list(range(len(table))),
         rejected={},
     )
@@ -167,12 +173,15 @@ def _write_rejected(out: Path, table: Table, reasons: dict[int, str]) -> Path | 
     return path
 
 
-def _renamed(row: dict[str, Any]) -> dict[str, Any]:
-    return {_new_name(name): value for name, value in row.items()}
-
-
-def _new_name(name: str) -> str:
-    return f"{name}_given" if name in _LABEL_COLUMNS else name
+def _kept_names(columns: tuple[str, ...]) -> dict[str, str]:
+    """Return a name for each input column that leaves ``label``, ``labels`` and ``confidence`` to the prediction."""
+    names: dict[str, str] = {}
+    for name in columns:
+        new = name
+        while new in _LABEL_COLUMNS or (new != name and (new in columns or new in names.values())):
+            new = f"{new}_given"
+        names[name] = new
+    return names
 
 
 def _counted(answers: list[dict[str, Any]], column: str) -> dict[Any, int]:

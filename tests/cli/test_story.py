@@ -275,3 +275,26 @@ def test_full_disk_is_one_line_and_the_old_model_stays(
     assert "the disk is full" in done.stderr
     assert (desk / teacher / "fewshot.json").read_bytes() == before
     assert not list(desk.glob(f".{teacher}*"))
+
+
+def test_one_text_is_told_from_a_file(desk: Path, teacher: str) -> None:
+    """A long text is no file name, a sentence that names a file is a text, and a misspelt path is not a text."""
+    for text in ("apple " * 100, "please saw config.json", "an apple: pear"):
+        assert run("predict", teacher, text, folder=desk).stdout.split()[0] in WORDS
+    for path in ("nothing.csv", "things.csv:train", "no/such/file", "hub:ag_news"):
+        assert "--out" in run("predict", teacher, path, folder=desk, code=2).stderr
+
+
+def test_predicting_predictions_loses_no_label(desk: Path, teacher: str) -> None:
+    """The gold labels must survive a second prediction on the first one's output."""
+    run("predict", teacher, "things.csv", "--out", "once.csv", folder=desk)
+    run("predict", teacher, "once.csv", "--out", "twice.csv", folder=desk)
+    rows = read_rows(desk / "twice.csv").rows
+    assert [row["label_given"] for row in rows] == [row["label"] for row in read_rows(desk / "things.csv").rows]
+    assert [row["label_given_given"] for row in rows] == [row["label"] for row in read_rows(desk / "once.csv").rows]
+    assert len(set(rows[0])) == len(rows[0])
+
+
+def test_unknown_output_format_is_found_before_the_work(desk: Path, teacher: str) -> None:
+    """A format that cannot be written must not cost an hour of predicting first."""
+    assert "sheet.xlsx" in run("predict", teacher, "things.csv", "--out", "sheet.xlsx", folder=desk, code=1).stderr
