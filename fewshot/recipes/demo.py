@@ -70,7 +70,7 @@ def run_demo(
     sizes = {name: _save(model, out / "models" / name.replace(":", "-")) for name, model in models.items()}
     say("Measuring texts per second ...")
     speeds = measure_throughput({name: model.predict for name, model in models.items()}, tickets.test.texts)
-    table = [row | {"size_mb": sizes.get(row["method"]), "texts_per_second": speeds.get(row["method"])} for row in rows]
+    table = [row | _cost(row["method"], sizes, speeds) for row in rows]
     _write(comparison, tickets, table, settings)
     return table
 
@@ -141,14 +141,18 @@ def _teach_and_distil(
     return rows, models
 
 
+def _cost(method: str, sizes: dict[str, float], speeds: dict[str, float]) -> dict[str, float]:
+    measured = "teacher" if method == "setfit" else method  # the teacher is SetFit on all labels: one size, one speed
+    return {"size_mb": sizes[measured], "texts_per_second": speeds[measured]}
+
+
 def _save(model: TextClassifier, folder: Path) -> float:
     model.save(folder)
     return folder_bytes(folder) / 1e6
 
 
 def _write(comparison: Comparison, tickets: _Tickets, table: list[dict[str, Any]], settings: CompareSettings) -> None:
-    measured = [row for row in table if row["size_mb"] is not None]
-    points = [{**row, "name": row["method"]} for row in measured]
+    points = [{**row, "name": row["method"]} for row in table if row["method"] != "setfit"]
     frontier = plot_frontier(points, comparison.folder / "frontier.png")
     write_json(comparison.folder / "demo.json", table)
     write_comparison(
