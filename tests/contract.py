@@ -22,6 +22,7 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.classifiers.setfit import SetFitClassifier
+from fewshot.classifiers.setfit_reference import SetFitReferenceClassifier
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import InputError
 
@@ -32,6 +33,7 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
     "linear-probe on a token table": lambda models: LinearProbeClassifier(encoder=models.static),
     "setfit": lambda models: SetFitClassifier(encoder=models.sentence, steps=2, batch_size=8, random_state=3),
+    "setfit-reference": lambda models: SetFitReferenceClassifier(encoder=models.sentence, max_steps=2, random_state=3),
 }
 """Every classifier, made from tiny models (``models.sentence``, ``models.static``)."""
 

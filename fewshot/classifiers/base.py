@@ -6,6 +6,7 @@ method adds how it learns.
 """
 
 import platform
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,11 +18,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from fewshot.classifiers.folder import ModelContent, write_model
+from fewshot.classifiers.hub import PREFIX, push_to_hub
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import Encoder, check_texts
 from fewshot.encoders.resolve import load_encoder, unwrapped
+from fewshot.heads.vectors import unit_rows
 
 Labeled = tuple[Sequence[str], Sequence[Any]]
 
@@ -62,16 +65,21 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
         """
         check_texts(texts)
         check_lengths(texts, labels)
-        if not len(texts):
+        space = self._classes_of(labels)
+        self._learn(list(texts), space.encode(labels), space, _encoded(validation, space))
+        self._set_space(space)
+        return self
+
+    def _classes_of(self, labels: Sequence[Any]) -> LabelSpace:
+        """Return the classes to tell apart."""
+        if not len(labels):
             raise InputError("texts must not be empty; give at least one labelled text a class")
         space = LabelSpace.of(labels)
         if len(space.classes) < 2 and not space.multi_label:
             raise InputError(
                 f"labels hold one class only, {space.classes[0]!r}; a classifier needs at least two to tell apart"
             )
-        self._learn(list(texts), space.encode(labels), space, _encoded(validation, space))
-        self._set_space(space)
-        return self
+        return space
 
     @abstractmethod
     def _learn(
@@ -88,7 +96,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
         """Return probabilities ``(n, n_classes)``."""
 
     @property
-    def _threshold(self) -> float:
+    def _threshold(self) -> Any:
+        """Probability from which a label applies, for all labels or for each; multi-label only."""
         return 0.5
 
     def _set_space(self, space: LabelSpace) -> None:
@@ -130,6 +139,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
             return self.label_space_.decode(probabilities >= self._threshold)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    def confidence_of(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return how sure these rows of :meth:`predict_proba` are.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            The probability of the most probable class; in multi-label tasks that of the least certain of the row's
+            decisions.
+        """
+        return certainty(probabilities, self._threshold if self.label_space_.multi_label else None)
+
     def score(self, texts: Sequence[str], labels: Sequence[Any], sample_weight: np.ndarray | None = None) -> float:
         """Return the share of texts whose label, or whole set of labels, is right.
 
@@ -156,11 +176,18 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
         Parameters
         ----------
         path : str or Path
-            A new folder, or one with an earlier model, which is replaced when the new one is complete.
+            A new folder, or one with an earlier model, which is replaced when the new one is complete;
+            ``"hub:owner/name"`` uploads to a (private) repository of the Hub, see
+            :func:`fewshot.classifiers.hub.push_to_hub`.
         metrics, provenance : dict, optional
             Scores, and where the model came from; written into ``fewshot.json`` and the model card.
         """
         self._check_fitted()
+        if str(path).startswith(PREFIX):
+            with tempfile.TemporaryDirectory(prefix="fewshot-") as folder:
+                self.save(Path(folder) / "model", metrics=metrics, provenance=provenance)
+                push_to_hub(Path(folder) / "model", str(path))
+            return
         arrays, settings = self._state()
         content = ModelContent(
             kind=self.kind,
@@ -220,16 +247,22 @@ class EmbeddingClassifier(TextClassifier):
 
     encoder: Any
     device: str | None
+    takes_unit_vectors = True
+    """Whether the head takes vectors of length 1; only heads that setfit trained may take them as they are."""
+
+    def head_input(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the encoder's vectors ``(n, dimension)`` as the head takes them."""
+        return unit_rows(vectors) if self.takes_unit_vectors else vectors
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
-        return unit_rows(self.encoder_.encode(texts))
+        return self.head_input(self.encoder_.encode(texts))
 
     def _probabilities(self, texts: list[str]) -> np.ndarray:
         return self.probabilities_from(self._embed(texts))
 
     @abstractmethod
     def probabilities_from(self, X: np.ndarray) -> np.ndarray:
-        """Return class probabilities ``(n, n_classes)`` for unit vectors ``(n, dimension)`` of the encoder."""
+        """Return class probabilities ``(n, n_classes)`` for vectors ``(n, dimension)``, see :meth:`head_input`."""
 
     def _open_encoder(self) -> Encoder:
         return load_encoder(self.encoder, device=self.device)
@@ -237,7 +270,8 @@ class EmbeddingClassifier(TextClassifier):
     def _encoder_entry(self) -> dict[str, Any] | None:
         encoder = unwrapped(self.encoder_)
         precision = getattr(encoder, "precision", None)
-        return {"name": encoder.name, "dimension": encoder.dimension, "precision": precision}
+        entry = {"name": encoder.name, "dimension": encoder.dimension, "precision": precision}
+        return entry | encoder.length_settings
 
     def _save_encoder(self, folder: Path) -> None:
         self.encoder_.save(folder)
@@ -253,7 +287,8 @@ class EmbeddingClassifier(TextClassifier):
         entry = content.encoder or {}
         # A head fitted on float32 vectors gets these again; bfloat16 is asked for only where the processor has it.
         precision = "float32" if entry.get("precision") == "float32" else "auto"
-        self.encoder_ = load_encoder(path, device=options.get("device"), precision=precision)
+        lengths = {name: entry[name] for name in ("long_texts", "max_chunks") if name in entry}
+        self.encoder_ = load_encoder(path, device=options.get("device"), precision=precision, **lengths)
         self.encoder_.name = str(entry.get("name", self.encoder_.name))
         self._restore_head(content)
 
@@ -262,9 +297,19 @@ class EmbeddingClassifier(TextClassifier):
         """Take back the head's part of what :meth:`_state` gave."""
 
 
-def unit_rows(X: np.ndarray) -> np.ndarray:
-    """Return the rows of ``X`` at length 1; rows of zeros stay zeros. Cosines are then dot products."""
-    return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
+def certainty(probabilities: np.ndarray, threshold: Any = None) -> np.ndarray:
+    """Return the largest probability of each row, or that of its least certain decision where ``threshold`` is given.
+
+    Examples
+    --------
+    >>> certainty(np.array([[0.7, 0.4]])), certainty(np.array([[0.7, 0.4]]), 0.5)
+    (array([0.7]), array([0.6]))
+    """
+    if not len(probabilities):
+        return np.empty(0)
+    if threshold is None:
+        return probabilities.max(axis=1)
+    return np.where(probabilities >= threshold, probabilities, 1 - probabilities).min(axis=1)
 
 
 def library_versions() -> dict[str, str]:

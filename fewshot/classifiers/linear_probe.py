@@ -4,15 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.classifiers.base import EmbeddingClassifier
-from fewshot.classifiers.folder import ModelContent
-from fewshot.classifiers.heads import LinearHead, fit_linear
+from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER
+from fewshot.heads.table import LinearHead, fit_linear
 
 
-class LinearProbeClassifier(EmbeddingClassifier):
+class LinearProbeClassifier(HeadClassifier):
     """Logistic regression on the vectors of a frozen encoder.
 
     Parameters
@@ -69,25 +68,3 @@ class LinearProbeClassifier(EmbeddingClassifier):
         self.head_ = head
         self._set_space(space)
         return self
-
-    def probabilities_from(self, X: np.ndarray) -> np.ndarray:
-        """Return class probabilities ``(n, n_classes)`` for unit vectors ``(n, dimension)`` of the encoder."""
-        return self.head_.predict_proba(X)
-
-    @property
-    def _threshold(self) -> float:
-        return self.head_.threshold
-
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        head = self.head_
-        return {"coef": head.coef, "intercept": head.intercept}, {"C": head.C, "threshold": head.threshold}
-
-    def _restore_head(self, content: ModelContent) -> None:
-        arrays, settings = content.arrays, content.settings
-        self.head_ = LinearHead(
-            arrays["coef"],
-            arrays["intercept"],
-            multi_label=content.multi_label,
-            C=settings["C"],
-            threshold=settings["threshold"],
-        )

@@ -1,20 +1,23 @@
-"""From a model directory back to the classifier that wrote it."""
+"""From a model directory, here or on the Hub, back to the classifier that wrote it."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
-from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.folder import read_content
-from fewshot.classifiers.knn import KNNClassifier
-from fewshot.classifiers.linear_probe import LinearProbeClassifier
-from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
-from fewshot.classifiers.setfit import SetFitClassifier
+from fewshot.classifiers.folder import MARKER, read_content
+from fewshot.classifiers.hub import PREFIX, fetch_from_hub, is_hub_id
 from fewshot.core.errors import FewshotError, ModelFormatError
 
-KINDS: dict[str, type[TextClassifier]] = {
-    kind.kind: kind for kind in (KNNClassifier, LinearProbeClassifier, NaiveBayesClassifier, SetFitClassifier)
+KINDS = {
+    "knn": "fewshot.classifiers.knn:KNNClassifier",
+    "linear-probe": "fewshot.classifiers.linear_probe:LinearProbeClassifier",
+    "naive-bayes": "fewshot.classifiers.naive_bayes:NaiveBayesClassifier",
+    "setfit": "fewshot.classifiers.setfit:SetFitClassifier",
+    "setfit-reference": "fewshot.classifiers.setfit_reference:SetFitReferenceClassifier",
 }
-"""Every kind of classifier that a model directory may hold."""
+"""Every kind of classifier that a model directory may hold, and its class; imported when one is opened."""
+
+SETFIT_MARKER = "config_setfit.json"
 
 
 def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
@@ -23,7 +26,9 @@ def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
     Parameters
     ----------
     path : str or Path
-        A folder written by ``classifier.save``, ``fewshot train`` or ``fewshot distill``.
+        A folder written by ``classifier.save``, ``fewshot train`` or ``fewshot distill``; a folder of the ``setfit``
+        package; or a model on the Hub: ``"hub:owner/name"`` or ``"hub:owner/name@revision"``. ``"owner/name"`` is
+        looked for on the Hub if neither it nor a folder ``owner`` is here.
     device : str, optional
         Where its encoder runs; default: the fastest there is.
 
@@ -35,16 +40,40 @@ def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
     Raises
     ------
     SourceNotFoundError
-        If there is no such folder.
+        If there is no such folder, or no such model on the Hub.
     ModelFormatError
         If it is no model directory, or is damaged or unsafe. Nothing in it is ever executed.
     """
-    content = read_content(path)
+    folder = fetch_from_hub(str(path)) if _means_hub(path) else Path(path)
+    if (folder / SETFIT_MARKER).is_file() and not (folder / MARKER).is_file():
+        return kind_class("setfit").from_setfit_folder(folder, device=device)
+    content = read_content(folder)
     if not isinstance(content.kind, str) or content.kind not in KINDS:
         raise ModelFormatError(f"{str(path)!r} holds a {content.kind!r}; this version knows {', '.join(sorted(KINDS))}")
     try:
-        return KINDS[content.kind]._from_content(content, Path(path), device=device)
+        return kind_class(content.kind)._from_content(content, folder, device=device)
     except FewshotError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFormatError(f"the model in {str(path)!r} is damaged: {type(error).__name__}: {error}") from None
+
+
+def kind_class(kind: str) -> Any:
+    """Return the class that a kind stands for; only its module is imported.
+
+    Examples
+    --------
+    >>> kind_class("naive-bayes").__name__
+    'NaiveBayesClassifier'
+    """
+    module, _, name = KINDS[kind].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _means_hub(path: str | Path) -> bool:
+    name = str(path)
+    if name.startswith(PREFIX):
+        return True
+    local = Path(name)
+    # A misspelt folder beside others is a local mistake: it is not asked for on the Hub.
+    return is_hub_id(name) and not local.exists() and not local.parent.is_dir()

@@ -1,48 +1,111 @@
-"""SetFit teacher: contrastive training of the encoder on the labelled texts, then a linear head.
+"""SetFit teacher: contrastive training of the encoder on the labelled texts, then a head.
 
 Each text is encoded once a step and all pairs of a batch train together, instead of lists of pairs that grow with n²
-(Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts", arXiv:2209.11055).
+(Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts", arXiv:2209.11055). What the training made is kept
+only as far as held-out labels say that it is better than what was there before.
 """
 
-from typing import Any
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from fewshot.classifiers.linear_probe import LinearProbeClassifier
-from fewshot.core.errors import InputError
+from fewshot.classifiers.base import Labeled, certainty
+from fewshot.classifiers.folder import ModelContent
+from fewshot.classifiers.head_classifier import HeadClassifier
+from fewshot.classifiers.templates import (
+    Examples,
+    check_label_words,
+    check_templates,
+    help_of_sentences,
+    sentences,
+    words_of,
+)
+from fewshot.core.artifacts import fingerprint
+from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.labels import LabelSpace
-from fewshot.encoders.resolve import DEFAULT_TEACHER, unwrapped
+from fewshot.data.texts import check_lengths
+from fewshot.encoders.base import Encoder, check_texts
+from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder, unwrapped
+from fewshot.evaluation.thresholds import best_thresholds_per_label
+from fewshot.heads.calibration import PrecisionCurve, calibrated
+from fewshot.heads.table import FITTERS, fit_head
+from fewshot.heads.vectors import unit_rows
 
+if TYPE_CHECKING:
+    from setfit import SetFitModel
+
+    from fewshot.classifiers.contrastive import ContrastiveSettings
+    from fewshot.classifiers.stages import Stages
+    from fewshot.classifiers.trainings import Outcome, Trainings
+    from fewshot.encoders.sentence import SentenceEncoder
+    from fewshot.interop.setfit_folder import SetFitContent
+
+HEADS = ("auto", *FITTERS, "joint")
 BATCH_SIZE = 64
 
 
-class SetFitClassifier(LinearProbeClassifier):
-    """An encoder trained so that texts of one class lie together, and a logistic regression on it.
+class SetFitClassifier(HeadClassifier):
+    """An encoder trained so that texts of one class lie together, and a head on it.
 
     Parameters
     ----------
     encoder : str, Path, Encoder or SentenceTransformer
-        Default: the Hub's ``sentence-transformers/paraphrase-mpnet-base-v2``; ``"bundled"`` needs no network.
-        The sentence encoder to start from; it is copied, not changed.
+        The sentence encoder to start from; it is copied, not changed. Default: the Hub's
+        ``sentence-transformers/paraphrase-mpnet-base-v2``; ``"bundled"`` needs no network.
+    loss : {"contrastive", "cosine", "triplet"}, default="contrastive"
+        Over all pairs of a batch: supervised contrastive, SetFit's squared error of cosines, or batch-hard triplets.
+    temperature, margin : float, optional
+        Of the contrastive (default 0.1) and the triplet loss (default 0.25).
+    effort : {"quick", "balanced", "thorough"}, default="balanced"
+        How many steps, where ``steps`` does not say: half, once or twice the default, see Notes.
     steps : int, optional
-        Optimizer steps of contrastive training. Default: from the number of texts, see Notes. 0 trains no encoder,
-        which makes a linear probe.
+        Optimizer steps of contrastive training. 0 trains no encoder, which makes a linear probe.
     batch_size : int, default=64
         Texts a step; all pairs among them train.
-    learning_rate : float, default=1e-4
+    learning_rate : float, default=2e-4
         Peak learning rate of the encoder.
+    accumulation : int, default=1
+        Batches a step; pairs are formed inside each.
+    templates : "auto", None, str or sequence of str, default="auto"
+        Sentences such as ``"This text is about {}."`` that make examples of the class names. ``"auto"`` uses that one
+        where cross-validation on the frozen encoder says that it helps.
+    label_words : mapping of label to str, optional
+        What a class is called in templates; default: its name. A class that is named here and has no text is learnt
+        from its words alone.
+    head : {"auto", "logistic", "prototype", "knn", "joint"}, default="auto"
+        ``"auto"`` keeps logistic regression unless prototypes or neighbours are clearly better on held-out labels;
+        ``"joint"`` trains a linear head together with the encoder.
+    class_weight : {None, "balanced"}, default=None
+        Whether rare classes weigh as much as frequent ones in the head. Batches are balanced in any case.
+    folds : int, default=2
+        Parts of the labels that judge in turn, each by a training without it, what to keep: how far to move from the
+        frozen encoder, which head, how sure to be. 0 keeps the training as it is, uncalibrated. Not used where
+        validation texts are given, or where half of the classes have fewer than two labels a fold.
+    max_length : int, optional
+        Longest text in tokens; default: the encoder's own.
+    long_texts : {"truncate", "chunk"}, default="truncate"
+        What becomes of longer texts: cut off, or cut into chunks whose vectors are averaged.
     device : str, optional
         Where to train and predict; default: the fastest there is.
     random_state : int, default=0
-        Decides batches, dropout and cross-validation folds.
+        Decides batches, dropout and folds.
 
     Attributes
     ----------
     encoder_ : SentenceEncoder
-        The trained encoder.
-    head_ : LinearHead
+        The encoder that was kept.
+    head_ : Head
     losses_ : list of float
-        Contrastive loss of each step.
+        Contrastive loss of each step; empty where the frozen encoder was kept.
+    report_ : dict
+        What was tried and chosen: ``chosen``, ``held_out`` (share of held-out labels right, by candidate),
+        ``judged_by``, ``templates``, ``steps``, and ``notes`` in words.
+    precision_curve_ : PrecisionCurve or None
+    scope_ : ScopeDetector or None
 
     Notes
     -----
@@ -56,58 +119,290 @@ class SetFitClassifier(LinearProbeClassifier):
     """
 
     kind = "setfit"
+    resumable = True
 
     def __init__(
         self,
         encoder: Any = DEFAULT_TEACHER,
         *,
+        loss: str = "contrastive",
+        temperature: float | None = None,
+        margin: float | None = None,
+        effort: str = "balanced",
         steps: int | None = None,
         batch_size: int = BATCH_SIZE,
-        learning_rate: float = 1e-4,
+        learning_rate: float = 2e-4,
+        accumulation: int = 1,
+        templates: str | Sequence[str] | None = "auto",
+        label_words: Mapping[Any, str] | None = None,
+        head: str = "auto",
+        class_weight: str | None = None,
+        folds: int = 2,
+        max_length: int | None = None,
+        long_texts: str = "truncate",
         device: str | None = None,
         random_state: int = 0,
     ) -> None:
-        super().__init__(encoder, device=device, random_state=random_state)
+        self.encoder = encoder
+        self.loss = loss
+        self.temperature = temperature
+        self.margin = margin
+        self.effort = effort
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.accumulation = accumulation
+        self.templates = templates
+        self.label_words = label_words
+        self.head = head
+        self.class_weight = class_weight
+        self.folds = folds
+        self.max_length = max_length
+        self.long_texts = long_texts
+        self.device = device
+        self.random_state = random_state
+
+    def fit(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[Any],
+        *,
+        validation: Labeled | None = None,
+        checkpoints: str | Path | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn from labelled texts; starts afresh at each call.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            May be empty where ``label_words`` names the classes.
+        labels : sequence of (str or int), or of sequences of them
+        validation : (texts, labels), optional
+            Labelled texts that decide when to stop and what to keep, instead of cross-validation.
+        checkpoints : str or Path, optional
+            A folder for what an interrupted training needs to go on. It is left there; remove it when all is saved.
+        resume : bool, default=False
+            Go on from what is in ``checkpoints``. The result is that of an uninterrupted training.
+
+        Returns
+        -------
+        self
+        """
+        self._check_params()
+        self._progress = (None if checkpoints is None else Path(checkpoints), resume)
+        try:
+            return super().fit(texts, labels, validation=validation)
+        finally:
+            del self._progress
+
+    def update(self, texts: Sequence[str], labels: Sequence[Any]) -> Self:
+        """Take in new labels or new classes: refit the head, or train anew where that is worth it.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            New texts, or better all labelled texts, old and new: only then may the encoder be trained anew.
+        labels : sequence of (str or int), or of sequences of them
+            Of the same kind as before. A text given again takes the label given now.
+
+        Returns
+        -------
+        self
+            ``report_["updated"]`` says ``"head"`` or ``"all"``, and the last of ``report_["notes"]`` why.
+
+        Raises
+        ------
+        InputError
+            If labels are of another kind, or the classifier keeps no vectors of its training texts.
+        """
+        from fewshot.classifiers.updating import update
+
+        self._check_fitted()
+        check_texts(texts)
+        check_lengths(texts, labels)
+        update(self, texts, labels)
+        return self
+
+    @classmethod
+    def from_setfit(cls, model: "SetFitModel", *, name: str = "setfit model", device: str | None = None) -> Self:
+        """Return a fitted classifier made of a model of the package ``setfit``, with the same predictions.
+
+        Parameters
+        ----------
+        model : setfit.SetFitModel
+            With a fitted head; its encoder is copied.
+        name : str, default="setfit model"
+            How to call the encoder.
+        device : str, optional
+        """
+        from fewshot.encoders.sentence import SentenceEncoder
+        from fewshot.interop.setfit_folder import from_setfit
+
+        body, content = from_setfit(model)
+        encoder = SentenceEncoder(copy.deepcopy(body), name=name, device=device, precision="float32")
+        return cls._of_setfit(encoder, content)
+
+    @classmethod
+    def from_setfit_folder(cls, path: str | Path, *, device: str | None = None) -> Self:
+        """Return the classifier in a folder that ``setfit.SetFitModel.save_pretrained`` wrote; nothing in it is run."""
+        from fewshot.interop.setfit_folder import read_setfit_folder
+
+        content = read_setfit_folder(path)
+        return cls._of_setfit(load_encoder(Path(path), device=device, precision="float32"), content)
+
+    @classmethod
+    def _of_setfit(cls, encoder: Encoder, content: "SetFitContent") -> Self:
+        self = cls(encoder, device=None)
+        self.encoder_, self.head_ = encoder, content.head
+        self.takes_unit_vectors = content.normalize_embeddings
+        self.losses_, self.report_ = [], {"notes": ["trained by the package setfit"]}
+        self._set_space(LabelSpace(tuple(content.classes), content.multi_label))
+        return self
+
+    def _check_params(self) -> None:
+        from fewshot.training.seeding import check_random_state
+
+        check_random_state(self.random_state)
+        self._settings()
+        check_templates(self.templates)
+        check_label_words(self.label_words)
+        if self.head not in HEADS:
+            raise InputError(
+                f"head must be one of {', '.join(HEADS)}, got {self.head!r}.{did_you_mean(self.head, HEADS)}"
+            )
+        if self.folds < 0 or self.folds == 1:
+            raise InputError(f"folds must be 0 or at least 2, got {self.folds}")
+
+    def _settings(self) -> "ContrastiveSettings":
+        from fewshot.classifiers.contrastive import ContrastiveSettings
+
+        names = ("loss", "temperature", "margin", "steps", "effort", "batch_size", "learning_rate", "accumulation")
+        return ContrastiveSettings(**{name: getattr(self, name) for name in names}, joint_head=self.head == "joint")
+
+    def _classes_of(self, labels: Sequence[Any]) -> LabelSpace:
+        if not self.label_words:
+            return super()._classes_of(labels)
+        known = LabelSpace.of(labels) if len(labels) else LabelSpace((), False)
+        named = list(self.label_words)
+        extra: list[Any] = [tuple(named)] if known.multi_label else named
+        return super()._classes_of([*labels, *extra])
 
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
+        base = self._base()
+        examples, gain = self._examples(base, texts, y, space)
+        trainings = self._trainings(base, examples, len(space.classes), self._stages(base, examples, validation))
+        outcome = trainings.validated(*validation) if validation else trainings.cross_validated()
+        self.encoder_ = trainings.encoder(outcome)
+        self.losses_ = outcome.body.losses if outcome.body and outcome.way.share else []
+        X = self._embed(examples.texts)
+        self._set_head(X, examples, outcome, len(space.classes))
+        distances = outcome.held_out.distances.get(outcome.way.share) if outcome.held_out else None
+        self._remember(X[: examples.n_own], y, distances)
+        self.report_ = trainings.report(outcome, help_of_names=gain)
+
+    def _base(self) -> "SentenceEncoder":
         from fewshot.encoders.sentence import SentenceEncoder
-        from fewshot.training.losses import LabelSimilarity
-        from fewshot.training.samplers import ClassBatches
-        from fewshot.training.trainer import Schedule, train_pairwise
 
         base = unwrapped(self._open_encoder())
         if not isinstance(base, SentenceEncoder):
             raise InputError(f"encoder {base.name!r} cannot be trained; SetFit needs a sentence-transformers model")
-        steps = default_steps(len(texts), self.batch_size) if self.steps is None else self.steps
-        schedule = Schedule(steps, self.batch_size, self.learning_rate)
-        model = base.trainable_copy()
-        self.losses_ = train_pairwise(
-            model,
-            texts,
-            LabelSimilarity(y),
-            ClassBatches(y, batch_size=self.batch_size, steps=steps, random_state=self.random_state),
-            schedule,
-            description="training the teacher",
-            device=base.device,
+        return base
+
+    def _open_encoder(self) -> Encoder:
+        if self.max_length is None and self.long_texts == "truncate":
+            return super()._open_encoder()
+        from fewshot.encoders.sentence import SentenceEncoder
+
+        lengths: dict[str, Any] = {"long_texts": self.long_texts}
+        if self.max_length is not None:
+            lengths["max_length"] = self.max_length
+        opened = load_encoder(self.encoder, device=self.device, **lengths)
+        encoder = unwrapped(opened)
+        if isinstance(self.encoder, Encoder) and isinstance(encoder, SentenceEncoder):
+            return encoder.like(encoder.trainable_copy(), **lengths)
+        return opened
+
+    def _examples(
+        self, base: "SentenceEncoder", texts: list[str], y: np.ndarray, space: LabelSpace
+    ) -> tuple[Examples, float | None]:
+        """Return what to learn from, and what sentences of class names add to the labels' likelihood."""
+        examples = Examples(texts, y, len(texts))
+        templates = check_templates(self.templates)
+        absent = np.flatnonzero((y.sum(axis=0) if y.ndim == 2 else np.bincount(y, minlength=len(space.classes))) == 0)
+        if not templates and not len(absent):
+            return examples, None
+        added, y_added = sentences(
+            templates or check_templates("auto"), words_of(space, self.label_words), multi_label=y.ndim == 2
+        )
+        gain = None
+        if templates and self.templates == "auto":
+            encode = self._open_encoder().encode
+            X, X_added = unit_rows(encode(texts)), unit_rows(encode(added))
+            options: dict[str, Any] = {"n_classes": len(space.classes), "random_state": self.random_state}
+            gain = help_of_sentences(X, y, X_added, y_added, **options)
+        if (templates and gain is None) or (gain is not None and gain > 0):
+            return examples.joined(added, y_added), gain
+        of_absent = np.isin(y_added.argmax(axis=1) if y.ndim == 2 else y_added, absent)
+        return examples.joined(
+            [text for text, used in zip(added, of_absent, strict=True) if used], y_added[of_absent]
+        ), gain
+
+    def _stages(
+        self, base: "SentenceEncoder", examples: Examples, validation: tuple[list[str], np.ndarray] | None
+    ) -> "Stages":
+        from fewshot.classifiers.stages import Stages
+
+        folder, resume = self._progress
+        if folder is None:
+            return Stages(None, "", resume=False)
+        judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
+        params = {name: value for name, value in self._plain_params().items() if name != "encoder"}
+        parts = [*examples.texts, repr(examples.y.tolist()), *judged, repr(sorted(params.items())), base.fingerprint]
+        return Stages(folder, fingerprint(parts), resume=resume)
+
+    def _trainings(self, base: "SentenceEncoder", examples: Examples, n_classes: int, stages: "Stages") -> "Trainings":
+        from fewshot.classifiers.trainings import Trainings
+
+        return Trainings(
+            base,
+            examples,
+            n_classes,
+            self._settings(),
+            head=self.head,
+            class_weight=self.class_weight,
+            folds=self.folds,
             random_state=self.random_state,
+            stages=stages,
         )
-        self.encoder_ = SentenceEncoder(
-            model, name=base.name, device=base.device, precision=base.precision, batch_size=base.batch_size
+
+    def _set_head(self, X: np.ndarray, examples: Examples, outcome: "Outcome", n_classes: int) -> None:
+        """Fit the head that was chosen, and calibrate it by the held-out predictions if there are any."""
+        way, held_out, body = outcome.way, outcome.held_out, outcome.body
+        if way.head == "joint" and body is not None and body.head is not None:
+            self.head_ = body.head
+        else:
+            options: dict[str, Any] = {"n_classes": n_classes, "class_weight": self.class_weight}
+            self.head_ = fit_head(way.head, X, examples.y, random_state=self.random_state, **options)
+        self.precision_curve_ = None
+        if held_out is None:
+            return
+        y, probabilities = held_out.y, held_out.probabilities[way]
+        self.head_, probabilities = calibrated(self.head_, probabilities, y)
+        if y.ndim == 2:
+            self.head_ = dataclasses.replace(self.head_, threshold=best_thresholds_per_label(y, probabilities))
+        predicted = probabilities >= self.head_.threshold if y.ndim == 2 else probabilities.argmax(axis=1)
+        correct = (predicted == y).all(axis=1) if y.ndim == 2 else predicted == y
+        self.precision_curve_ = PrecisionCurve.of(
+            certainty(probabilities, self.head_.threshold if y.ndim == 2 else None), correct
         )
-        self.head_ = self._fit_head(texts, y, space)
 
+    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        arrays, settings = super()._state()
+        return arrays, {**settings, "report": self.report_}
 
-def default_steps(n_texts: int, batch_size: int) -> int:
-    """Return how many contrastive steps to train for.
-
-    Examples
-    --------
-    >>> default_steps(64, 64), default_steps(208, 64), default_steps(5000, 64)
-    (10, 32, 60)
-    """
-    return min(60, max(10, round(10 * n_texts / max(1, batch_size))))
+    def _restore_head(self, content: ModelContent) -> None:
+        super()._restore_head(content)
+        self.losses_, self.report_ = [], dict(content.settings.get("report", {"notes": []}))

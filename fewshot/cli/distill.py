@@ -37,7 +37,7 @@ def distill(
     Example: fewshot distill --teacher runs/teacher --unlabeled data/support_tickets.csv:unlabeled --student static
     """
     from fewshot.core.config import read_settings
-    from fewshot.recipes.teaching import DistillSettings, distill_classifier
+    from fewshot.recipes.distilling import DistillSettings, distill_classifier
 
     flags: dict[str, Any] = {
         "student": student,

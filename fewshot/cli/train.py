@@ -15,6 +15,37 @@ def train(
         str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [default: paraphrase-mpnet-base-v2].")
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the model.")] = "runs/teacher",
+    validation: Annotated[
+        str | None, typer.Option(help="Labelled file that decides when to stop and what to keep.")
+    ] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="Trained classifier to bring up to date with these labels.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training or search.")] = False,
+    search: Annotated[
+        int | None, typer.Option(min=0, help="Try so many settings by cross-validation first [default: 0].")
+    ] = None,
+    effort: Annotated[str | None, typer.Option(help="quick, balanced or thorough [default: balanced].")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps; 0 keeps the encoder as it is.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate of the encoder.")] = None,
+    accumulation: Annotated[int | None, typer.Option(help="Batches a step.")] = None,
+    loss: Annotated[str | None, typer.Option(help="contrastive, cosine or triplet.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the contrastive loss.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Of the triplet loss.")] = None,
+    templates: Annotated[
+        list[str] | None,
+        typer.Option("--template", help="auto, none, or a sentence with {} for the class name; may be repeated."),
+    ] = None,
+    label_words: Annotated[str | None, typer.Option(help="JSON file: class → words for it in templates.")] = None,
+    head: Annotated[str | None, typer.Option(help="auto, logistic, prototype, knn or joint.")] = None,
+    class_weight: Annotated[str | None, typer.Option(help="balanced: rare classes weigh as much in the head.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Parts of the labels that judge in turn; 0: none.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens that the encoder reads at once.")] = None,
+    long_texts: Annotated[str | None, typer.Option(help="truncate, or chunk: average over a text's chunks.")] = None,
+    setfit_compatible: Annotated[
+        bool, typer.Option("--setfit-compatible", help="Also write a pickle that the package setfit can open.")
+    ] = False,
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
@@ -31,19 +62,39 @@ def train(
 
     Example: fewshot train data/support_tickets.csv:train --encoder bundled --out runs/teacher
     """
+    given = dict(locals())  # before anything else is bound: the flags by name
+    import dataclasses
+
     from fewshot.core.config import read_settings
     from fewshot.recipes.teaching import TrainSettings, train_classifier
 
-    flags: dict[str, Any] = {"method": method, "encoder": encoder, "device": device, "seed": seed}
+    flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(TrainSettings)}
+    flags["templates"] = _one_or_several(templates)
     settings = read_settings(TrainSettings, config, flags)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
     with show_progress(enabled=False if quiet else None):
-        made = train_classifier(labeled, out=out, settings=settings, reading=how)
+        made = train_classifier(
+            labeled,
+            out=out,
+            settings=settings,
+            reading=how,
+            validation=validation,
+            start_from=start_from,
+            resume=resume,
+            setfit_compatible=setfit_compatible,
+        )
     facts = made.facts
-    typer.echo(facts["cleaning"], err=True)
+    for note in (facts["cleaning"], *facts["notes"]):
+        typer.echo(note, err=True)
     options.finish(
         f"Trained {settings.method} on {facts['texts']} texts of {facts['classes']} classes in {facts['seconds']} s: "
         f"{out} ({facts['megabytes']} MB). Next: fewshot distill --teacher {out} --unlabeled POOL --out runs/student",
         {"out": out, **facts},
         as_json=as_json,
     )
+
+
+def _one_or_several(templates: list[str] | None) -> str | tuple[str, ...] | None:
+    if not templates:
+        return None
+    return templates[0] if len(templates) == 1 else tuple(templates)

@@ -10,8 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fewshot.classifiers.base import EmbeddingClassifier, unit_rows
-from fewshot.classifiers.heads import C_GRID, LinearHead, fit_soft_linear
+from fewshot.classifiers.base import EmbeddingClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
 from fewshot.data.texts import check_lengths
@@ -24,9 +23,12 @@ from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.evaluation.metrics import cosine_correlation
 from fewshot.evaluation.thresholds import best_threshold
-from fewshot.training.losses import EmbeddingSimilarity
+from fewshot.heads.table import C_GRID, LinearHead, fit_soft_linear
+from fewshot.heads.vectors import unit_rows
+from fewshot.training.losses import PairwiseCosineLoss
 from fewshot.training.samplers import ShuffledBatches
 from fewshot.training.seeding import check_random_state
+from fewshot.training.targets import EmbeddingSimilarity
 from fewshot.training.trainer import Schedule, train_pairwise
 
 LEAST_POOL = 8
@@ -194,7 +196,7 @@ class DistillationTrainer:
         self.losses_ = train_pairwise(
             model,
             [transfer.texts[row] for row in transfer.train],
-            EmbeddingSimilarity(targets.embeddings[transfer.train]),
+            PairwiseCosineLoss(model, EmbeddingSimilarity(targets.embeddings[transfer.train])),
             ShuffledBatches(
                 len(transfer.train),
                 batch_size=schedule.batch_size,

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.classifiers.base import EmbeddingClassifier, unit_rows
+from fewshot.classifiers.base import EmbeddingClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.encoders.resolve import unwrapped
+from fewshot.heads.vectors import unit_rows
 
 LEAST_SPREAD = 1e-4
 """A teacher whose cosines of different texts all lie within this is constant."""
@@ -63,9 +64,10 @@ def compute_targets(teacher: EmbeddingClassifier, texts: Sequence[str]) -> Teach
     TeacherError
         If the teacher's vectors or probabilities are not finite, or its vectors are the same for all texts.
     """
-    embeddings = unit_rows(unwrapped(teacher.encoder_).encode(texts)).astype(np.float32)
+    vectors = unwrapped(teacher.encoder_).encode(texts)
+    embeddings = unit_rows(vectors).astype(np.float32)
     check_embeddings(embeddings)
-    probabilities = teacher.probabilities_from(embeddings)
+    probabilities = teacher.probabilities_from(teacher.head_input(vectors))
     if not np.isfinite(probabilities).all():
         raise TeacherError("the teacher's probabilities hold NaN or infinite values; train the teacher again")
     return TeacherTargets(embeddings, probabilities)

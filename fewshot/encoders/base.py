@@ -7,6 +7,7 @@ progress bar moves, bad input is refused. A new encoder fills in :meth:`Encoder.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,11 @@ class Encoder(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A string that changes whenever the vectors would: weights, tokenizer, precision, length limit."""
+
+    @property
+    def length_settings(self) -> dict[str, Any]:
+        """What decides how much of a long text is read, as arguments of ``load_encoder``; empty: all of it."""
+        return {}
 
     @abstractmethod
     def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:

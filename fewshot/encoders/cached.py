@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -149,6 +150,11 @@ class CachedEncoder(Encoder):
     def fingerprint(self) -> str:
         """The fingerprint of the encoder behind."""
         return self.encoder.fingerprint
+
+    @property
+    def length_settings(self) -> dict[str, Any]:
+        """The length settings of the encoder behind."""
+        return self.encoder.length_settings
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Encode texts; see :meth:`Encoder.encode`. Only what is not remembered is computed."""

@@ -9,6 +9,7 @@ from fewshot.encoders.bundled import NAME as BUNDLED
 from fewshot.encoders.bundled import bundled_folder
 from fewshot.encoders.cached import CachedEncoder
 from fewshot.encoders.static import StaticEncoder, is_static_folder
+from fewshot.encoders.windows import MAX_CHUNKS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -18,7 +19,13 @@ DEFAULT_STUDENT = "sentence-transformers/paraphrase-MiniLM-L3-v2"
 
 
 def load_encoder(
-    encoder: "str | Path | Encoder | SentenceTransformer", *, device: str | None = None, precision: str = "auto"
+    encoder: "str | Path | Encoder | SentenceTransformer",
+    *,
+    device: str | None = None,
+    precision: str = "auto",
+    max_length: int | None = None,
+    long_texts: str = "truncate",
+    max_chunks: int = MAX_CHUNKS,
 ) -> Encoder:
     """Return the encoder that a name stands for.
 
@@ -30,6 +37,9 @@ def load_encoder(
         ``"cpu"``, ``"cuda"``, ``"mps"``; default: the fastest there is.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         See :class:`~fewshot.encoders.sentence.SentenceEncoder`.
+    max_length, long_texts, max_chunks : int, {"truncate", "chunk"} and int, optional
+        How much of a long text is read; see there. A token table reads the whole of every text, so that they change
+        nothing for it.
 
     Returns
     -------
@@ -46,14 +56,16 @@ def load_encoder(
     """
     if isinstance(encoder, Encoder):
         return encoder
+    options: dict[str, Any] = {"device": device, "precision": precision}
+    options |= {"max_length": max_length, "long_texts": long_texts, "max_chunks": max_chunks}
     if isinstance(encoder, (str, Path)):
-        return _by_name(str(encoder), device=device, precision=precision)
+        return _by_name(str(encoder), **options)
     from sentence_transformers import SentenceTransformer
 
     from fewshot.encoders.sentence import SentenceEncoder
 
     if isinstance(encoder, SentenceTransformer):
-        return SentenceEncoder(encoder, name="in-memory model", device=device, precision=precision)
+        return SentenceEncoder(encoder, name="in-memory model", **options)
     raise InputError(
         f"encoder must be 'bundled', a Hub id, a folder, an Encoder or a SentenceTransformer, got {encoder!r}"
     )

@@ -2,20 +2,21 @@
 
 import contextlib
 import copy
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from transformers.utils import logging as transformers_logging
+from tokenizers import Tokenizer
 
-from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from fewshot.core.errors import InputError
 from fewshot.encoders.base import Encoder
+from fewshot.encoders.chunked import add_windows, check_max_length, fast_tokenizer, make_cutter, window_length
 from fewshot.encoders.device import choose_device, has_native_bfloat16
+from fewshot.encoders.opening import fingerprint_model, open_model, quiet
+from fewshot.encoders.windows import CHARACTERS_PER_TOKEN, LONG_TEXTS, MAX_CHUNKS, WindowCutter
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 LEAST_AGREEMENT = 0.999
@@ -48,7 +49,18 @@ class SentenceEncoder(Encoder):
         Texts a forward pass; halved, and kept so, when memory runs out. Default: 16 on a CPU, where small groups of
         like length pad little and stay in its cache, 128 elsewhere.
     max_length : int, optional
-        Longest text in tokens; the rest is cut off. Default: the model's own.
+        Tokens that the model reads at once, special tokens included. Default: the model's own.
+    long_texts : {"truncate", "chunk"}, default="truncate"
+        What becomes of a text with more tokens: ``"truncate"`` reads its start; ``"chunk"`` reads up to ``max_chunks``
+        consecutive windows of it, and its vector is the mean of their unit vectors weighted by their token counts, at
+        the windows' (mean) length. A text that fits has the same vector either way.
+    max_chunks : int, default=8
+        Windows of a text at most, from its start on; what comes later is cut off. 1 is the same as ``"truncate"``.
+
+    Notes
+    -----
+    A model's default prompt stands before the first window only. The folder that :meth:`save` writes holds
+    ``max_length``, but opens as an encoder that truncates: keep :attr:`length_settings` beside it.
     """
 
     def __init__(
@@ -60,18 +72,32 @@ class SentenceEncoder(Encoder):
         precision: str = "auto",
         batch_size: int | None = None,
         max_length: int | None = None,
+        long_texts: str = "truncate",
+        max_chunks: int = MAX_CHUNKS,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
-        if max_length is not None and max_length < 1:
-            raise InputError(f"max_length must be at least 1, got {max_length}")
+        if long_texts not in LONG_TEXTS:
+            raise InputError(f"long_texts must be one of {', '.join(LONG_TEXTS)}, got {long_texts!r}")
+        if max_chunks < 1:
+            raise InputError(f"max_chunks must be at least 1, got {max_chunks}")
+        if max_length is not None and max_length != window_length(model):
+            check_max_length(model, max_length)
         self.name = name
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
         if max_length is not None:
             self.model.max_seq_length = max_length
+        self.long_texts = long_texts
+        self.max_chunks = max_chunks
+        self._made_cutter: WindowCutter | None = None
+        if long_texts == "chunk" and window_length(model) is not None and self._cutter is None:
+            raise InputError(
+                f"long_texts='chunk' needs a fast tokenizer that cuts on the right; {name!r} has none; "
+                "choose long_texts='truncate'"
+            )
         self.batch_size = batch_size or (16 if self.device == "cpu" else 128)
         self.dimension = int(model.get_embedding_dimension() or 0)
         self.precision = self._choose_precision() if precision == "auto" else precision
@@ -96,44 +122,80 @@ class SentenceEncoder(Encoder):
             If the folder asks for code of its own, or has no safetensors weights.
         """
         device = choose_device(device)
-        folder = Path(source)
-        if folder.is_dir():
-            check_modules(folder)
-        try:
-            with _quiet():
-                model = SentenceTransformer(
-                    str(source), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-                )
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
-            if not isinstance(error, (OSError, ValueError)) and not folder.is_dir():
-                raise
-            raise _explained(source, error) from None
-        return cls(model, name=name or str(source), device=device, **options)
+        return cls(open_model(source, device), name=name or str(source), device=device, **options)
 
     @property
     def fingerprint(self) -> str:
-        """Hash of weights, module configuration, tokenizer, precision and length limit."""
+        """Hash of weights, module configuration, tokenizer, precision, length limit and treatment of long texts."""
         if self._fingerprint is None:
             self._fingerprint = fingerprint_model(self.model, self.precision)
-        return self._fingerprint
+        return self._fingerprint if self.long_texts == "truncate" else f"{self._fingerprint}-{self.max_chunks}-windows"
+
+    @property
+    def length_settings(self) -> dict[str, Any]:
+        """The arguments that decide how long texts are read: ``max_length``, ``long_texts``, ``max_chunks``."""
+        return {"max_length": window_length(self.model), "long_texts": self.long_texts, "max_chunks": self.max_chunks}
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The model's fast tokenizer, or ``None`` where it has none."""
+        return fast_tokenizer(self.model)
+
+    @property
+    def _cutter(self) -> WindowCutter | None:
+        length = window_length(self.model)
+        if self._made_cutter is None or self._made_cutter.max_length != length:
+            self._made_cutter = make_cutter(self.model, self.max_chunks)
+        return self._made_cutter
+
+    def crop_texts(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
+        """Return texts with each long one replaced by one random window of it, as text; for training.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        rng : numpy.random.Generator
+            Draws among the windows that ``long_texts="chunk"`` reads, in proportion to their tokens.
+
+        Returns
+        -------
+        list of str
+            Texts that fit into a window are as they were, and draw nothing.
+        """
+        cutter = self._cutter
+        return cutter.crop(texts, rng) if cutter else list(texts)
 
     def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
         while True:
             try:
-                return self._forward(texts)
+                return self._read(texts)
             except torch.OutOfMemoryError:
                 if self.batch_size == 1:
                     raise
                 self.batch_size = max(1, self.batch_size // 2)
                 torch.cuda.empty_cache()
 
+    def _read(self, texts: Sequence[str]) -> np.ndarray:
+        cutter = self._cutter if self.long_texts == "chunk" or self._are_very_long(texts) else None
+        if cutter is None:
+            return self._forward(texts)
+        heads = cutter.heads(texts)  # the model's tokenizer reads the whole of a text before it cuts
+        vectors = self._forward(heads)
+        if self.long_texts == "truncate":
+            return vectors
+        return add_windows(self.model, cutter, heads, vectors, batch_size=self.batch_size, autocast=self._autocast)
+
+    def _are_very_long(self, texts: Sequence[str]) -> bool:
+        length = window_length(self.model)
+        return length is not None and max(map(len, texts)) > length * self.max_chunks * CHARACTERS_PER_TOKEN
+
+    def _autocast(self, precision: str | None = None) -> contextlib.AbstractContextManager[Any]:
+        if (precision or self.precision) == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16)
+
     def _forward(self, texts: Sequence[str], precision: str | None = None) -> np.ndarray:
-        half = (precision or self.precision) == "bfloat16"
-        kind = self.device.partition(":")[0]
-        autocast = torch.autocast(kind, dtype=torch.bfloat16) if half else contextlib.nullcontext()
-        with autocast:
+        with self._autocast(precision):
             vectors = self.model.encode(
                 list(texts), batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=False
             )
@@ -151,69 +213,26 @@ class SentenceEncoder(Encoder):
         """Return a deep copy of the model, for training; this encoder stays as it is."""
         return copy.deepcopy(self.model)
 
+    def like(self, model: SentenceTransformer, **lengths: Any) -> "SentenceEncoder":
+        """Return an encoder with another model of the same kind and all else as here.
+
+        Parameters
+        ----------
+        model : SentenceTransformer
+            Such as a trained copy; used as it is.
+        **lengths
+            ``max_length``, ``long_texts`` or ``max_chunks``, where they shall differ.
+        """
+        return SentenceEncoder(
+            model,
+            name=self.name,
+            device=self.device,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            **{**self.length_settings, **lengths},
+        )
+
     def save(self, folder: str | Path) -> None:
         """Write a sentence-transformers folder (safetensors), without that library's own model card."""
-        with _quiet():
+        with quiet():
             self.model.save(str(folder), create_model_card=False, safe_serialization=True)
-
-
-def fingerprint_model(model: SentenceTransformer, precision: str) -> str:
-    """Return a hash of everything that decides a model's vectors."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{model} {model.max_seq_length} {model.default_prompt_name} {model.prompts} {precision}".encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    tokenizer = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
-    if hasattr(tokenizer, "to_str"):
-        described = json.loads(tokenizer.to_str()) | {"padding": None, "truncation": None}  # set anew by each call
-        digest.update(json.dumps(described).encode())
-    return digest.hexdigest()
-
-
-def check_modules(folder: Path) -> None:
-    """Raise unless every module of a sentence-transformers folder is one of that library's own."""
-    listing = folder / "modules.json"
-    if not listing.is_file():
-        if (folder / "config.json").is_file():
-            return
-        raise ModelFormatError(f"{str(folder)!r} is no model folder: it has neither modules.json nor config.json")
-    try:
-        modules = [(str(module["type"]), str(module["path"])) for module in json.loads(listing.read_text("utf-8"))]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFormatError(f"{str(listing)!r} is damaged: {type(error).__name__}: {error}") from None
-    for kind, path in modules:
-        if not kind.startswith("sentence_transformers."):
-            raise ModelFormatError(f"{str(listing)!r} asks to run code of its own ({kind!r}); this is never done")
-        inside = (folder / path).resolve()
-        if folder.resolve() not in (inside, *inside.parents):
-            raise ModelFormatError(f"{str(listing)!r} points outside its folder ({path!r})")
-        if list(inside.glob("pytorch_model*.bin")) and not list(inside.glob("model*.safetensors")):
-            raise ModelFormatError(
-                f"{str(inside)!r} holds its weights as a pickle (pytorch_model.bin); convert them to safetensors first"
-            )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' own progress bar off: loading takes a moment and a pipe shall stay clean."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()
-
-
-def _explained(source: str | Path, error: Exception) -> Exception:
-    if Path(source).is_dir():
-        return ModelFormatError(f"the model in {str(source)!r} cannot be opened: {_first_line(error)}")
-    return SourceNotFoundError(
-        f"encoder {str(source)!r} is neither a local folder nor to be had from the Hub ({_first_line(error)}); "
-        "check the name and the network, or use the one that needs no network: --encoder bundled"
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

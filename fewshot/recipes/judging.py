@@ -82,15 +82,13 @@ def predict_texts(classifier: TextClassifier, texts: list[str]) -> list[dict[str
     """
     probabilities = classifier.predict_proba(texts)
     labels = classifier.labels_from(probabilities)
-    if not classifier.label_space_.multi_label:
-        best = probabilities.max(axis=1) if len(texts) else []
-        return [
-            {"label": _plain(label), "confidence": round(float(p), 4)} for label, p in zip(labels, best, strict=True)
-        ]
-    chosen = probabilities >= classifier._threshold
-    certainty = np.where(chosen, probabilities, 1 - probabilities).min(axis=1) if len(texts) else []
+    certain = classifier.confidence_of(probabilities)
+    several = classifier.label_space_.multi_label
     return [
-        {"labels": list(label), "confidence": round(float(p), 4)} for label, p in zip(labels, certainty, strict=True)
+        {"labels": list(label)} | {"confidence": round(float(p), 4)}
+        if several
+        else {"label": _plain(label), "confidence": round(float(p), 4)}
+        for label, p in zip(labels, certain, strict=True)
     ]
 
 

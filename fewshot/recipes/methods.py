@@ -80,6 +80,12 @@ def _setfit(argument: str, around: Surroundings) -> Any:
     return SetFitClassifier(around.encoder, device=around.device, random_state=around.random_state)
 
 
+def _setfit_reference(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.setfit_reference import SetFitReferenceClassifier
+
+    return SetFitReferenceClassifier(around.encoder, device=around.device, random_state=around.random_state)
+
+
 def _distilled(argument: str, around: Surroundings) -> Any:
     from fewshot.recipes.distilled import DistilledClassifier
 
@@ -91,11 +97,15 @@ METHODS: tuple[Method, ...] = (
     Method("knn", "votes of the nearest training texts", _knn),
     Method("linear-probe", "logistic regression on the frozen encoder", _linear_probe),
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, cost=2),
+    Method("setfit-reference", "the package setfit with its defaults, to compare with", _setfit_reference, cost=4),
     Method("distilled:", "a SetFit teacher distilled into a student on the pool", _distilled, uses_pool=True, cost=3),
 )
 
 ALL = ("naive-bayes", "knn", "linear-probe", "setfit", "distilled:static", "distilled:layers:3")
-"""What ``all-applicable`` stands for, as far as task and files allow."""
+"""What ``all-applicable`` stands for, as far as task and files allow; the reference, which is slow, is named."""
+
+NAMES = (*ALL, "setfit-reference")
+"""Every method, as help and errors list them."""
 
 
 def find_method(name: str) -> tuple[Method, str]:
@@ -114,7 +124,7 @@ def find_method(name: str) -> tuple[Method, str]:
     Traceback (most recent call last):
     ...
     fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, setfit, \
-distilled:static, distilled:layers:3. Did you mean 'knn'?
+distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
     """
     for method in METHODS:
         if name == method.name:
@@ -122,7 +132,7 @@ distilled:static, distilled:layers:3. Did you mean 'knn'?
         if method.name.endswith(":") and name.startswith(method.name) and name != method.name:
             return method, name.removeprefix(method.name)
     else:
-        raise InputError(f"unknown method {name!r}; known: {', '.join(ALL)}.{did_you_mean(name, ALL)}")
+        raise InputError(f"unknown method {name!r}; known: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}")
     if method.name.endswith(":"):
         raise InputError(f"method {name!r} needs an argument, such as 'distilled:static'")
     return method, ""

@@ -1,78 +1,75 @@
-"""Journeys 2 and 3, *teach* and *distil*: from labelled texts to a teacher's folder, and from it to a student's."""
+"""Journey 2, *teach*: from labelled texts to a classifier's folder."""
 
 import dataclasses
+import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import check_output
-from fewshot.core.artifacts import folder_bytes
+from fewshot.classifiers.loading import load_classifier
+from fewshot.core.artifacts import read_json
+from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.texts import TextData
-from fewshot.distillation.pairwise import DistillationTrainer
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
-from fewshot.encoders.resolve import DEFAULT_STUDENT, DEFAULT_TEACHER, load_encoder
+from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
+from fewshot.recipes.making import Made, saved, settings_as_facts
 from fewshot.recipes.methods import Surroundings, find_method, make_classifier
+from fewshot.recipes.search_result import SearchResult, write_trials
+from fewshot.recipes.search_space import find_space
+from fewshot.recipes.searching import search_settings
 from fewshot.recipes.sources import Reading, content_hash, require_labels
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainSettings:
-    """How to train a classifier.
+    """How to train a classifier. What is ``None`` is left to the method's own default.
 
     Parameters
     ----------
     method : str, default "setfit"
     encoder : str, default "sentence-transformers/paraphrase-mpnet-base-v2"
+    loss, temperature, margin, effort, steps, batch_size, learning_rate, accumulation, templates, label_words, head, \
+class_weight, folds, max_length, long_texts : optional
+        See :class:`fewshot.SetFitClassifier`; ``templates="none"`` uses no class names, ``label_words`` is a JSON file.
+        Other methods take those that they have.
+    search : int, default 0
+        Try so many settings by cross-validation on the labels, and train with the best.
     device : str, optional
     seed : int, default 0
     """
 
     method: str = "setfit"
     encoder: str = DEFAULT_TEACHER
-    device: str | None = None
-    seed: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class DistillSettings:
-    """How to distil a teacher.
-
-    Parameters
-    ----------
-    student : str, default "sentence-transformers/paraphrase-MiniLM-L3-v2"
-    steps : int, optional
-    batch_size : int, optional
-    learning_rate : float, optional
-        See :class:`fewshot.DistillationTrainer`.
-    device : str, optional
-    seed : int, default 0
-    """
-
-    student: str = DEFAULT_STUDENT
+    loss: str | None = None
+    temperature: float | None = None
+    margin: float | None = None
+    effort: str | None = None
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    accumulation: int | None = None
+    templates: str | tuple[str, ...] | None = None
+    label_words: str | None = None
+    head: str | None = None
+    class_weight: str | None = None
+    folds: int | None = None
+    max_length: int | None = None
+    long_texts: str | None = None
+    search: int = 0
     device: str | None = None
     seed: int = 0
 
-
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """What a journey made.
-
-    Parameters
-    ----------
-    classifier : TextClassifier
-    folder : Path
-    facts : dict
-        Numbers worth telling: texts, classes, seconds, megabytes, held-out figures.
-    """
-
-    classifier: TextClassifier
-    folder: Path
-    facts: dict[str, Any]
+    def classifier_params(self) -> dict[str, Any]:
+        """Return the parameters that are given, for the method's constructor."""
+        others = ("method", "encoder", "search", "device", "seed")
+        given = {name: value for name, value in dataclasses.asdict(self).items() if name not in others}
+        if self.label_words is not None:
+            given["label_words"] = read_json(self.label_words)
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def train_classifier(
@@ -81,6 +78,10 @@ def train_classifier(
     out: str | Path,
     settings: TrainSettings | None = None,
     reading: Reading | None = None,
+    validation: Any = None,
+    start_from: str | Path | None = None,
+    resume: bool = False,
+    setfit_compatible: bool = False,
     encoder: Encoder | None = None,
 ) -> Made:
     """Train a classifier on labelled texts and save it.
@@ -90,10 +91,19 @@ def train_classifier(
     labeled : str, Path, DataFrame, Dataset or TextData
         Its unlabelled rows are left aside; ``distilled:`` methods take them as the pool.
     out : str or Path
-        Folder of the model.
+        Folder of the model. Beside it, in ``OUT.training``, lies what an interrupted training needs to go on; it is
+        removed when the model is saved.
     settings : TrainSettings, optional
     reading : Reading, optional
         How to read files.
+    validation : like ``labeled``, optional
+        Labelled texts to choose settings on and to stop by.
+    start_from : str or Path, optional
+        A SetFit classifier to bring up to date with these labels instead of training from the start.
+    resume : bool, default=False
+        Go on with an interrupted training or search.
+    setfit_compatible : bool, default=False
+        Also write ``model_head.pkl``, so that ``setfit.SetFitModel.from_pretrained`` opens the folder.
     encoder : Encoder, optional
         An encoder in memory instead of ``settings.encoder``.
 
@@ -102,90 +112,118 @@ def train_classifier(
     Made
     """
     settings = settings or TrainSettings()
+    reading = reading or Reading()
     check_output(out)
     method, _ = find_method(settings.method)
-    data, report = (reading or Reading()).load_clean(labeled)
+    data, report = reading.load_clean(labeled)
     rows = require_labels(data)
-    if encoder is None and method.uses_encoder:
+    judges = require_labels(reading.load_clean(validation)[0]) if validation is not None else None
+    if encoder is None and method.uses_encoder and start_from is None:
         encoder = load_encoder(settings.encoder, device=settings.device)
         encoder = CachedEncoder(encoder, EmbeddingCache())
     around = Surroundings(encoder, data.unlabeled.texts, settings.device, settings.seed)
     start = time.perf_counter()
-    classifier = make_classifier(settings.method, around)
-    classifier.fit(rows.texts, rows.labels)
-    classifier = getattr(classifier, "student_", classifier)
-    facts = {"texts": len(rows), "classes": len(classifier.classes_), "seconds": round(time.perf_counter() - start, 1)}
-    provenance = {**_settings(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
-    return _saved(classifier, out, facts, provenance, cleaning=report.summary())
+    workshop = Workshop(Path(f"{out}.training"), resume=resume)
+    searched = None
+    if start_from is not None:
+        classifier = _updated(start_from, rows, settings, workshop)
+    else:
+        params = settings.classifier_params()
+        if settings.search:
+            searched = _search(settings, params, rows, around, workshop)
+            params |= searched.params
+        classifier = configured(make_classifier(settings.method, around), params, settings.method)
+        _fit(classifier, rows, judges, workshop)
+        classifier = getattr(classifier, "student_", classifier)
+    seconds = round(time.perf_counter() - start, 1)
+    facts: dict[str, Any] = {"texts": len(rows), "classes": len(classifier.classes_), "seconds": seconds}
+    facts["notes"] = list(searched.notes) if searched else []
+    facts["notes"] += [*getattr(classifier, "report_", {}).get("notes", []), *_language_notes(classifier, rows)]
+    provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
+    options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
+    made = saved(classifier, out, facts, provenance, cleaning=report.summary(), **options)
+    if searched is not None:
+        write_trials(searched, out)
+    workshop.clear()
+    return made
 
 
-def distill_classifier(
-    teacher: str | Path | TextClassifier,
-    unlabeled: Any,
-    labeled: Any = None,
-    *,
-    out: str | Path,
-    settings: DistillSettings | None = None,
-    reading: Reading | None = None,
-) -> Made:
-    """Distil a teacher into a student on unlabelled text and save the student.
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """Where an interrupted training or search leaves what it needs to go on.
 
     Parameters
     ----------
-    teacher : str, Path or TextClassifier
-        A model directory, or a fitted classifier with a sentence encoder.
-    unlabeled : str, Path, DataFrame, Dataset or TextData
-        The pool. Labels in it are not looked at.
-    labeled : like ``unlabeled``, optional
-        Gold labels, learnt beside the teacher's answers.
-    out : str or Path
-        Folder of the student.
-    settings : DistillSettings, optional
-    reading : Reading, optional
-        How to read files.
-
-    Returns
-    -------
-    Made
+    folder : Path
+    resume : bool
     """
-    settings = settings or DistillSettings()
-    reading = reading or Reading()
-    check_output(out)
-    pool, report = reading.load_clean(unlabeled)
-    gold: TextData | None = require_labels(reading.load_clean(labeled)[0]) if labeled is not None else None
-    trainer = DistillationTrainer(
-        teacher,
-        settings.student,
-        steps=settings.steps,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        device=settings.device,
+
+    folder: Path
+    resume: bool
+
+    def clear(self) -> None:
+        """Remove the folder: all is saved."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def configured(classifier: Any, params: Mapping[str, Any], method: str) -> Any:
+    """Return ``classifier`` with parameters set.
+
+    Raises
+    ------
+    InputError
+        If the method has no such parameter.
+    """
+    known = sorted(classifier.get_params()) if hasattr(classifier, "get_params") else []
+    for name in params:
+        if name not in known:
+            flag = "--" + name.replace("_", "-")
+            has = ", ".join(known) or "none"
+            raise InputError(f"method {method!r} has no setting {flag}; it has {has}.{did_you_mean(name, known)}")
+    return classifier.set_params(**params) if params else classifier
+
+
+def _fit(classifier: Any, rows: TextData, judges: TextData | None, workshop: Workshop) -> None:
+    options: dict[str, Any] = {}
+    if judges is not None:
+        options["validation"] = (judges.texts, judges.labels)
+    if getattr(classifier, "resumable", False):
+        options |= {"checkpoints": workshop.folder / "stages", "resume": workshop.resume}
+    classifier.fit(rows.texts, rows.labels, **options)
+
+
+def _updated(folder: str | Path, rows: TextData, settings: TrainSettings, workshop: Workshop) -> TextClassifier:
+    classifier = load_classifier(folder, device=settings.device)
+    if not hasattr(classifier, "update"):
+        raise InputError(f"{str(folder)!r} holds a {classifier.kind!r} classifier; --from takes a setfit one")
+    given = settings.classifier_params()
+    return configured(classifier, given, classifier.kind).update(rows.texts, rows.labels)
+
+
+def _search(
+    settings: TrainSettings, params: dict[str, Any], rows: TextData, around: Surroundings, workshop: Workshop
+) -> SearchResult:
+    """Search settings besides those that are given."""
+
+    def make(tried: dict[str, Any]) -> Any:
+        return configured(make_classifier(settings.method, around), {**params, **tried}, settings.method)
+
+    return search_settings(
+        rows.texts,
+        rows.labels,
+        make=make,
+        space=find_space(settings.method).without(**params),
+        n_trials=settings.search,
+        folder=workshop.folder / "search",
+        resume=workshop.resume,
         random_state=settings.seed,
     )
-    start = time.perf_counter()
-    trainer.fit(pool.texts, gold.texts if gold else None, gold.labels if gold else None)
-    facts = {**trainer.report_, "seconds": round(time.perf_counter() - start, 1)}
-    provenance = {**_settings(settings), "pool hash": content_hash(dataclasses.replace(pool, labels=[]))}
-    if isinstance(teacher, (str, Path)):
-        provenance["teacher"] = Path(teacher).name
-    metrics = {name: value for name, value in trainer.report_.items() if value is not None}
-    return _saved(trainer.student_, out, facts, provenance, cleaning=report.summary(), metrics=metrics)
 
 
-def _saved(
-    classifier: TextClassifier,
-    out: str | Path,
-    facts: dict[str, Any],
-    provenance: dict[str, Any],
-    *,
-    cleaning: str,
-    metrics: dict[str, Any] | None = None,
-) -> Made:
-    classifier.save(out, metrics=metrics, provenance=provenance)
-    megabytes = round(folder_bytes(out) / 1e6, 1)
-    return Made(classifier, Path(out), {**facts, "megabytes": megabytes, "cleaning": cleaning})
+def _language_notes(classifier: Any, rows: TextData) -> list[str]:
+    """Return what is to be said of an encoder that knows little of these texts' language."""
+    from fewshot.encoders.coverage import language_note
 
-
-def _settings(settings: TrainSettings | DistillSettings) -> dict[str, Any]:
-    given = dataclasses.asdict(settings)
-    return {name: value for name, value in given.items() if value is not None and name != "device"}
+    encoder = getattr(classifier, "encoder_", None)
+    note = language_note(encoder, rows.texts) if encoder is not None else None
+    return [note] if note else []

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from fewshot.classifiers.contrastive import default_steps
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
-from fewshot.classifiers.setfit import SetFitClassifier, default_steps
+from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.core.errors import InputError
 from fewshot.encoders.cached import CachedEncoder
 
@@ -18,7 +19,7 @@ def separation(vectors, labels):
 
 def test_training_draws_classes_together(tiny_encoder, single):
     """Prevents a training that leaves the encoder as it was, or trains it the wrong way round."""
-    classifier = SetFitClassifier(encoder=tiny_encoder, steps=12, learning_rate=1e-3)
+    classifier = SetFitClassifier(encoder=tiny_encoder, steps=12, learning_rate=1e-3, folds=0)
     classifier.fit(single.texts, single.labels)
     before = separation(tiny_encoder.encode(single.texts), single.labels)
     assert separation(classifier.encoder_.encode(single.texts), single.labels) > before + 0.05
@@ -28,7 +29,7 @@ def test_training_draws_classes_together(tiny_encoder, single):
 
 def test_no_steps_is_a_linear_probe(tiny_encoder, single):
     """Prevents ``steps=0`` from meaning the default."""
-    setfit = SetFitClassifier(encoder=tiny_encoder, steps=0).fit(single.texts, single.labels)
+    setfit = SetFitClassifier(encoder=tiny_encoder, steps=0, folds=0, templates=None).fit(single.texts, single.labels)
     probe = LinearProbeClassifier(encoder=tiny_encoder).fit(single.texts, single.labels)
     np.testing.assert_array_equal(setfit.predict_proba(single.texts), probe.predict_proba(single.texts))
     assert setfit.losses_ == []

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.classifiers.heads import LinearHead
 from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
@@ -16,6 +15,7 @@ from fewshot.distillation.pairwise import DistillationTrainer, default_schedule
 from fewshot.encoders.cached import CachedEncoder
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
+from fewshot.heads.table import LinearHead
 
 KEYS = {
     "n_pool",

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from fewshot.classifiers.heads import LinearHead
 from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
@@ -13,6 +12,7 @@ from fewshot.data.labels import LabelSpace
 from fewshot.distillation.teachers import check_embeddings, compute_targets, open_teacher
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder
+from fewshot.heads.table import LinearHead
 
 
 class Says(Encoder):

@@ -8,7 +8,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
-from fewshot.encoders.sentence import SentenceEncoder, fingerprint_model
+from fewshot.encoders.opening import fingerprint_model
+from fewshot.encoders.sentence import SentenceEncoder
 
 TEXTS = ["refund my card", "", "a much longer text about a parcel that is late, again and again", "x", "refund my card"]
 

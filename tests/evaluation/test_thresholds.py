@@ -1,4 +1,4 @@
-"""The best threshold against trying them all."""
+"""The best thresholds against trying them all."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.thresholds import best_threshold
+from fewshot.evaluation.thresholds import best_threshold, best_thresholds_per_label
 
 CELLS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), min_size=2, max_size=24).filter(
     lambda c: len(c) % 2 == 0
@@ -52,3 +52,63 @@ def test_one_shape():
     """Prevents broadcasting a column of probabilities over a matrix of labels."""
     with pytest.raises(InputError, match="must have one shape"):
         best_threshold(np.ones((2, 2)), np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@given(st.floats(0, 1, width=16), st.integers(0, 3))
+def test_neighbouring_numbers_are_told_apart(dtype, low, steps):
+    """Prevents a midpoint that rounds to the lower of two adjacent numbers, in any precision."""
+    low = high = dtype(low)
+    for _ in range(steps + 1):
+        high = np.nextafter(high, dtype(2))
+    probabilities = np.array([[high], [low]], dtype=dtype)
+    threshold = best_threshold(np.array([[1], [0]]), probabilities)
+    assert (probabilities >= threshold).ravel().tolist() == [True, False]
+
+
+def test_a_frequent_label_has_its_own_threshold_and_an_absent_one_the_common():
+    """Prevents one threshold for a label that runs low and one that runs high, and a guess for one without evidence."""
+    rng = np.random.default_rng(0)
+    y = np.column_stack([rng.integers(2, size=(400, 2)), np.zeros(400, dtype=int)])
+    probabilities = np.column_stack([0.1 + 0.2 * y[:, 0], 0.6 + 0.2 * y[:, 1], np.full(400, 0.3)])
+    chosen = best_thresholds_per_label(y, probabilities, default=0.5)
+    assert 0.1 < chosen[0] <= 0.3
+    assert 0.6 < chosen[1] <= 0.8
+    assert chosen[2] == 0.5
+    np.testing.assert_array_equal((probabilities >= chosen)[:, :2], y[:, :2] == 1)
+
+
+@given(st.integers(1, 200), st.floats(0.05, 0.95))
+def test_few_positives_stay_near_the_common_threshold(positives, common):
+    """Prevents a threshold that two texts decided; the documented weights by hand."""
+    y = np.repeat([[1], [0]], [positives, 50], axis=0)
+    probabilities = np.where(y == 1, 0.9, 0.8)
+    own = best_threshold(y, probabilities, default=common)
+    expected = (positives * own + 10 * common) / (positives + 10)
+    np.testing.assert_allclose(best_thresholds_per_label(y, probabilities, default=common), expected)
+    np.testing.assert_allclose(best_thresholds_per_label(y, probabilities, default=common, few=0), own)
+
+
+def test_shrunk_thresholds_are_better_on_new_texts():
+    """Prevents shrinkage that only sounds right: with few positives it must beat each label's own best."""
+    rng = np.random.default_rng(0)
+
+    def draw(n):
+        y = (rng.random((n, 30)) < 0.05).astype(int)
+        return y, 1 / (1 + np.exp(-(rng.normal(size=(n, 30)) + 2.5 * y - 2)))
+
+    test_y, test_p = draw(4000)
+    scores = dict.fromkeys((0, 10), 0.0)
+    for _ in range(10):
+        y, p = draw(100)
+        for few in scores:
+            scores[few] += micro_f1(test_y == 1, test_p >= best_thresholds_per_label(y, p, few=few))
+    assert scores[10] > scores[0]
+
+
+def test_bad_arguments_per_label():
+    """Prevents one column from being taken for all, and a negative weight."""
+    with pytest.raises(InputError, match="must have one shape"):
+        best_thresholds_per_label(np.ones((2, 2)), np.ones((2, 1)))
+    with pytest.raises(InputError, match="few must be at least 0"):
+        best_thresholds_per_label(np.ones((2, 2)), np.ones((2, 2)), few=-1)

@@ -1,7 +1,7 @@
-"""The pairwise loss against double loops over pairs."""
+"""Each loss against loops over pairs in NumPy, on any labels."""
 
-import copy
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fewshot.core.errors import InputError
-from fewshot.training.losses import CPU_ROWS, EmbeddingSimilarity, LabelSimilarity, PairwiseCosineLoss, embed
-
-TEXTS = ["refund", "late parcel again please", "password", "", "a b c d e f g h i j", "the card", "x y", "code"]
-MANY = [f"{text} {i} {text}" for i, text in enumerate(TEXTS * 3)]
+from fewshot.training.losses import (
+    LOSSES,
+    JointHeadLoss,
+    PairwiseCosineLoss,
+    SupervisedContrastiveLoss,
+    TripletLoss,
+    make_loss,
+)
+from fewshot.training.targets import EmbeddingSimilarity, LabelSimilarity
 
 
 class Looked(nn.Module):
@@ -23,6 +28,9 @@ class Looked(nn.Module):
     def __init__(self, vectors):
         super().__init__()
         self.vectors = nn.Parameter(torch.tensor(vectors))
+
+    def get_embedding_dimension(self):
+        return self.vectors.shape[1]
 
     def forward(self, features):
         return {"sentence_embedding": self.vectors[features["row"]]}
@@ -36,7 +44,7 @@ def cosine(a, b):
 def looked_up_loss(vectors, targets, rows):
     """Compute the loss of these rows."""
     rows = torch.tensor(rows)
-    return PairwiseCosineLoss(Looked(vectors), targets)([{"row": rows}], rows)
+    return PairwiseCosineLoss(Looked(vectors), targets)({"row": rows}, rows)
 
 
 def vectors_for(n, seed=0, dimension=5):
@@ -76,18 +84,6 @@ def test_multi_label_loss_is_the_double_loop():
         assert targets[pair].item() == pytest.approx(value)
 
 
-def test_a_thin_overlap_weighs_as_much_as_the_rest():
-    """Prevents the one pair that shares a label in part from counting less than all pairs that share none."""
-    y = np.array([[1, 1, 1, 0, 0], [1, 0, 0, 1, 1], [0, 0, 0, 0, 1]])[:2]
-    targets, weights = LabelSimilarity(y)(torch.arange(2))
-    assert targets[0, 1].item() == pytest.approx(0.2)
-    assert weights.sum().item() == pytest.approx(1.0)
-    y = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 0, 1, 1, 0], [0, 0, 0, 0, 0, 1]])
-    targets, weights = LabelSimilarity(y)(torch.arange(3))
-    negative = (1 - targets - torch.eye(3)).clamp_min(0)
-    assert weights[0, 1].item() * 2 == pytest.approx(0.5 + 0.5 * 0.8 / (negative.sum().item() / 2), abs=1e-5)
-
-
 def test_embedding_loss_is_the_double_loop():
     """Prevents targets from being taken by place in the batch, not by row, or from vectors that are not unit."""
     teacher, vectors, rows = vectors_for(7, seed=2, dimension=9), vectors_for(7, seed=3), [6, 0, 3, 2]
@@ -98,44 +94,12 @@ def test_embedding_loss_is_the_double_loop():
     assert loss.item() == pytest.approx(np.mean(np.square(differences)), abs=1e-6)
 
 
-def test_embedding_targets_read_a_memory_map(tmp_path):
-    """Prevents a pool of millions of vectors from being copied into memory."""
-    np.save(tmp_path / "teacher.npy", vectors_for(6).astype(np.float32))
-    mapped = np.load(tmp_path / "teacher.npy", mmap_mode="r")
-    targets = EmbeddingSimilarity(mapped)
-    assert targets.embeddings is mapped
-    assert targets(torch.tensor([4, 1]))[0].shape == (2, 2)
-
-
-ROWS = st.lists(st.integers(0, 4), min_size=2, max_size=12)
-
-
-@given(ROWS)
-def test_label_weights_sum_to_one(y):
-    """Prevents a loss whose size depends on which classes share a batch, one class or all apart included."""
-    targets, weights = LabelSimilarity(np.array(y))(torch.arange(len(y)))
-    assert weights.sum().item() == pytest.approx(1.0, abs=1e-5)
-    assert not weights.diagonal().any()
-    assert torch.equal(weights, weights.T)
-    kinds = [weights[(targets == kind) & ~torch.eye(len(y), dtype=torch.bool)].sum().item() for kind in (0.0, 1.0)]
-    if all(kinds):
-        assert kinds == pytest.approx([0.5, 0.5], abs=1e-5)
-
-
-@given(st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=3), min_size=2, max_size=10))
-def test_multi_label_weights_sum_to_one(y):
-    """Prevents the same in multi-label batches, texts without a label included."""
-    targets, weights = LabelSimilarity(np.array(y))(torch.arange(len(y)))
-    assert torch.isfinite(targets).all()
-    assert weights.sum().item() == pytest.approx(1.0, abs=1e-5)
-
-
 @pytest.mark.parametrize("y", [[0, 1, 2, 3], [0, 0, 0, 0], [0, 0], [0, 1]])
 def test_one_sided_batches_train(y):
     """Prevents NaN where each class has one text, and where all texts are of one class."""
     model = Looked(vectors_for(len(y)))
     rows = torch.arange(len(y))
-    loss = PairwiseCosineLoss(model, LabelSimilarity(np.array(y)))([{"row": rows}], rows)
+    loss = PairwiseCosineLoss(model, LabelSimilarity(np.array(y)))({"row": rows}, rows)
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(model.vectors.grad).all()
@@ -149,35 +113,131 @@ def test_zero_vectors_and_one_text_give_no_nan():
     assert looked_up_loss(vectors, EmbeddingSimilarity(vectors), [2]).item() == 0.0
 
 
-def test_two_columns_are_refused():
-    """Prevents lists of pairs, as other trainers give them, from being read as texts."""
-    with pytest.raises(InputError, match="takes one column of texts, got 2"):
-        PairwiseCosineLoss(Looked(vectors_for(2)), LabelSimilarity(np.zeros(2)))([{}, {}], torch.arange(2))
+def numpy_contrastive(cosines, targets, temperature):
+    """Khosla et al. 2020, equation 2, text by text."""
+    n, values = len(cosines), []
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        mass = sum(max(targets[i, j], 0) for j in others)
+        if mass > 1e-6:
+            total = sum(math.exp(cosines[i, j] / temperature) for j in others)
+            shares = [math.exp(cosines[i, j] / temperature) / total for j in others]
+            values.append(-sum(max(targets[i, j], 0) * math.log(q) for j, q in zip(others, shares, strict=True)) / mass)
+    return np.mean(values) if values else 0.0
 
 
-def test_groups_of_like_length_are_one_forward_pass(tiny_model):
-    """Prevents rows that come back in another order, lose a token, or see another text's padding."""
-    model = copy.deepcopy(tiny_model).eval()
-    features = model.preprocess(MANY) if hasattr(model, "preprocess") else model.tokenize(MANY)
-    assert len(MANY) > CPU_ROWS
-
-    def gradients(vectors):
-        model.zero_grad()
-        (vectors * torch.arange(vectors.numel()).view_as(vectors).cos()).sum().backward()
-        return [p.grad.clone() for p in model.parameters() if p.grad is not None]
-
-    whole = model(dict(features))["sentence_embedding"]
-    grouped = embed(model, dict(features))
-    torch.testing.assert_close(grouped, whole, atol=1e-5, rtol=0)
-    for one, other in zip(gradients(grouped), gradients(whole), strict=True):
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+def numpy_triplet(cosines, targets, margin):
+    """Hermans et al. 2017, batch hard, text by text."""
+    n, values = len(cosines), []
+    for i in range(n):
+        alike = [1 - cosines[i, j] for j in range(n) if j != i and targets[i, j] >= 0.5]
+        unlike = [1 - cosines[i, j] for j in range(n) if j != i and targets[i, j] < 0.5]
+        if alike and unlike:
+            values.append(max(0.0, margin + max(alike) - min(unlike)))
+    return np.mean(values) if values else 0.0
 
 
-def test_other_padding_is_passed_on_whole(tiny_model):
-    """Prevents left-padded texts from losing their end."""
-    features = tiny_model.preprocess(MANY) if hasattr(tiny_model, "preprocess") else tiny_model.tokenize(MANY)
-    tensors = {k: v for k, v in features.items() if isinstance(v, torch.Tensor)}
-    flipped = {**features, **{k: v.flip(1) for k, v in tensors.items() if v.ndim == 2}}
+CLASSES = st.lists(st.integers(0, 4), min_size=1, max_size=10).map(np.array)
+MATRICES = st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=3), min_size=1, max_size=10).map(np.array)
+LABELS = CLASSES | MATRICES
+
+
+@given(y=LABELS, seed=st.integers(0, 9))
+def test_losses_agree_with_numpy(y, seed):
+    """Prevents a mean over the wrong texts, the text itself among its pairs, and graded targets that count as 1."""
+    vectors = vectors_for(len(y), seed=seed)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines, targets = unit @ unit.T, LabelSimilarity(y)(torch.arange(len(y)))[0].numpy()
+    features, rows = {"row": torch.arange(len(y))}, torch.arange(len(y))
+    for temperature in (0.1, 1.0):
+        loss = SupervisedContrastiveLoss(Looked(vectors), LabelSimilarity(y), temperature)(features, rows)
+        assert loss.item() == pytest.approx(numpy_contrastive(cosines, targets, temperature), abs=1e-4)
+    loss = TripletLoss(Looked(vectors), LabelSimilarity(y), 0.4)(features, rows)
+    assert loss.item() == pytest.approx(numpy_triplet(cosines, targets, 0.4), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@given(y=LABELS)
+def test_any_labels_give_a_finite_loss_and_gradient(name, y):
+    """Prevents NaN from singletons, one class alone, texts without labels, one text, and a vector of zeros."""
+    vectors = vectors_for(len(y))
+    vectors[0] = 0.0
+    model, rows = Looked(vectors), torch.arange(len(y))
+    loss = make_loss(name, model, LabelSimilarity(y))({"row": rows}, rows)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert loss >= 0
+    assert torch.isfinite(model.vectors.grad).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@given(y=LABELS, data=st.data())
+def test_the_order_of_a_batch_is_nothing(name, y, data):
+    """Prevents targets from being taken by place in the batch."""
+    loss = make_loss(name, Looked(vectors_for(len(y))), LabelSimilarity(y))
+    rows = torch.arange(len(y))
+    shuffled = torch.tensor(data.draw(st.permutations(range(len(y)))))
+    assert loss({"row": rows}, rows).item() == pytest.approx(loss({"row": shuffled}, shuffled).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_take_a_teachers_cosines(name):
+    """Prevents negative targets from pulling a loss below 0 or to NaN."""
+    model, rows = Looked(vectors_for(6)), torch.arange(6)
+    loss = make_loss(name, model, EmbeddingSimilarity(vectors_for(6, seed=5)))({"row": rows}, rows)
+    loss.backward()
+    assert loss > 0
+    assert torch.isfinite(model.vectors.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("cosin", {}, "loss must be one of cosine, contrastive, triplet; got 'cosin'. Did you mean 'cosine'"),
+        ("cosine", {"margin": 0.1}, "margin is no setting of the loss 'cosine'"),
+        ("contrastive", {"temperature": 0.0}, "temperature must be above 0, got 0.0"),
+        ("triplet", {"margin": 3.0}, "margin must be above 0 and at most 2"),
+    ],
+)
+def test_what_is_no_loss(name, options, message):
+    """Prevents a misspelt name from an error in the depths, and a setting from being ignored in silence."""
+    with pytest.raises(InputError, match=message):
+        make_loss(name, Looked(vectors_for(2)), LabelSimilarity(np.array([0, 1])), **options)
+
+
+@pytest.mark.parametrize("y", [np.array([0, 2, 1, 0]), np.array([[0, 1, 1], [0, 0, 0], [1, 0, 0], [1, 1, 1]])])
+def test_joint_loss_is_pair_loss_and_cross_entropy(y):
+    """Prevents a head that reads raw vectors, mistakes rows for places, or is exported without its scale."""
+    vectors, rows = vectors_for(4), torch.tensor([2, 0, 3])
+    pair = PairwiseCosineLoss(Looked(vectors), LabelSimilarity(y))
+    loss = JointHeadLoss(pair, y, 3, weight=0.7)
     with torch.no_grad():
-        expected = tiny_model(dict(flipped))["sentence_embedding"]
-        torch.testing.assert_close(embed(tiny_model, dict(flipped)), expected, atol=1e-5, rtol=0)
+        loss.coef.copy_(torch.tensor(vectors_for(3, seed=4))), loss.intercept.copy_(torch.tensor([0.1, -0.2, 0.3]))
+    coef, intercept = loss.head_arrays()
+    assert coef.dtype == intercept.dtype == np.float64
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    logits = (unit @ coef.T + intercept)[rows]
+    if y.ndim == 1:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        log_shares = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        expected = -np.mean([log_shares[i, y[row]] for i, row in enumerate(rows)])
+    else:
+        expected = np.mean(np.logaddexp(0, logits) - y[rows] * logits)
+    value = loss({"row": rows}, rows).item() - pair({"row": rows}, rows).item()
+    assert value == pytest.approx(0.7 * expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        (np.array([0, 3]), {}, "y must hold numbers from 0 to 2, got 0 to 3"),
+        (np.array([[0, 1]]), {}, r"y must have shape \(n,\) or \(n, 3\), got \(1, 2\)"),
+        (np.array([0]), {"weight": -1.0}, "weight must be 0 or more"),
+        (np.array([0]), {"learning_rate": 0.0}, "learning_rate must be above 0"),
+    ],
+)
+def test_what_is_no_joint_head(y, options, message):
+    """Prevents labels beyond the head's classes from an index error on a GPU."""
+    pair = PairwiseCosineLoss(Looked(vectors_for(2)), LabelSimilarity(y))
+    with pytest.raises(InputError, match=message):
+        JointHeadLoss(pair, y, 3, **options)

@@ -1,4 +1,7 @@
-"""Linear heads against scikit-learn, against sums done by hand, and against their own gradient."""
+"""Linear heads against scikit-learn, by hand and against their own gradient; and what all heads promise."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -6,8 +9,18 @@ from scipy.special import expit, log_expit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
-from fewshot.classifiers.heads import C_GRID, DEFAULT_C, LinearHead, fit_linear, fit_soft_linear
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.heads.table import (
+    C_GRID,
+    DEFAULT_C,
+    FITTERS,
+    LinearHead,
+    fit_head,
+    fit_linear,
+    fit_soft_linear,
+    held_out_probabilities,
+    restore_head,
+)
 
 
 def data(n=60, dimension=6, n_classes=3, seed=0, spread=0.8):
@@ -164,3 +177,111 @@ def test_fitting_leaves_the_number_of_threads():
     fit_linear(X, y, n_classes=3)
     fit_soft_linear(X, np.eye(3)[y], multi_label=False)
     assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+@pytest.mark.parametrize("kind", FITTERS)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_class_without_rows_is_never_predicted(kind, multi_label):
+    """Prevents a crash, or a share of probability, at a class of which only the name is known."""
+    X, y = data(n=12)
+    targets = np.eye(5, dtype=int)[y] if multi_label else y
+    head = fit_head(kind, X, targets, n_classes=5)
+    probabilities = head.predict_proba(-X)
+    assert probabilities.shape == (12, 5)
+    np.testing.assert_allclose(probabilities[:, 3:], 0.0, atol=1e-12)
+    if not multi_label:
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("kind", FITTERS)
+@pytest.mark.parametrize("y", [np.zeros(3, dtype=int), np.array([0, 0, 1]), np.arange(3), np.array([[1, 0, 0]] * 3)])
+def test_the_smallest_training_sets(kind, y):
+    """Prevents a crash where there is one class only, one row a class, or the same labels everywhere."""
+    X, _ = data(n=3)
+    head = fit_head(kind, X, y, n_classes=3)
+    probabilities = head.predict_proba(X)
+    assert np.isfinite(probabilities).all()
+    expected = y if y.ndim == 1 else y.argmax(axis=1)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1)[0], expected[0])
+    rows, held_out = held_out_probabilities(kind, head, X, y, n_classes=3)
+    assert held_out.shape == (len(rows), 3)
+
+
+@pytest.mark.parametrize("kind", FITTERS)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_heads_come_back_from_their_state(kind, multi_label):
+    """Prevents a setting that is learnt but not kept."""
+    X, y = data()
+    y = np.eye(3, dtype=int)[y] if multi_label else y
+    head = fit_head(kind, X, y, n_classes=3, sample_weight=np.linspace(1, 2, 60))
+    head = dataclasses.replace(head, threshold=np.array([0.2, 0.3, 0.4])) if multi_label else head
+    arrays, settings = head.state()
+    again = restore_head(head.kind, arrays, json.loads(json.dumps(settings)), multi_label)
+    np.testing.assert_array_equal(again.predict_proba(X), head.predict_proba(X))
+    np.testing.assert_array_equal(again.threshold, head.threshold)
+
+
+def test_folders_of_the_first_version_open():
+    """Prevents a new setting from being asked of old folders."""
+    head = restore_head("linear", {"coef": np.eye(2), "intercept": np.zeros(2)}, {"C": 1.0, "threshold": 0.5}, False)
+    assert (head.C, head.threshold) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrays", "settings", "message"),
+    [
+        ("forest", {}, {}, "of kind 'forest', this version knows linear, neighbors"),
+        ("linear", {"coef": np.eye(2)}, {"threshold": 0.5}, "damaged: KeyError"),
+        ("linear", {"coef": np.eye(2), "intercept": np.zeros(3)}, {"C": 1, "threshold": 0.5}, "do not fit each other"),
+        ("linear", {"coef": np.eye(2), "intercept": np.zeros(2)}, {"C": 1, "threshold": [0.5] * 3}, "do not fit"),
+        ("neighbors", {"X": np.eye(2), "y": np.eye(3)}, {"k": 1, "threshold": 0.5}, "do not fit each other"),
+        ("neighbors", {"X": np.eye(2), "y": np.eye(2)}, {"k": 3, "threshold": 0.5}, "k 3"),
+    ],
+)
+def test_damaged_heads_are_refused(kind, arrays, settings, message):
+    """Prevents a broadcast over wrong shapes from being taken for a prediction."""
+    with pytest.raises(ModelFormatError, match=message):
+        restore_head(kind, arrays, settings, False)
+
+
+def test_unknown_fitters_are_named():
+    """Prevents a KeyError, and a near miss without a hint."""
+    with pytest.raises(InputError, match=r"one of logistic, prototype, knn; got 'logistics'\. Did you mean 'logistic'"):
+        fit_head("logistics", np.eye(2), np.arange(2), n_classes=2)
+
+
+@pytest.mark.parametrize("kind", FITTERS)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_held_out_rows_were_not_seen(kind, multi_label):
+    """Prevents a row from being judged by itself: on labels by lot, held-out predictions are no better than chance."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 200))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    y = rng.integers(2, size=120)
+    targets = np.eye(2, dtype=int)[y] if multi_label else y
+    head = fit_head(kind, X, targets, n_classes=2)
+    rows, held_out = held_out_probabilities(kind, head, X, targets, n_classes=2)
+    np.testing.assert_array_equal(rows, np.arange(120))
+    assert (held_out.argmax(axis=1) == y).mean() < 0.65
+
+
+@pytest.mark.parametrize("kind", FITTERS)
+def test_rows_alone_in_their_class_are_not_judged(kind):
+    """Prevents a row that nothing else could have known from counting as a mistake."""
+    X, y = data(n=12)
+    y = np.where(np.arange(12) == 5, 3, y)
+    rows, held_out = held_out_probabilities(kind, fit_head(kind, X, y, n_classes=4), X, y, n_classes=4)
+    np.testing.assert_array_equal(rows, np.delete(np.arange(12), 5))
+    assert held_out.shape == (11, 4)
+
+
+@pytest.mark.parametrize("kind", FITTERS)
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_fitters_take_the_same_arguments(kind, class_weight):
+    """Prevents a fitter that cannot be put in another's place, multi-label tasks among them."""
+    X, y = data(n=20)
+    options = {"n_classes": 3, "class_weight": class_weight, "sample_weight": np.linspace(1, 2, 20), "random_state": 1}
+    for targets in (y, np.eye(3, dtype=int)[y]):
+        head = fit_head(kind, X, targets, **options)
+        rows, held_out = held_out_probabilities(kind, head, X, targets, **options)
+        assert held_out.shape == (len(rows), 3)

@@ -1,0 +1,208 @@
+"""Contrastive training of an encoder on labels, and the way back: any point between the frozen and the trained one."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fewshot.core.errors import InputError, did_you_mean
+from fewshot.encoders.sentence import SentenceEncoder
+from fewshot.heads.table import LinearHead
+from fewshot.training.losses import LOSSES, JointHeadLoss, make_loss
+from fewshot.training.samplers import ClassBatches
+from fewshot.training.targets import LabelSimilarity
+from fewshot.training.trainer import Schedule, train_pairwise
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+EFFORTS = {"quick": 0.5, "balanced": 1.0, "thorough": 2.0}
+"""Factor on the default number of steps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastiveSettings:
+    """How an encoder is trained on labels.
+
+    Parameters
+    ----------
+    loss : {"cosine", "contrastive", "triplet"}
+    temperature, margin : float or None
+        Of the contrastive and the triplet loss; ``None`` for their defaults.
+    steps : int or None
+        Optimizer steps; ``None``: from the number of texts and ``effort``.
+    effort : {"quick", "balanced", "thorough"}
+    batch_size : int
+    learning_rate : float
+    accumulation : int
+        Micro-batches a step.
+    joint_head : bool
+        Whether a linear head is trained together with the encoder.
+    """
+
+    loss: str
+    temperature: float | None
+    margin: float | None
+    steps: int | None
+    effort: str
+    batch_size: int
+    learning_rate: float
+    accumulation: int
+    joint_head: bool
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise InputError(
+                f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}.{did_you_mean(self.loss, LOSSES)}"
+            )
+        if self.effort not in EFFORTS:
+            raise InputError(
+                f"effort must be one of {', '.join(EFFORTS)}, got {self.effort!r}.{did_you_mean(self.effort, EFFORTS)}"
+            )
+        if self.accumulation < 1:
+            raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
+        self.schedule(2)
+
+    def schedule(self, n_texts: int) -> Schedule:
+        """Return how long to train on ``n_texts``."""
+        steps = self.steps
+        if steps is None:
+            steps = max(1, round(EFFORTS[self.effort] * default_steps(n_texts, max(1, self.batch_size))))
+        return Schedule(steps, self.batch_size, self.learning_rate)
+
+
+def default_steps(n_texts: int, batch_size: int) -> int:
+    """Return how many contrastive steps to train for.
+
+    Examples
+    --------
+    >>> default_steps(64, 64), default_steps(208, 64), default_steps(5000, 64)
+    (10, 32, 60)
+    """
+    return min(60, max(10, round(10 * n_texts / batch_size)))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedBody:
+    """What contrastive training made.
+
+    Parameters
+    ----------
+    model : SentenceTransformer
+    losses : list of float
+        One a step.
+    head : LinearHead or None
+        The head that was trained with it, if one was.
+    """
+
+    model: "SentenceTransformer"
+    losses: list[float]
+    head: LinearHead | None
+
+
+def train_body(
+    base: SentenceEncoder,
+    texts: Sequence[str],
+    y: np.ndarray,
+    settings: ContrastiveSettings,
+    *,
+    n_classes: int,
+    description: str,
+    random_state: int,
+    checkpoints: Path | None = None,
+    resume: bool = False,
+    watch: Callable[[int, Any], bool] | None = None,
+    watch_every: int = 1,
+) -> TrainedBody:
+    """Train a copy of ``base`` so that texts of one class lie together; ``base`` stays as it is.
+
+    Parameters
+    ----------
+    base : SentenceEncoder
+    texts : sequence of str
+    y : ndarray of shape (n,) or (n, n_classes)
+    settings : ContrastiveSettings
+    n_classes : int
+    description : str
+        Label of the progress bar.
+    random_state : int
+    checkpoints : Path, optional
+        Folder for checkpoints.
+    resume : bool, default=False
+        Go on from the newest whole checkpoint there.
+    watch : callable, optional
+        ``watch(step, model)``, every ``watch_every`` steps; training stops where it returns True.
+
+    Returns
+    -------
+    TrainedBody
+    """
+    schedule = settings.schedule(len(texts))
+    model = base.trainable_copy()
+    loss: Any = make_loss(
+        settings.loss, model, LabelSimilarity(y), temperature=settings.temperature, margin=settings.margin
+    )
+    if settings.joint_head:
+        loss = JointHeadLoss(loss, y, n_classes)
+    losses = train_pairwise(
+        model,
+        texts,
+        loss,
+        ClassBatches(
+            y,
+            batch_size=schedule.batch_size,
+            steps=schedule.steps * settings.accumulation,
+            random_state=random_state,
+        ),
+        schedule,
+        description=description,
+        device=base.device,
+        random_state=random_state,
+        checkpoints=checkpoints,
+        resume=resume,
+        accumulation=settings.accumulation,
+        watch=watch,
+        watch_every=watch_every,
+    )
+    head = None
+    if settings.joint_head:
+        coef, intercept = loss.head_arrays()
+        head = LinearHead(coef, intercept, multi_label=y.ndim == 2, C=None)
+    return TrainedBody(model, losses, head)
+
+
+def blend(base: SentenceEncoder, trained: "SentenceTransformer", share: float) -> SentenceEncoder:
+    """Return the encoder whose weights lie ``share`` of the way from the frozen to the trained one.
+
+    Parameters
+    ----------
+    base : SentenceEncoder
+        The frozen encoder.
+    trained : SentenceTransformer
+        A trained copy of it.
+    share : float
+        0 gives the frozen encoder itself, 1 the trained one.
+
+    Returns
+    -------
+    SentenceEncoder
+
+    References
+    ----------
+    Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903.
+    """
+    if share == 0.0:
+        return base
+    if share == 1.0:
+        return base.like(trained)
+    mixed = base.trainable_copy()
+    ours, theirs = mixed.state_dict(), trained.state_dict()
+    mixed.load_state_dict(
+        {
+            name: weight.lerp(theirs[name].to(weight), share) if weight.is_floating_point() else weight
+            for name, weight in ours.items()
+        }
+    )
+    return base.like(mixed)

@@ -1,0 +1,67 @@
+"""What happens beside the steps of a training: the progress bar, the end of a run that diverged, the watcher."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from accelerate.utils import broadcast_object_list
+from sentence_transformers import SentenceTransformer
+from transformers import TrainerCallback
+
+from fewshot.core.errors import InputError
+from fewshot.training.seeding import seeded
+
+Watch = Callable[[int, SentenceTransformer], bool]
+"""Called with the number of steps done and the model; returns whether to stop."""
+
+
+class ProgressCallback(TrainerCallback):
+    """Moves a progress bar; a resumed training starts where it was."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self.advance = advance
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move the bar past the steps of the checkpoint."""
+        self.advance(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move the bar by one."""
+        self.advance(1)
+
+
+class DivergenceCallback(TrainerCallback):
+    """Ends a training whose loss is no number, before such weights are saved or distilled."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        """Raise :class:`InputError` if the loss of this step is not finite."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged: the loss of step {state.global_step} is {loss}; lower the learning rate"
+            )
+
+
+class WatchCallback(TrainerCallback):
+    """Lets a caller look at the model now and then, and stop the training.
+
+    The model is in eval mode while watched; random states are the training's again afterwards, so that a run with a
+    watcher ends in the same weights as one without.
+    """
+
+    def __init__(self, watch: Watch, every: int, model: SentenceTransformer, random_state: int) -> None:
+        self.watch, self.every, self.model, self.random_state = watch, every, model, random_state
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Call the watcher after every ``every``-th step."""
+        if state.global_step % self.every:
+            return
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with seeded(self.random_state):
+                stop = bool(self.watch(state.global_step, self.model))
+        finally:
+            self.model.train(was_training)
+        if broadcast_object_list([stop])[0]:  # the first process decides, or the others would wait for ever
+            control.should_training_stop = True

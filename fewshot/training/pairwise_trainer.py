@@ -1,0 +1,105 @@
+"""``transformers.Trainer`` for losses that own their encoder.
+
+The trained "model" is the whole loss, so that a head's parameters are clipped, saved and averaged between processes
+with the encoder's, and so that one forward pass of ``DistributedDataParallel`` holds all groups of a batch.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch.utils.data import BatchSampler, DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from fewshot.training.batch_loss import BatchLoss
+from fewshot.training.checkpoints import CheckpointFolder
+from fewshot.training.processes import BatchShare
+
+_WEIGHTS = "model.safetensors"
+
+
+class PairwiseTrainer(Trainer):
+    """Trains a :class:`~fewshot.training.batch_loss.BatchLoss` on batches of a sampler of ours.
+
+    Parameters
+    ----------
+    loss : BatchLoss
+    args : TrainingArguments
+    texts : sequence of str
+    batches : BatchSampler
+        Yields the row numbers of each micro-batch.
+    callbacks : list of TrainerCallback
+    checkpoints : CheckpointFolder, optional
+    """
+
+    def __init__(
+        self,
+        loss: BatchLoss,
+        args: TrainingArguments,
+        *,
+        texts: Sequence[str],
+        batches: BatchSampler,
+        callbacks: list[TrainerCallback],
+        checkpoints: CheckpointFolder | None = None,
+    ) -> None:
+        self.texts, self.batches, self.checkpoints = texts, batches, checkpoints
+        self.loss = loss
+        super().__init__(loss, args, data_collator=self._collate, callbacks=callbacks)
+        self.model_accepts_loss_kwargs = False  # else the loss of a step would be the sum of its micro-batches
+        self.remove_callback(PrinterCallback)
+
+    def _collate(self, rows: list[int]) -> dict[str, Any]:
+        features = self.loss.model.preprocess([self.texts[row] for row in rows])
+        return {"features": features, "rows": torch.tensor(rows)}
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Return this process's share of the batches; accelerate would give each process whole batches of its own."""
+        batches = self.batches
+        if self.args.world_size > 1:
+            batches = BatchShare(batches, rank=self.args.process_index, count=self.args.world_size)
+        return DataLoader(
+            range(len(self.texts)),  # type: ignore[arg-type]
+            batch_sampler=batches,
+            collate_fn=self._collate,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the loss of a micro-batch."""
+        loss = model(inputs["features"], inputs["rows"])
+        return (loss, {}) if return_outputs else loss
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Return AdamW over the parameter groups of the loss, without weight decay."""
+        if self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+            groups = self.loss.parameter_groups(self.args.learning_rate)
+            self.optimizer = kind(groups, **options, weight_decay=0.0)
+        return self.optimizer
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self.checkpoints is None:
+            return
+        step = self.state.global_step
+        if self.is_world_process_zero():
+            shutil.rmtree(self.checkpoints.folder_of(step), ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # each process adds its own random state
+        if self.is_world_process_zero():
+            self.checkpoints.seal(step)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Write encoder and head: no model card, which would hold training texts, and no pickled arguments."""
+        folder = Path(str(output_dir or self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_model(self.loss, str(folder / _WEIGHTS))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_model(self.loss, str(Path(resume_from_checkpoint) / _WEIGHTS))

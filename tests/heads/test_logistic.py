@@ -1,0 +1,98 @@
+"""Weights, folds and rotation of the logistic regression; the rest of it is in ``test_heads``."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from fewshot.heads.logistic import C_GRID, DEFAULT_C, fit_linear, held_out_linear
+
+
+def data(n=60, dimension=6, n_classes=3, seed=0, spread=0.8):
+    """Make unit vectors around a centre for each class."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % n_classes
+    X = np.eye(n_classes, dimension)[y] + rng.normal(scale=spread, size=(n, dimension))
+    return X / np.linalg.norm(X, axis=1, keepdims=True), y
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_class_weights_are_scikit_learns(n_classes):
+    """Prevents weights that reach the folds but not the final fit."""
+    X, y = data(n_classes=n_classes)
+    X, y = X[(y > 0) | (np.arange(60) < 15)], y[(y > 0) | (np.arange(60) < 15)]
+    head = fit_linear(X, y, n_classes=n_classes, class_weight="balanced")
+    theirs = LogisticRegression(C=head.C, max_iter=1000, class_weight="balanced").fit(X, y)
+    np.testing.assert_allclose(head.predict_proba(X), theirs.predict_proba(X), atol=1e-3)
+
+
+def test_sample_weights_are_scikit_learns_for_each_label():
+    """Prevents weights of rows from being lost where there is one regression a label."""
+    X, y = data()
+    targets, weight = np.eye(3, dtype=int)[y], np.linspace(0.2, 3, 60)
+    head = fit_linear(X, targets, n_classes=3, sample_weight=weight)
+    for label in range(3):
+        alone = LogisticRegression(C=head.C, max_iter=1000).fit(X, targets[:, label], sample_weight=weight)
+        np.testing.assert_allclose(head.predict_proba(X)[:, label], alone.predict_proba(X)[:, 1], atol=1e-3)
+
+
+def test_balanced_weights_find_the_rare_class():
+    """Prevents a class of 4 among 100 from never being predicted."""
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(0, 1, (96, 5)), rng.normal(0.9, 1, (4, 5))])
+    y = np.repeat([0, 1], [96, 4])
+    fresh = rng.normal(0.9, 1, (200, 5))
+    plain, balanced = (
+        fit_linear(X, y, n_classes=2, class_weight=weight).predict_proba(fresh).argmax(axis=1).mean()
+        for weight in (None, "balanced")
+    )
+    assert balanced > plain + 0.3
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_fewer_rows_than_dimensions_change_nothing(multi_label):
+    """Prevents another solution in the space that the rows span than in the whole space."""
+    X, y = data(n=30, dimension=100)
+    targets = np.eye(3, dtype=int)[y] if multi_label else y
+    head = fit_linear(X, targets, n_classes=3)
+    assert head.coef.shape == (3, 100)
+    fresh, _ = data(n=50, dimension=100, seed=1)
+    for label in range(3) if multi_label else [slice(None)]:
+        column = targets[:, label] if multi_label else y
+        theirs = LogisticRegression(C=head.C, max_iter=5000, tol=1e-8).fit(X, column).predict_proba(fresh)
+        theirs = theirs[:, 1] if multi_label else theirs
+        # Within what scikit-learn's own solver leaves open at its usual tolerance, and C=100.
+        np.testing.assert_allclose(head.predict_proba(fresh)[:, label], theirs, atol=2e-2)
+
+
+def test_the_strength_chosen_is_the_best_of_all():
+    """Prevents warm starts and single precision from choosing what cold fits in double precision would not."""
+    for seed in range(4):
+        X, y = data(n=90, dimension=20, spread=0.6, seed=seed)
+        splits = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
+
+        def rating(C, X=X, y=y, splits=splits):
+            fits = [LogisticRegression(C=C, max_iter=1000).fit(X[train], y[train]) for train, _ in splits]
+            pairs = list(zip(fits, splits, strict=True))
+            hits = sum((fit.predict(X[test]) == y[test]).sum() for fit, (_, test) in pairs)
+            logs = sum(fit.predict_log_proba(X[test])[np.arange(len(test)), y[test]].sum() for fit, (_, test) in pairs)
+            return hits, logs
+
+        assert max(C_GRID, key=rating) == fit_linear(X, y, n_classes=3).C
+
+
+def test_a_class_with_one_row_does_not_forbid_cross_validation():
+    """Prevents the default strength for all where one class among many has a single example."""
+    X, y = data(n=60, spread=0.25)
+    X, y = np.vstack([X, -X[:1]]), np.append(y, 3)
+    assert fit_linear(X, y, n_classes=4).C != DEFAULT_C
+
+
+def test_held_out_rows_come_from_the_folds():
+    """Prevents a row from training the regression that judges it: done by hand."""
+    X, y = data(n=30)
+    rows, held_out = held_out_linear(X, y, n_classes=3, C=1.0, random_state=3)
+    np.testing.assert_array_equal(rows, np.arange(30))
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=3).split(X, y):
+        by_hand = LogisticRegression(C=1.0, max_iter=1000).fit(X[train], y[train]).predict_proba(X[test])
+        np.testing.assert_allclose(held_out[test], by_hand, atol=1e-6)

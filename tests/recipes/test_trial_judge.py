@@ -1,0 +1,99 @@
+"""What a trial is worth: folds that are fair, scores that a library confirms, ties that likelihood breaks."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from fewshot.evaluation.thresholds import best_threshold
+from fewshot.recipes.trial_judge import LEAST_PROBABILITY, TrialJudge, deal_folds, verdict_on
+
+
+class Memory:
+    """Gives 0.9 to the class that the last word of a text names, if it was there in training."""
+
+    trained: list[list[str]] = []  # noqa: RUF012 - each test sets its own
+
+    def fit(self, texts, labels):
+        self.trained.append(list(texts))
+        self.classes_ = np.array(sorted(set(labels)))
+        return self
+
+    def predict_proba(self, texts):
+        rest = 0.1 / max(1, len(self.classes_) - 1)
+        return np.array([[0.9 if name == text.split()[-1] else rest for name in self.classes_] for text in texts])
+
+
+@given(st.lists(st.integers(0, 4), min_size=6, max_size=60), st.integers(2, 5), st.integers(0, 99))
+@settings(deadline=None, max_examples=60)
+def test_folds_are_even_and_leave_each_class_in_every_training(labels, folds, seed):
+    """Prevents a fold whose training lacks a class, and classes that only one fold judges."""
+    y = np.array(labels)
+    fold_of = deal_folds(y, folds, seed)
+    assert (fold_of == deal_folds(y, folds, seed)).all()
+    counts = np.bincount(y)
+    assert ((fold_of == -1) == (counts[y] == 1)).all()
+    for label in np.flatnonzero(counts > 1):
+        assert len(np.unique(fold_of[y == label])) >= 2
+    sizes = np.bincount(fold_of[fold_of >= 0], minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_multi_label_folds_hold_each_label():
+    """Prevents rare labels from all falling into one fold, as dealing at random does."""
+    y = np.zeros((60, 4), dtype=int)
+    for label, count in enumerate((30, 20, 10, 4)):
+        y[np.random.default_rng(label).choice(60, count, replace=False), label] = 1
+    fold_of = deal_folds(y, 3, 0)
+    for fold in range(3):
+        assert abs(y[fold_of == fold].mean(axis=0) - y.mean(axis=0)).max() < 0.06
+        assert y[fold_of != fold].any(axis=0).all()
+
+
+def test_no_text_is_judged_by_a_training_that_saw_it():
+    """Prevents scores of memorized texts, and counts each text once."""
+    texts = [f"text {i} {'ab'[i % 2]}" for i in range(12)]
+    judge = TrialJudge.of([*texts, "alone c"], [*(text[-1] for text in texts), "c"], 3, 0)
+    Memory.trained = []
+    verdicts = list(judge.verdicts(Memory))
+    assert [len(verdict.right) for verdict in verdicts] == [4, 8, 12]
+    assert sorted(text for seen in Memory.trained for text in set(texts) - set(seen)) == sorted(texts)
+    assert all("alone c" in seen for seen in Memory.trained)
+    assert verdicts[-1].score == 1.0
+    assert verdicts[-1].likelihood == pytest.approx(0.9)
+
+
+def test_a_class_that_training_lacks_counts_as_wrong_and_not_as_an_error():
+    """Prevents columns of another class order from being read as probabilities."""
+    judge = TrialJudge.of([f"t {'abc'[i % 3]}" for i in range(12)], ["abc"[i % 3] for i in range(12)], 2, 0)
+
+    class Forgetful(Memory):
+        def fit(self, texts, labels):
+            return super().fit(texts, [label for label in labels if label != "a"])
+
+    assert list(judge.verdicts(Forgetful))[-1].score == pytest.approx(2 / 3)
+
+
+def test_the_multi_label_score_is_scikit_learns_micro_f1():
+    """Prevents a home-made F1."""
+    rng = np.random.default_rng(0)
+    y, probabilities = (rng.random((40, 5)) < 0.3).astype(int), rng.random((40, 5))
+    verdict = verdict_on(y, probabilities)
+    chosen = probabilities >= best_threshold(y, probabilities)
+    assert verdict.score == pytest.approx(f1_score(y, chosen, average="micro"))
+    assert verdict.right == pytest.approx(
+        [f1_score(a, b, zero_division=1) for a, b in zip(y, chosen, strict=True)], abs=1e-4
+    )
+    assert verdict.likelihood == pytest.approx(
+        np.exp(np.log(np.clip(np.where(y, probabilities, 1 - probabilities), LEAST_PROBABILITY, 1)).mean())
+    )
+
+
+def test_likelihood_breaks_ties_and_never_outweighs_a_text():
+    """Prevents the head with the boldest probabilities from winning over one that is right more often."""
+    y = np.tile([0, 1], 100)
+    sure, unsure = np.eye(2)[y] * 0.98 + 0.01, np.eye(2)[y] * 0.02 + 0.49
+    assert verdict_on(y, sure).value > verdict_on(y, unsure).value
+    sure[0] = sure[0, ::-1]
+    assert verdict_on(y, sure).value < verdict_on(y, unsure).value
