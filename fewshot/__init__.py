@@ -6,7 +6,8 @@ The house, top to bottom; a room imports only from floors beneath its own, neigh
     recipes                      one function a journey, and the one table of methods; where neighbours meet
     distillation                 teacher's targets, students, pairwise training
     classifiers                  one contract, one module a method, one kind of folder on disk
-    training                     pairwise losses, batches, the trainer, seeds
+    interop                      folders of the package setfit
+    training | heads             losses, batches, checkpoints, the trainer, seeds | classifiers of vectors, calibration
     encoders | evaluation        texts to vectors | metrics, the comparison runner, plots, the report
     data                         loading, cleaning, describing, splitting and slicing texts and labels
     core                         errors, files that appear whole or not at all, progress, optional packages

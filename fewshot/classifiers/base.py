@@ -185,7 +185,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
         self._check_fitted()
         if str(path).startswith(PREFIX):
             with tempfile.TemporaryDirectory(prefix="fewshot-") as folder:
-                self.save(Path(folder) / "model", metrics=metrics, provenance=provenance)
+                TextClassifier.save(self, Path(folder) / "model", metrics=metrics, provenance=provenance)
                 push_to_hub(Path(folder) / "model", str(path))
             return
         arrays, settings = self._state()

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import nn
 
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.heads.table import LinearHead
-from fewshot.training.losses import LOSSES, JointHeadLoss, make_loss
+from fewshot.training.losses import JointHeadLoss, make_loss
 from fewshot.training.samplers import ClassBatches
 from fewshot.training.targets import LabelSimilarity
 from fewshot.training.trainer import Schedule, train_pairwise
@@ -53,10 +54,9 @@ class ContrastiveSettings:
     joint_head: bool
 
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise InputError(
-                f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}.{did_you_mean(self.loss, LOSSES)}"
-            )
+        make_loss(  # refuses what it cannot make
+            self.loss, nn.Identity(), LabelSimilarity(np.arange(2)), temperature=self.temperature, margin=self.margin
+        )
         if self.effort not in EFFORTS:
             raise InputError(
                 f"effort must be one of {', '.join(EFFORTS)}, got {self.effort!r}.{did_you_mean(self.effort, EFFORTS)}"

@@ -158,6 +158,8 @@ def model_card(listing: dict[str, Any]) -> str:
         f"- Encoder: {encoder}",
         *(f"- {name}: {value}" for name, value in listing["settings"].items() if isinstance(value, (int, float, str))),
         "",
+        *_lengths(listing["encoder"] or {}),
+        *_choice(listing["settings"].get("report")),
         *_section("Scores", listing["metrics"]),
         *_section("Where it came from", listing["provenance"]),
         *_section("Versions", listing["versions"]),
@@ -172,6 +174,31 @@ def model_card(listing: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _lengths(encoder: dict[str, Any]) -> list[str]:
+    """Say what becomes of long texts, where the encoder reads only so many tokens at once."""
+    if not encoder.get("max_length"):
+        return []
+    chunked = encoder.get("long_texts") == "chunk"
+    rest = f"cut into up to {encoder.get('max_chunks')} chunks, whose vectors are averaged" if chunked else "cut off"
+    return [f"The encoder reads {encoder['max_length']} tokens at once; longer texts are {rest}.", ""]
+
+
+def _choice(report: Any) -> list[str]:
+    """Say how a SetFit classifier came to be what it is, in the words of its report."""
+    if not isinstance(report, dict) or not report:
+        return []
+    score = report.get("held_out_score")
+    known = {
+        "kept": report.get("chosen"),
+        "contrastive steps": report.get("steps"),
+        "judged by": report.get("judged_by"),
+    }
+    if isinstance(score, float):
+        known["held-out labels right"] = f"{100 * score:.1f} %"
+    lines = [f"- {name}: {value}" for name, value in known.items() if value is not None]
+    return ["## How it was chosen", "", *lines, *(f"- {note}" for note in report.get("notes", [])), ""]
 
 
 def _section(title: str, values: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 from fewshot.classifiers.base import EmbeddingClassifier
 from fewshot.classifiers.folder import ModelContent
 from fewshot.core.errors import InputError
+from fewshot.encoders.base import check_texts
 from fewshot.encoders.resolve import unwrapped
 from fewshot.heads.calibration import PrecisionCurve
 from fewshot.heads.memory import Memory, remembered
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from setfit import SetFitModel
 
     from fewshot.encoders.sentence import SentenceEncoder
+
+
+_NO_MEMORY = "this classifier keeps no vectors of its training texts, so it cannot tell what is unlike them"
 
 
 class HeadClassifier(EmbeddingClassifier):
@@ -93,6 +97,7 @@ class HeadClassifier(EmbeddingClassifier):
             If the classifier keeps no vectors of its training texts.
         """
         self._check_fitted()
+        check_texts(texts)
         if self.scope_ is None:
             raise InputError(
                 "this classifier keeps no vectors of its training texts, so it cannot tell what is far off"
@@ -132,13 +137,34 @@ class HeadClassifier(EmbeddingClassifier):
         ----------
         Geifman, El-Yaniv 2017, "Selective classification for deep neural networks", arXiv:1705.08500.
         """
-        probabilities = self.predict_proba(texts)
-        kept = np.ones(len(texts), dtype=bool)
-        if precision is not None:
-            kept &= self.confidence_of(probabilities) >= self.abstention_threshold(precision)
-        if in_scope_only:
-            kept &= self.in_scope(texts)
-        return [label if keep else None for label, keep in zip(self.labels_from(probabilities), kept, strict=True)]
+        probabilities, kept = self.judged(texts, precision=precision, in_scope_only=in_scope_only)
+        labels = self.labels_from(probabilities)
+        plain = labels if isinstance(labels, list) else labels.tolist()
+        return [label if keep else None for label, keep in zip(plain, kept, strict=True)]
+
+    def judged(
+        self, texts: Sequence[str], *, precision: float | None = None, in_scope_only: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities, and which answers to give; see :meth:`predict_selective`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_texts, n_classes)
+        kept : ndarray of bool, shape (n_texts,)
+        """
+        threshold = 0.0 if precision is None else self.abstention_threshold(precision)
+        self._check_fitted()
+        check_texts(texts)
+        if in_scope_only and self.scope_ is None:
+            raise InputError(_NO_MEMORY)
+        if not len(texts):
+            return np.empty((0, len(self.classes_))), np.empty(0, dtype=bool)
+        X = self._embed(texts)
+        probabilities = np.asarray(self.probabilities_from(X), dtype=np.float64)
+        kept = self.confidence_of(probabilities) >= threshold
+        if in_scope_only and self.scope_ is not None:
+            kept &= self.scope_.score(X) <= self.scope_.threshold
+        return probabilities, kept
 
     def to_setfit(self) -> "SetFitModel":
         """Return this classifier as a model of the package ``setfit``, with the same predictions.
@@ -146,13 +172,15 @@ class HeadClassifier(EmbeddingClassifier):
         Returns
         -------
         setfit.SetFitModel
-            It shares the encoder's weights with this classifier. Multi-label predictions are rows of 0 and 1 there.
+            With a copy of the encoder. Multi-label predictions are rows of 0 and 1 there.
         """
         from fewshot.interop.setfit_folder import to_setfit
 
         self._check_fitted()
         body = self._sentence_encoder().trainable_copy()
-        return to_setfit(body, self._setfit_head(), list(self.label_space_.classes), self.label_space_.multi_label)
+        model = to_setfit(body, self._setfit_head(), list(self.label_space_.classes), self.label_space_.multi_label)
+        model.normalize_embeddings = self.takes_unit_vectors
+        return model
 
     def save(
         self,

@@ -17,6 +17,7 @@ from fewshot.classifiers.base import Labeled, certainty
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.classifiers.templates import (
+    TOLERATED_LOSS,
     Examples,
     check_label_words,
     check_templates,
@@ -26,7 +27,7 @@ from fewshot.classifiers.templates import (
 )
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError, did_you_mean
-from fewshot.data.labels import LabelSpace
+from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import Encoder, check_texts
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder, unwrapped
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from fewshot.interop.setfit_folder import SetFitContent
 
 HEADS = ("auto", *FITTERS, "joint")
+CLASS_WEIGHTS = (None, "balanced")
 BATCH_SIZE = 64
 
 
@@ -72,7 +74,7 @@ class SetFitClassifier(HeadClassifier):
         Batches a step; pairs are formed inside each.
     templates : "auto", None, str or sequence of str, default="auto"
         Sentences such as ``"This text is about {}."`` that make examples of the class names. ``"auto"`` uses that one
-        where cross-validation on the frozen encoder says that it helps.
+        unless cross-validation on the frozen encoder says that it does harm.
     label_words : mapping of label to str, optional
         What a class is called in templates; default: its name. A class that is named here and has no text is learnt
         from its words alone.
@@ -103,7 +105,7 @@ class SetFitClassifier(HeadClassifier):
         Contrastive loss of each step; empty where the frozen encoder was kept.
     report_ : dict
         What was tried and chosen: ``chosen``, ``held_out`` (share of held-out labels right, by candidate),
-        ``judged_by``, ``templates``, ``steps``, and ``notes`` in words.
+        ``judged_by``, ``name_sentences`` (how many were used), ``steps``, and ``notes`` in words.
     precision_curve_ : PrecisionCurve or None
     scope_ : ScopeDetector or None
 
@@ -183,13 +185,16 @@ class SetFitClassifier(HeadClassifier):
         checkpoints : str or Path, optional
             A folder for what an interrupted training needs to go on. It is left there; remove it when all is saved.
         resume : bool, default=False
-            Go on from what is in ``checkpoints``. The result is that of an uninterrupted training.
+            Go on from what is in ``checkpoints``. The result is that of an uninterrupted training. A training that
+            ``validation`` texts stop is one short part, which begins anew.
 
         Returns
         -------
         self
         """
         self._check_params()
+        if resume and checkpoints is None:
+            raise InputError("resume=True needs checkpoints, the folder of the interrupted training to go on with")
         self._progress = (None if checkpoints is None else Path(checkpoints), resume)
         try:
             return super().fit(texts, labels, validation=validation)
@@ -265,6 +270,8 @@ class SetFitClassifier(HeadClassifier):
 
         check_random_state(self.random_state)
         self._settings()
+        if self.class_weight not in CLASS_WEIGHTS:
+            raise InputError(f"class_weight must be None or 'balanced', got {self.class_weight!r}")
         check_templates(self.templates)
         check_label_words(self.label_words)
         if self.head not in HEADS:
@@ -283,14 +290,15 @@ class SetFitClassifier(HeadClassifier):
     def _classes_of(self, labels: Sequence[Any]) -> LabelSpace:
         if not self.label_words:
             return super()._classes_of(labels)
-        known = LabelSpace.of(labels) if len(labels) else LabelSpace((), False)
         named = list(self.label_words)
-        extra: list[Any] = [tuple(named)] if known.multi_label else named
+        multi_label = any(isinstance(plain_label(label), tuple) for label in labels)
+        extra: list[Any] = [tuple(named)] if multi_label else named
         return super()._classes_of([*labels, *extra])
 
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
+        self.takes_unit_vectors = True  # whatever head setfit may have left here
         base = self._base()
         examples, gain = self._examples(base, texts, y, space)
         trainings = self._trainings(base, examples, len(space.classes), self._stages(base, examples, validation))
@@ -319,11 +327,11 @@ class SetFitClassifier(HeadClassifier):
         lengths: dict[str, Any] = {"long_texts": self.long_texts}
         if self.max_length is not None:
             lengths["max_length"] = self.max_length
-        opened = load_encoder(self.encoder, device=self.device, **lengths)
-        encoder = unwrapped(opened)
-        if isinstance(self.encoder, Encoder) and isinstance(encoder, SentenceEncoder):
-            return encoder.like(encoder.trainable_copy(), **lengths)
-        return opened
+        if isinstance(self.encoder, (str, Path)):
+            return load_encoder(self.encoder, device=self.device, **lengths)
+        opened = load_encoder(self.encoder, device=self.device)
+        encoder = unwrapped(opened)  # the caller's own: a copy reads texts at other lengths
+        return encoder.like(encoder.trainable_copy(), **lengths) if isinstance(encoder, SentenceEncoder) else opened
 
     def _examples(
         self, base: "SentenceEncoder", texts: list[str], y: np.ndarray, space: LabelSpace
@@ -343,7 +351,7 @@ class SetFitClassifier(HeadClassifier):
             X, X_added = unit_rows(encode(texts)), unit_rows(encode(added))
             options: dict[str, Any] = {"n_classes": len(space.classes), "random_state": self.random_state}
             gain = help_of_sentences(X, y, X_added, y_added, **options)
-        if (templates and gain is None) or (gain is not None and gain > 0):
+        if (templates and gain is None) or (gain is not None and gain > -TOLERATED_LOSS):
             return examples.joined(added, y_added), gain
         of_absent = np.isin(y_added.argmax(axis=1) if y.ndim == 2 else y_added, absent)
         return examples.joined(
@@ -359,7 +367,7 @@ class SetFitClassifier(HeadClassifier):
         if folder is None:
             return Stages(None, "", resume=False)
         judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
-        params = {name: value for name, value in self._plain_params().items() if name != "encoder"}
+        params = {name: value for name, value in self.get_params().items() if name not in ("encoder", "device")}
         parts = [*examples.texts, repr(examples.y.tolist()), *judged, repr(sorted(params.items())), base.fingerprint]
         return Stages(folder, fingerprint(parts), resume=resume)
 
@@ -403,6 +411,14 @@ class SetFitClassifier(HeadClassifier):
         arrays, settings = super()._state()
         return arrays, {**settings, "report": self.report_}
 
+    def _plain_params(self) -> dict[str, Any]:
+        words = self.label_words
+        plain = {"label_words": None if words is None else {str(name): text for name, text in words.items()}}
+        return super()._plain_params() | plain
+
     def _restore_head(self, content: ModelContent) -> None:
         super()._restore_head(content)
+        if self.label_words:  # JSON has made strings of integer names
+            words = dict(self.label_words)
+            self.label_words = {name: words[str(name)] for name in content.classes if str(name) in words}
         self.losses_, self.report_ = [], dict(content.settings.get("report", {"notes": []}))

@@ -20,7 +20,7 @@ from fewshot.classifiers.selection import (
 )
 from fewshot.classifiers.stages import Stages
 from fewshot.classifiers.stopping import CHECKS, ValidationStop
-from fewshot.classifiers.templates import Examples
+from fewshot.classifiers.templates import TOLERATED_LOSS, Examples
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.heads.table import FITTERS
 
@@ -101,7 +101,7 @@ class Trainings:
         fold_of = assign_folds(own, self.folds, self.random_state)
         held_out = cross_validate(self.examples, fold_of, self._run_fold)
         way = choose(held_out, self.preferred)
-        return Outcome(way, held_out, self._train_on_all() if way.share else None, f"{self.folds} folds")
+        return Outcome(way, held_out, self._train_on_all() if way.share else None, f"{len(held_out.y)} held-out labels")
 
     def validated(self, texts: Sequence[str], y: np.ndarray) -> Outcome:
         """Train on all texts, stop and choose on validation texts."""
@@ -149,8 +149,9 @@ class Trainings:
             n_classes=self.n_classes,
             description=description,
             random_state=self.random_state,
-            checkpoints=self.stages.checkpoints(stage),
-            resume=self.stages.resume,
+            # What validation saw is in no checkpoint: a resumed training would choose among its last steps alone.
+            checkpoints=self.stages.checkpoints(stage) if stop is None else None,
+            resume=self.stages.resume and self.stages.folder is not None and stop is None,
             watch=stop,
             watch_every=max(1, steps // CHECKS),
         )
@@ -182,7 +183,8 @@ class Trainings:
             "held_out": {name: round(score, 4) for name, score in scores.items()},
             "steps": len(outcome.body.losses) if outcome.body and outcome.way.share else 0,
             "name_sentences": len(self.examples.texts) - self.examples.n_own,
-            "help_of_names": help_of_names if help_of_names is not None and np.isfinite(help_of_names) else None,
+            # Vectors out of a cache and fresh ones differ in their last digits.
+            "help_of_names": None if help_of_names is None or np.isinf(help_of_names) else round(help_of_names, 4),
             "notes": [*_note_of_training(self.preferred, outcome.way, scores), *_note_of_names(help_of_names)],
         }
 
@@ -201,5 +203,5 @@ def _note_of_names(help_of_names: float | None) -> list[str]:
         return []
     if not np.isfinite(help_of_names):
         return ["a sentence with each class's name is used, since there are few labels"]
-    verdict = "helps and is" if help_of_names > 0 else "does not help and is not"
-    return [f"a sentence with each class's name {verdict} used (log-likelihood {help_of_names:+.3f} a label)"]
+    used = "is used" if help_of_names > -TOLERATED_LOSS else "does harm and is not used"
+    return [f"a sentence with each class's name {used} (log-likelihood {help_of_names:+.3f} a label)"]

@@ -56,20 +56,23 @@ def merge(classifier: "HeadClassifier", X: np.ndarray, labels: Sequence[Any]) ->
     if classifier.memory_ is None:
         raise InputError("this classifier keeps no vectors of its training texts; train it anew with all labels")
     known = classifier.label_space_
-    given = LabelSpace.of(labels, warn=False)
-    if given.multi_label != known.multi_label:
+    entries = [plain_label(label) for label in labels]
+    if not entries:
+        raise InputError("texts must not be empty; give at least one labelled text to update with")
+    if any(entry is not None and isinstance(entry, tuple) != known.multi_label for entry in entries):
         kinds = {True: "several labels a text", False: "one label a text"}
         raise InputError(
-            f"labels: the classifier has {kinds[known.multi_label]}, these have {kinds[given.multi_label]}"
+            f"labels: the classifier has {kinds[known.multi_label]}, these have {kinds[not known.multi_label]}"
         )
-    entries = [*known.classes, *given.classes]
-    space = LabelSpace.of([tuple(entries)] if known.multi_label else entries)
+    space = LabelSpace.of([*entries, known.classes] if known.multi_label else [*entries, *known.classes])
     X_old, y_old = classifier.memory_.X.astype(np.float32), known.decode(classifier.memory_.y)
     same = np.asarray(X_old @ X.T >= SAME, dtype=bool).reshape(len(X_old), len(X))
     kept = ~np.asarray(same.any(axis=1))
     y = space.encode([*(label for label, keep in zip(y_old, kept, strict=True) if keep), *map(plain_label, labels)])
     is_new = np.concatenate([np.zeros(int(kept.sum()), dtype=bool), ~np.asarray(same.any(axis=0))])
-    return Merged(space, np.vstack([X_old[kept], X]), y, is_new, int(kept.sum()))
+    # Training may draw texts of a class so near that one looks like all of them: one given row stands for one at most.
+    n_forgotten = max(int(kept.sum()), len(X_old) - int((~is_new[kept.sum() :]).sum()))
+    return Merged(space, np.vstack([X_old[kept], X]), y, is_new, n_forgotten)
 
 
 def score_on_new(merged: Merged, head: str, random_state: int) -> float | None:
@@ -151,6 +154,7 @@ def update(classifier: Any, texts: Sequence[str], labels: Sequence[Any]) -> None
         notes = classifier.report_["notes"]
     else:
         _refit_head(classifier, merged, str(kind))
+        report = {**report, "head": kind}
         notes = []
     classifier.report_ = {
         **(classifier.report_ if decision.retrain else report),
@@ -169,5 +173,7 @@ def _refit_head(classifier: Any, merged: Merged, kind: str) -> None:
         random_state=classifier.random_state,
     )
     classifier.precision_curve_ = None  # it spoke of the head before
-    classifier._remember(merged.X, merged.y)
+    # The encoder learnt from most of these texts: their own distances would make the threshold too strict.
+    known = None if classifier.scope_ is None else np.array([classifier.scope_.threshold])
+    classifier._remember(merged.X, merged.y, known)
     classifier._set_space(merged.space)

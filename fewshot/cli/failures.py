@@ -12,7 +12,9 @@ from fewshot.core.errors import DataWarning, FewshotError
 
 FAILED, INTERRUPTED = 1, 130
 
-_INTERRUPTED = "interrupted; nothing half-written was left, and a comparison goes on with the same command"
+_INTERRUPTED = (
+    "interrupted; nothing half-written was left; a comparison goes on with the same command, a training with --resume"
+)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """``fewshot predict``: labels for a file, or for one text on the terminal."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,12 @@ def predict(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     source: Annotated[str, typer.Argument(help="File with texts, or one text in quotes.")],
     out: Annotated[str | None, typer.Option(help="File for the predictions; needed where SOURCE is a file.")] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="Answer only where this share of answers is expected to be right.")
+    ] = None,
+    in_scope_only: Annotated[
+        bool, typer.Option("--in-scope-only", help="Give no answer for texts unlike all training texts.")
+    ] = False,
     text: options.Text = None,
     label_separator: options.LabelSeparator = "|",
     encoding: options.Encoding = "utf-8",
@@ -27,14 +33,15 @@ def predict(
     Example: fewshot predict runs/student "I was charged twice"
     """
     from fewshot.classifiers.loading import load_classifier
-    from fewshot.recipes.judging import predict_file, predict_texts
+    from fewshot.recipes.judging import Abstaining, predict_file, predict_texts
+
+    abstaining = Abstaining(precision, in_scope_only)
 
     names_file = out is not None or _names_a_file(source)
     with show_progress(enabled=False if quiet else None):
         if not names_file:
-            answer = predict_texts(load_classifier(model, device=device), [source])[0]
-            given = answer["labels"] if "labels" in answer else [answer["label"]]
-            line = f"{', '.join(map(str, given)) or '(none)'}  ({percent(answer['confidence'])} %)"
+            answer = predict_texts(load_classifier(model, device=device), [source], abstaining)[0]
+            line = f"{_shown(answer)}  ({percent(answer['confidence'])} %)"
             options.finish(line, answer, as_json=as_json)
             return
         if out is None:
@@ -42,18 +49,27 @@ def predict(
                 f"is needed to predict the file {source!r}, such as --out labelled.csv", param_hint="--out"
             )
         how = options.reading(text, None, label_separator, None, None, encoding)
-        made = predict_file(model, source, out=out, reading=how, device=device)
+        made = predict_file(model, source, out=out, reading=how, abstaining=abstaining, device=device)
     rejected = f", {made.n_rejected} of them not predictable (see {made.rejected_file})" if made.n_rejected else ""
+    abstained = f", {made.n_abstained} left without a label to be looked at" if made.n_abstained else ""
     options.finish(
-        f"Predicted {made.n_rows} rows{rejected}: {out}",
+        f"Predicted {made.n_rows} rows{rejected}{abstained}: {out}",
         {
             "out": out,
             "rows": made.n_rows,
             "rejected": made.n_rejected,
+            "abstained": made.n_abstained,
             "counts": {str(label): count for label, count in made.counts.items()},
         },
         as_json=as_json,
     )
+
+
+def _shown(answer: dict[str, Any]) -> str:
+    given = answer.get("labels", answer.get("label"))
+    if given is None:
+        return "(not sure enough to answer)"
+    return ", ".join(map(str, given if isinstance(given, list) else [given])) or "(none)"
 
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".gz")

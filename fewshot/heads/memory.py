@@ -73,6 +73,7 @@ class Memory:
         """
         X, y = arrays["memory_X"], arrays["memory_y"]
         fits = X.ndim == 2 and len(X) == len(y) > 0 and y.ndim == (2 if multi_label else 1)
+        fits = fits and np.issubdtype(y.dtype, np.integer) and bool(np.isfinite(X).all())
         if fits:
             fits = y.shape[1] == n_classes if multi_label else y.min() >= 0 and y.max() < n_classes
         if not fits:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.core.errors import InputError
 from fewshot.data.formats import format_of
@@ -27,7 +28,7 @@ class Predicted:
     Parameters
     ----------
     out : Path
-    n_rows, n_rejected : int
+    n_rows, n_rejected, n_abstained : int
     rejected_file : Path or None
         Rows that could not be predicted, with the reason.
     counts : dict
@@ -37,6 +38,7 @@ class Predicted:
     out: Path
     n_rows: int
     n_rejected: int
+    n_abstained: int
     rejected_file: Path | None
     counts: dict[Any, int]
 
@@ -71,24 +73,52 @@ def evaluate_classifier(
     return score_labels(data.labels, model.predict(data.texts), multi_label=data.multi_label)
 
 
-def predict_texts(classifier: TextClassifier, texts: list[str]) -> list[dict[str, Any]]:
+@dataclasses.dataclass(frozen=True)
+class Abstaining:
+    """When to give no answer.
+
+    Parameters
+    ----------
+    precision : float, optional
+        Give only answers that are sure enough for this share of right ones.
+    in_scope_only : bool, default False
+        Give none for texts unlike all training texts.
+    """
+
+    precision: float | None = None
+    in_scope_only: bool = False
+
+    def of(self, classifier: TextClassifier, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities, and which answers to give."""
+        if self.precision is None and not self.in_scope_only:
+            return classifier.predict_proba(texts), np.ones(len(texts), dtype=bool)
+        if not isinstance(classifier, HeadClassifier):
+            raise InputError(f"a {classifier.kind!r} classifier cannot abstain; train setfit or linear-probe for that")
+        return classifier.judged(texts, precision=self.precision, in_scope_only=self.in_scope_only)
+
+
+ANSWER_ALL = Abstaining()
+
+
+def predict_texts(
+    classifier: TextClassifier, texts: list[str], abstaining: Abstaining = ANSWER_ALL
+) -> list[dict[str, Any]]:
     """Predict texts.
 
     Returns
     -------
     list of dict
         For each text ``label`` and ``confidence``, its probability; in multi-label tasks ``labels``, and as
-        ``confidence`` the probability of the least certain of its decisions.
+        ``confidence`` the probability of the least certain of its decisions. Where the classifier abstains, the label
+        is ``None``.
     """
-    probabilities = classifier.predict_proba(texts)
-    labels = classifier.labels_from(probabilities)
-    certain = classifier.confidence_of(probabilities)
-    several = classifier.label_space_.multi_label
+    probabilities, kept = abstaining.of(classifier, texts)
+    name = "labels" if classifier.label_space_.multi_label else "label"
     return [
-        {"labels": list(label)} | {"confidence": round(float(p), 4)}
-        if several
-        else {"label": _plain(label), "confidence": round(float(p), 4)}
-        for label, p in zip(labels, certain, strict=True)
+        {name: _plain(label) if keep else None, "confidence": round(float(p), 4)}
+        for label, keep, p in zip(
+            classifier.labels_from(probabilities), kept, classifier.confidence_of(probabilities), strict=True
+        )
     ]
 
 
@@ -98,6 +128,7 @@ def predict_file(
     *,
     out: str | Path,
     reading: Reading | None = None,
+    abstaining: Abstaining = ANSWER_ALL,
     device: str | None = None,
 ) -> Predicted:
     """Predict every row of a file and write all its rows, in order, with ``label`` (or ``labels``) and ``confidence``.
@@ -112,6 +143,8 @@ def predict_file(
         Written whole or not at all, in the format that its name says. Rows that cannot be predicted keep their place
         with an empty label; they go with the reason to ``NAME.rejected.csv`` beside it.
     reading : Reading, optional
+    abstaining : Abstaining, optional
+        When to leave the label empty.
     device : str, optional
 
     Returns
@@ -128,7 +161,7 @@ def predict_file(
     good = [i for i in range(len(table)) if i not in reasons]
     answers: list[dict[str, Any]] = []
     for start in range(0, len(good), CHUNK_ROWS):
-        answers += predict_texts(model, [texts[i] for i in good[start : start + CHUNK_ROWS]])
+        answers += predict_texts(model, [texts[i] for i in good[start : start + CHUNK_ROWS]], abstaining)
     column = "labels" if model.label_space_.multi_label else "label"
     nothing: dict[str, Any] = {column: None, "confidence": None}
     given = dict(zip(good, answers, strict=True))
@@ -139,7 +172,8 @@ def predict_file(
     columns = [*names.values(), column, "confidence"]
     write_rows(out, rows, columns=columns, label_separator=reading.label_separator, joined=joined)
     rejected_file = _write_rejected(Path(out), table, reasons)
-    return Predicted(Path(out), len(rows), len(reasons), rejected_file, _counted(answers, column))
+    n_abstained = sum(answer[column] is None for answer in answers)
+    return Predicted(Path(out), len(rows), len(reasons), n_abstained, rejected_file, _counted(answers, column))
 
 
 def _texts_of(table: Table, reading: Reading) -> tuple[list[str], dict[int, str]]:
@@ -185,7 +219,8 @@ def _kept_names(columns: tuple[str, ...]) -> dict[str, str]:
 def _counted(answers: list[dict[str, Any]], column: str) -> dict[Any, int]:
     counts: dict[Any, int] = {}
     for answer in answers:
-        for label in answer["labels"] if column == "labels" else [answer["label"]]:
+        given = answer[column]
+        for label in given or [] if column == "labels" else [] if given is None else [given]:
             counts[label] = counts.get(label, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))))
 
@@ -195,4 +230,6 @@ def _opened(classifier: str | Path | TextClassifier, device: str | None) -> Text
 
 
 def _plain(label: Any) -> Any:
+    if isinstance(label, tuple):
+        return list(label)
     return label.item() if isinstance(label, np.generic) else label

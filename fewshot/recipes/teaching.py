@@ -137,8 +137,9 @@ def train_classifier(
         classifier = getattr(classifier, "student_", classifier)
     seconds = round(time.perf_counter() - start, 1)
     facts: dict[str, Any] = {"texts": len(rows), "classes": len(classifier.classes_), "seconds": seconds}
-    facts["notes"] = list(searched.notes) if searched else []
-    facts["notes"] += [*getattr(classifier, "report_", {}).get("notes", []), *_language_notes(classifier, rows)]
+    told = getattr(classifier, "report_", {})  # goes to the model card
+    told["notes"] = [*(searched.notes if searched else []), *told.get("notes", []), *_language_notes(classifier, rows)]
+    facts["notes"] = told["notes"]
     provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
     options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
     made = saved(classifier, out, facts, provenance, cleaning=report.summary(), **options)

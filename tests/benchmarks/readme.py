@@ -6,6 +6,7 @@ from typing import Any
 from fewshot.core.artifacts import read_json, write_text
 from fewshot.evaluation.tables import markdown_table
 from tests.benchmarks.common import RESULTS, ROOT
+from tests.benchmarks.teacher_tables import table_accuracy, table_goals, table_time
 
 
 def score(value: dict[str, Any]) -> str:
@@ -48,7 +49,13 @@ def main_job_table() -> str:
     return markdown_table(rows)
 
 
-TABLES = {"demo": demo_table, "main_job": main_job_table}
+TABLES = {
+    "demo": demo_table,
+    "main_job": main_job_table,
+    "teacher_accuracy": lambda: table_accuracy(read_json(RESULTS / "teacher.json")),
+    "teacher_time": lambda: table_time(read_json(RESULTS / "teacher.json")),
+    "teacher_goals": lambda: table_goals(read_json(RESULTS / "teacher.json")),
+}
 
 
 def with_tables(text: str) -> str:

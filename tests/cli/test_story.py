@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import fewshot.classifiers.folder as folder_module
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
+from fewshot.classifiers.trainings import Trainings
 from fewshot.cli.main import VERBS, app, main
 from fewshot.data.readers import read_rows
 
@@ -220,6 +221,27 @@ WRONG = [
     (("predict", "teacher", "things.csv"), 2, "--out"),
     (("predict", "teacher", "things.csv", "--out", "things.csv"), 1, "another file"),
     (("frobnicate",), 2, "frobnicate"),
+    (
+        ("train", "things.csv:train", "--encoder", "encoder", "--loss", "cosin", "--out", "x"),
+        1,
+        "Did you mean 'cosine'",
+    ),
+    (("train", "things.csv:train", "--encoder", "encoder", "--head", "tree", "--out", "x"), 1, "head must be one of"),
+    (("train", "things.csv:train", "--encoder", "encoder", "--template", "no braces", "--out", "x"), 1, "{}"),
+    (("train", "things.csv:train", "--encoder", "encoder", "--label-words", "no.json", "--out", "x"), 1, "no.json"),
+    (
+        ("train", "things.csv:train", "--method", "naive-bayes", "--loss", "cosine", "--out", "x"),
+        1,
+        "no setting --loss",
+    ),
+    (("train", "things.csv:train", "--from", "nowhere", "--out", "x"), 1, "nowhere"),
+    (("train", "issues.jsonl", "--from", "teacher", "--out", "x"), 1, "several labels"),
+    (
+        ("train", "things.csv:train", "--method", "knn", "--encoder", "encoder", "--search", "2", "--out", "x"),
+        1,
+        "'knn'",
+    ),
+    (("predict", "teacher", "an apple", "--precision", "2"), 1, "precision must be above 0 and at most 1"),
 ]
 
 
@@ -259,6 +281,84 @@ def test_interrupt_keeps_finished_cells_and_says_so(desk: Path, monkeypatch: pyt
     assert len(read_rows(desk / "stopped" / "results.csv").rows) == 1
     run(*arguments, folder=desk)
     assert len(read_rows(desk / "stopped" / "results.csv").rows) == 2
+
+
+def test_an_interrupted_training_goes_on(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that was stopped after hours must not start again, nor end otherwise than in one go."""
+    arguments = ("train", "things.csv:train", "--encoder", "encoder", "--steps", "20", "--out", "long")
+    run(*arguments[:-1], "whole", folder=desk)
+    judged: list[str] = []
+
+    def stop_at_the_last(self: Trainings, train: object, stage: str, *rest: object) -> object:
+        if stage == "body":
+            raise KeyboardInterrupt
+        judged.append(stage)
+        return real(self, train, stage, *rest)
+
+    real = Trainings._train
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainings, "_train", stop_at_the_last)
+        assert "--resume" in run(*arguments, folder=desk, code=130).stderr
+        assert judged == ["fold-0", "fold-1"]
+        run(*arguments, "--resume", folder=desk, code=130)
+        assert judged == ["fold-0", "fold-1"], "finished folds were trained again"
+    run(*arguments, "--resume", folder=desk)
+    for name in ("model.safetensors", "head.safetensors"):
+        assert (desk / "long" / name).read_bytes() == (desk / "whole" / name).read_bytes(), name
+    assert not (desk / "long.training").exists()
+    done = run(*arguments[:-1], "fresh", "--resume", folder=desk)
+    assert "fresh" in done.stdout
+
+
+def test_a_classifier_grows(desk: Path, teacher: str) -> None:
+    """A new class must come in without losing the old ones, and the reader must learn what was done."""
+    rows = (desk / "things.csv").read_text().splitlines()
+    fish = [f"the {word} in the sea,fish,train" for word in ("cod", "trout", "salmon", "herring")]
+    (desk / "more.csv").write_text("\n".join([*rows, *fish]) + "\n")
+    done = run("train", "more.csv:train", "--from", teacher, "--out", "grown", folder=desk)
+    assert "1 new class" in done.stderr
+    assert last_json(run("evaluate", "grown", "more.csv:train", "--json", folder=desk))["n"] == 34
+    (desk / "fish.csv").write_text("\n".join(["text,label", *(row.rpartition(",")[0] for row in fish)]) + "\n")
+    done = run("train", "fish.csv", "--from", teacher, "--out", "grown", folder=desk)
+    assert "only the head is refitted" in done.stderr
+    assert "only the head is refitted" in (desk / "grown" / "README.md").read_text()
+
+
+def test_class_names_and_searched_settings(desk: Path) -> None:
+    """Words for codes must reach the training, and a search must leave its table beside the model."""
+    (desk / "words.json").write_text(json.dumps({"fruit": "fruit", "tool": "tools", "bird": "birds", "fish": "fish"}))
+    done = run(
+        *("train", "things.csv:train", "--encoder", "encoder", "--steps", "2", "--search", "2", "--out", "searched"),
+        *("--label-words", "words.json", "--template", "about {}", "--template", "{}", "--json"),
+        folder=desk,
+    )
+    assert last_json(done)["classes"] == 4, "the class that only has words is missing"
+    assert {"trials.csv", "trials.png"} <= {path.name for path in (desk / "searched").iterdir()}
+    assert len(read_rows(desk / "searched" / "trials.csv").rows) == 2
+
+
+def test_setfit_opens_what_was_made_for_it(desk: Path) -> None:
+    """A flag that promises compatibility must be kept by the other package, and only the flag writes a pickle."""
+    from setfit import SetFitModel
+
+    arguments = ("train", "things.csv:train", "--encoder", "encoder", "--steps", "2", "--head", "logistic")
+    run(*arguments, "--out", "plain", folder=desk)
+    assert not list((desk / "plain").rglob("*.pkl"))
+    run(*arguments, "--setfit-compatible", "--out", "shared", folder=desk)
+    texts = ["an apple", "the saw", "a robin"]
+    theirs = SetFitModel.from_pretrained(str(desk / "shared"), device="cpu").predict(texts)
+    ours = [run("predict", "shared", text, folder=desk).stdout.split()[0] for text in texts]
+    assert list(theirs) == ours
+
+
+def test_predict_can_stay_silent(desk: Path, teacher: str) -> None:
+    """Rows that nobody can vouch for must keep their place, without a label."""
+    options = ("--precision", "1.0", "--in-scope-only", "--json")
+    done = last_json(run("predict", teacher, "things.csv", "--out", "sure.csv", *options, folder=desk))
+    rows = read_rows(desk / "sure.csv").rows
+    assert len(rows) == done["rows"] == 135
+    assert done["abstained"] == sum(row["label"] == "" for row in rows) == 135, "nothing vouches for 100 %"
+    assert all(row["confidence"] for row in rows)
 
 
 def test_full_disk_is_one_line_and_the_old_model_stays(

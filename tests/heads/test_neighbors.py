@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from fewshot.heads import neighbors as neighbor_head
 from fewshot.core.errors import InputError
+from fewshot.heads import neighbors as neighbor_head
 from fewshot.heads.neighbors import NeighborHead, fit_neighbors
 
 

@@ -1,0 +1,87 @@
+"""Fits in processes of their own, to be killed at a given place.
+
+Reads one JSON list of jobs a line, forks one process a job, and answers with their exit codes (minus the signal of those
+that were killed). Libraries load once, before the first fork; the parent computes nothing. A job says ``encoder`` (a
+folder), ``texts`` and ``labels``, ``out`` (where probabilities go), and optionally ``checkpoints``, ``resume``, and
+``kill``: the stage that dies, and the step after which it does, or ``null`` where it dies once the stage is finished.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+
+import numpy as np
+
+SETTINGS = {"steps": 20, "batch_size": 6, "learning_rate": 1e-3, "device": "cpu", "templates": None}
+
+
+def die():
+    """End this process at once, as a power cut does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def set_trap(stage, step):
+    """Make the process die inside a stage, or right after it."""
+    from fewshot.classifiers import stages, trainings
+
+    if step is None:
+        finish = stages.Stages.finish
+
+        def trapped_finish(self, name, result):
+            finish(self, name, result)
+            if name == stage:
+                die()
+
+        stages.Stages.finish = trapped_finish
+        return
+    train_body = trainings.train_body
+
+    def trapped(*args, checkpoints, watch, **options):
+        if checkpoints.name == stage:
+            options["watch_every"] = 1
+            watch = lambda at, _: die() if at == step else False  # noqa: E731
+        return train_body(*args, checkpoints=checkpoints, watch=watch, **options)
+
+    trainings.train_body = trapped
+
+
+def main(job):
+    """Fit, and write what the classifier says of its own texts."""
+    from fewshot.classifiers.setfit import SetFitClassifier
+
+    if "kill" in job:
+        set_trap(*job["kill"])
+    classifier = SetFitClassifier(encoder=job["encoder"], **SETTINGS, **job.get("settings", {}))
+    progress = {name: job[name] for name in ("checkpoints", "resume") if name in job}
+    classifier.fit(job["texts"], job["labels"], **progress)
+    X = classifier.encoder_.encode(job["texts"])
+    held_out = np.array(list(classifier.report_["held_out"].values()))
+    probabilities = classifier.predict_proba(job["texts"])
+    np.savez(job["out"], X=X, probabilities=probabilities, losses=classifier.losses_, held_out=held_out)
+
+
+def fork(job):
+    """Run a job in a child; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        main(job)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    import fewshot.classifiers.setfit
+    import fewshot.classifiers.trainings  # noqa: F401 - once for all children
+
+    for line in sys.stdin:
+        children = [fork(job) for job in json.loads(line)]
+        print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)  # noqa: T201
