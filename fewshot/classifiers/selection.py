@@ -156,17 +156,24 @@ def judge(
     texts: Sequence[str],
     heads: Sequence[str],
     *,
+    embed_frozen: Callable[[Sequence[str]], np.ndarray],
     n_classes: int,
     class_weight: str | None,
     random_state: int,
 ) -> Verdict:
-    """Predict ``texts`` with every candidate that ``body``, trained on ``train``, gives."""
+    """Predict ``texts`` with every candidate that ``body``, trained on ``train``, gives.
+
+    ``embed_frozen`` gives the unit vectors of ``base``, which are the same for all trainings.
+    """
     options: dict[str, Any] = {"n_classes": n_classes, "class_weight": class_weight, "random_state": random_state}
     ways = candidates(heads, trained=body is not None)
     verdict = Verdict({}, {})
     for share in dict.fromkeys(way.share for way in ways):
-        encoder = base if body is None else blend(base, body.model, share)
-        X, X_test = unit_rows(encoder.encode(train.texts)), unit_rows(encoder.encode(texts))
+        if body is None or share == 0:
+            X, X_test = embed_frozen(train.texts), embed_frozen(texts)
+        else:
+            encoder = blend(base, body.model, share)
+            X, X_test = unit_rows(encoder.encode(train.texts)), unit_rows(encoder.encode(texts))
         if train.n_own:
             detector = ScopeDetector.fit(X[: train.n_own], train.y[: train.n_own], held_out_scores=np.empty(0))
             verdict.distances[share] = detector.score(X_test)

@@ -1,6 +1,7 @@
 """The trainings of one SetFit fit: on parts of the labels, to judge; on all of them, to keep."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from fewshot.classifiers.stopping import CHECKS, ValidationStop
 from fewshot.classifiers.templates import TOLERATED_LOSS, Examples
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.heads.table import FITTERS
+from fewshot.heads.vectors import unit_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Trainings:
     @property
     def trains(self) -> bool:
         """Whether the encoder is trained at all."""
-        return self.settings.schedule(len(self.examples.texts)).steps > 0
+        return self.settings.schedule(len(self.examples.texts), self.n_classes).steps > 0
 
     @property
     def preferred(self) -> Candidate:
@@ -131,16 +133,28 @@ class Trainings:
             train,
             texts,
             self.heads,
+            embed_frozen=self._embed_frozen,
             n_classes=self.n_classes,
             class_weight=self.class_weight,
             random_state=self.random_state,
         )
 
+    @functools.cached_property
+    def _frozen_vectors(self) -> dict[str, np.ndarray]:
+        texts = list(dict.fromkeys(self.examples.texts))
+        return dict(zip(texts, unit_rows(self.base.encode(texts)), strict=True))
+
+    def _embed_frozen(self, texts: Sequence[str]) -> np.ndarray:
+        known = self._frozen_vectors
+        if all(text in known for text in texts):
+            return np.stack([known[text] for text in texts])
+        return unit_rows(self.base.encode(texts))
+
     def _train_on_all(self, stop: ValidationStop | None = None) -> TrainedBody | None:
         return self._train(self.examples, "body", "training the teacher", stop) if self.trains else None
 
     def _train(self, train: Examples, stage: str, description: str, stop: ValidationStop | None = None) -> TrainedBody:
-        steps = self.settings.schedule(len(train.texts)).steps
+        steps = self.settings.schedule(len(train.texts), self.n_classes).steps
         body = train_body(
             self.base,
             train.texts,

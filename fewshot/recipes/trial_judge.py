@@ -131,7 +131,9 @@ class TrialJudge:
             raise ValueError("the probabilities are not finite: the training diverged")
         column = {label: index for index, label in enumerate(self.space.classes)}
         aligned = np.zeros((len(held_out), len(column)))  # a class that is in no training text has probability 0
-        aligned[:, [column[label] for label in np.asarray(classifier.classes_).tolist()]] = given
+        for label, probability in zip(np.asarray(classifier.classes_).tolist(), given.T, strict=True):
+            if label in column:  # one that has a name and no texts is no held-out text's label
+                aligned[:, column[label]] = probability
         return aligned
 
 

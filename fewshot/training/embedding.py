@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-CPU_ROWS = 8
-"""Rows a forward pass on a CPU: small groups of like length stay in its cache and pad little."""
+CPU_TOKENS = 512
+"""Tokens of a forward pass on a CPU, padding included: groups of like length stay in its cache and pad little."""
 
 
 def embed(model: nn.Module, features: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -24,16 +24,34 @@ def embed(model: nn.Module, features: dict[str, torch.Tensor]) -> torch.Tensor:
     Tensor of shape (B, dimension)
     """
     mask = features.get("attention_mask")
-    if mask is None or not bool(mask[:, 0].all()) or mask.device.type != "cpu" or len(mask) <= CPU_ROWS:
+    if mask is None or mask.device.type != "cpu" or mask.numel() <= CPU_TOKENS or not bool(mask[:, 0].all()):
         return model(features)["sentence_embedding"]
     lengths = mask.sum(dim=1)
     order = torch.argsort(lengths, stable=True)
+    sorted_lengths = lengths[order].tolist()
     groups = []
-    for rows in order.split(CPU_ROWS):
+    for start, stop in _spans(sorted_lengths):
+        rows = order[start:stop]
         # else all groups would share the weights' bfloat16 copies, and add their gradients up in bfloat16
         torch.clear_autocast_cache()
-        groups.append(model(_rows(features, rows, mask.shape, int(lengths[rows].max())))["sentence_embedding"])
+        groups.append(model(_rows(features, rows, mask.shape, sorted_lengths[stop - 1]))["sentence_embedding"])
     return torch.cat(groups)[torch.argsort(order)]
+
+
+def _spans(lengths: list[int]) -> list[tuple[int, int]]:
+    """Cut ascending lengths into spans of no more than ``CPU_TOKENS`` once padded, of one text at least.
+
+    Examples
+    --------
+    >>> _spans([100, 100, 200, 250, 900])
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    spans, start = [], 0
+    for index, length in enumerate(lengths):
+        if index > start and (index + 1 - start) * length > CPU_TOKENS:
+            spans.append((start, index))
+            start = index
+    return [*spans, (start, len(lengths))]
 
 
 def _rows(

@@ -6,6 +6,7 @@ Mixed precision, gradient clipping, accumulation, several processes, checkpoints
 
 import contextlib
 import dataclasses
+import gc
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -144,6 +145,7 @@ def train_pairwise(
     half = precision == "bfloat16" or (precision == "auto" and has_native_bfloat16(device))
     with (
         seeded(random_state),
+        _old_objects_uncollected(),
         _output_folder(checkpoints) as folder,
         track(description, total=schedule.steps) as advance,
     ):
@@ -190,6 +192,19 @@ def _check(
             f"batches yields {len(batches)} batches, but {schedule.steps} steps of {accumulation} need {wanted}; "
             "make the sampler with that many"
         )
+
+
+@contextlib.contextmanager
+def _old_objects_uncollected() -> Iterator[None]:
+    """Spare the garbage collector, which accelerate calls, all that lived before: it took 0.3 s of a short training."""
+    if gc.get_freeze_count():  # the caller's own doing
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from fewshot.data.texts import TextData
 from tests.benchmarks.teacher_plan import MANY_CLASSES, Cells, Options, Part, Tasks, geometric_mean, goal, labeled_rows
 from tests.benchmarks.teacher_setfit import RECIPES, time_reference
 
-ROUNDS = 2
+ROUNDS = 1
 STEPS = 50
 SEED = 0
 OURS: dict[str, dict[str, Any]] = {"ours-training": {"folds": 0, "templates": None}, "ours-fit": {}}

@@ -1,9 +1,10 @@
 """Fits in processes of their own, to be killed at a given place.
 
-Reads one JSON list of jobs a line, forks one process a job, and answers with their exit codes (minus the signal of those
-that were killed). Libraries load once, before the first fork; the parent computes nothing. A job says ``encoder`` (a
-folder), ``texts`` and ``labels``, ``out`` (where probabilities go), and optionally ``checkpoints``, ``resume``, and
-``kill``: the stage that dies, and the step after which it does, or ``null`` where it dies once the stage is finished.
+Reads one JSON list of jobs a line, forks one process a job, and answers with their exit codes (minus the signal of
+those that were killed). Libraries load once, before the first fork; the parent computes nothing. A job says
+``encoder`` (a folder), ``texts`` and ``labels``, ``out`` (where probabilities go), and optionally ``checkpoints``,
+``resume``, and ``kill``: the stage that dies, and the step after which it does, or ``null`` where it dies once the
+stage is finished.
 """
 
 import json

@@ -222,13 +222,21 @@ def split(single):
     return Examples([*single.texts[:9], "about refund", "about parcel"], np.array([*y[:9], 0, 1]), 9), single.texts[9:]
 
 
-OPTIONS = {"n_classes": 3, "class_weight": None, "random_state": 0}
+@pytest.fixture
+def options(tiny_encoder):
+    """What all judgements share."""
+    return {
+        "embed_frozen": lambda texts: unit_rows(tiny_encoder.encode(texts)),
+        "n_classes": 3,
+        "class_weight": None,
+        "random_state": 0,
+    }
 
 
-def test_the_frozen_encoder_is_judged_alone_where_nothing_was_trained(tiny_encoder, split):
+def test_the_frozen_encoder_is_judged_alone_where_nothing_was_trained(tiny_encoder, split, options):
     """Prevents candidates that do not exist, and heads that are fitted on other vectors than they will be."""
     train, texts = split
-    verdict = judge(tiny_encoder, None, train, texts, ("logistic", "knn"), **OPTIONS)
+    verdict = judge(tiny_encoder, None, train, texts, ("logistic", "knn"), **options)
     assert set(verdict.probabilities) == {Candidate(0.0, "logistic"), Candidate(0.0, "knn")}
     X, X_test = unit_rows(tiny_encoder.encode(train.texts)), unit_rows(tiny_encoder.encode(texts))
     expected = fit_head("knn", X, train.y, n_classes=3).predict_proba(X_test)
@@ -236,8 +244,8 @@ def test_the_frozen_encoder_is_judged_alone_where_nothing_was_trained(tiny_encod
     assert verdict.distances[0.0].shape == (len(texts),)
 
 
-def test_each_share_is_judged_on_its_own_vectors(tiny_encoder, split):
-    """Prevents the trained encoder from being judged by the frozen one's vectors, and a joint head from being refitted."""
+def test_each_share_is_judged_on_its_own_vectors(tiny_encoder, split, options):
+    """Prevents the trained encoder from being judged by the frozen one's vectors, and a joint head refitted."""
     import torch
 
     train, texts = split
@@ -247,17 +255,17 @@ def test_each_share_is_judged_on_its_own_vectors(tiny_encoder, split):
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
     joint = LinearHead(np.zeros((3, tiny_encoder.dimension)), np.array([1.0, 2.0, 3.0]), multi_label=False, C=None)
     body = TrainedBody(model, [], joint)
-    verdict = judge(tiny_encoder, body, train, texts, ("joint", "logistic"), **OPTIONS)
+    verdict = judge(tiny_encoder, body, train, texts, ("joint", "logistic"), **options)
     assert set(verdict.distances) == set(SHARES)
     np.testing.assert_allclose(verdict.probabilities[Candidate(1.0, "joint")], joint.predict_proba(np.zeros((6, 32))))
-    frozen = judge(tiny_encoder, None, train, texts, ("logistic",), **OPTIONS)
+    frozen = judge(tiny_encoder, None, train, texts, ("logistic",), **options)
     np.testing.assert_array_equal(verdict.probabilities[OTHER], frozen.probabilities[OTHER])
     assert (verdict.probabilities[OURS] != verdict.probabilities[OTHER]).any()
 
 
-def test_without_own_texts_there_is_no_distance_to_them(tiny_encoder, split):
+def test_without_own_texts_there_is_no_distance_to_them(tiny_encoder, split, options):
     """Prevents a detector of nothing where all that is known are class names."""
     train, texts = split
     names = Examples(train.texts[9:], np.array([0, 1]), 0)
-    verdict = judge(tiny_encoder, None, names, texts, ("logistic",), **OPTIONS)
+    verdict = judge(tiny_encoder, None, names, texts, ("logistic",), **options)
     assert verdict.distances == {}

@@ -208,7 +208,7 @@ def test_codes_are_told_from_words(tiny_encoder, single):
         fitted[name] = classifier.fit(single.texts, single.labels).report_
     assert fitted["right"]["help_of_names"] > 0 > fitted["wrong"]["help_of_names"]
     assert (fitted["right"]["name_sentences"], fitted["wrong"]["name_sentences"]) == (3, 0)
-    assert any("does not help and is not used" in note for note in fitted["wrong"]["notes"])
+    assert any("does harm and is not used" in note for note in fitted["wrong"]["notes"])
 
 
 def test_braces_in_class_names_do_no_harm(tiny_encoder, single):

@@ -48,7 +48,8 @@ def untrained(monkeypatch, tiny_encoder):
 
     def train_body(base, texts, y, settings, **options):
         calls.append(options["description"])
-        return TrainedBody(base.trainable_copy(), [1.0] * settings.schedule(len(texts)).steps, None)
+        steps = settings.schedule(len(texts), options["n_classes"]).steps
+        return TrainedBody(base.trainable_copy(), [1.0] * steps, None)
 
     monkeypatch.setattr(module, "train_body", train_body)
     return calls
