@@ -132,7 +132,7 @@ def test_a_training_that_destroys_is_not_kept(tiny_encoder, single):
 
 def test_validation_keeps_the_frozen_encoder_as_well(tiny_encoder, single):
     """Prevents validation texts that may only stop a training, not undo it."""
-    classifier = SetFitClassifier(encoder=tiny_encoder, steps=8, learning_rate=0.2, head="logistic", templates=None)
+    classifier = SetFitClassifier(encoder=tiny_encoder, steps=8, learning_rate=1.0, head="logistic", templates=None)
     classifier.fit(single.texts, single.labels, validation=(single.test_texts, single.test_labels))
     assert classifier.encoder_ is tiny_encoder
     assert "the frozen encoder is kept" in classifier.report_["notes"][0]
