@@ -1,37 +1,30 @@
 """A token table: the vector of a text is the normalised sum of its tokens' rows. No neural network runs.
 
-It needs ``tokenizers`` and NumPy/SciPy alone, so it starts fast and encodes about as fast as the tokenizer can read.
-On disk it is a sentence-transformers folder (``StaticEmbedding`` and ``Normalize``).
+It needs ``tokenizers`` and NumPy/SciPy alone, so it starts fast, and encodes as fast as texts can be cut into tokens.
+Tokens are subwords or whole words (:mod:`fewshot.encoders.words`); frequent pairs of tokens may have rows of their own.
+Reading and writing is left to :mod:`fewshot.encoders.static_folder`.
 """
 
 import hashlib
-import itertools
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
-from scipy import sparse
 from tokenizers import Tokenizer
 
 from fewshot.core.errors import ModelFormatError
-from fewshot.encoders.base import Encoder
+from fewshot.core.progress import track
+from fewshot.encoders.base import CHUNK_TEXTS, Encoder, check_texts
+from fewshot.encoders.bigrams import BigramTable
+from fewshot.encoders.rows import check_table_dtype, rounded, sum_rows
+from fewshot.encoders.static_folder import TableParts, is_static_folder, read_table, write_table
+from fewshot.encoders.subwords import SubwordTokenizer
+from fewshot.encoders.words import WordTokenizer
 
-_MODULES = [
-    {
-        "idx": 0,
-        "name": "0",
-        "path": "",
-        "type": "sentence_transformers.sentence_transformer.modules.static_embedding.StaticEmbedding",
-    },
-    {
-        "idx": 1,
-        "name": "1",
-        "path": "1_Normalize",
-        "type": "sentence_transformers.base.modules.normalize.Normalize",
-    },
-]
+__all__ = ["StaticEncoder", "is_static_folder", "spans"]
+
+CHUNK_CHARACTERS = 2**20
+"""Texts are cut into tokens some at a time: a tokenizer's record of a token takes about 100 bytes."""
 
 
 class StaticEncoder(Encoder):
@@ -40,11 +33,32 @@ class StaticEncoder(Encoder):
     Parameters
     ----------
     table : ndarray of shape (n_tokens, dimension)
-        One row a token id; a token's weight is folded into its row. Rounded to float16, as it is saved.
-    tokenizer : tokenizers.Tokenizer
-        Any fast tokenizer; special tokens are not added, texts are not cut.
+        One row a token id; a token's weight is folded into its row. Rounded to ``table_dtype``, as it is saved.
+    tokenizer : tokenizers.Tokenizer or WordTokenizer
+        Any fast tokenizer; special tokens are not added, texts are not cut. Or whole words.
     name : str, default="static"
         How to call it in results.
+    bigrams : BigramTable, optional
+        Rows of pairs of neighbouring tokens, added to the sums; rounded likewise.
+    table_dtype : {"float16", "int8"}, default="float16"
+        What rows are rounded to; int8 takes half the room, with a scale a row.
+
+    Attributes
+    ----------
+    table : ndarray of shape (n_tokens, dimension), float32
+        The rounded rows.
+    tokenizer : tokenizers.Tokenizer
+        As other libraries use it; where tokens are whole words, it calls those ``[UNK]`` that have no row of their own.
+    n_tokens : int
+    words : WordTokenizer or None
+        What cuts texts into whole words, where it does.
+
+    Raises
+    ------
+    ModelFormatError
+        If the table lacks rows or holds NaN, or bigrams are of another dimension.
+    InputError
+        If ``table_dtype`` is another word.
 
     Examples
     --------
@@ -58,18 +72,34 @@ class StaticEncoder(Encoder):
            [0.  , 0.  ]], dtype=float32)
     """
 
-    def __init__(self, table: np.ndarray, tokenizer: Tokenizer, *, name: str = "static") -> None:
-        if table.ndim != 2 or table.shape[0] < tokenizer.get_vocab_size():
+    def __init__(
+        self,
+        table: np.ndarray,
+        tokenizer: Tokenizer | WordTokenizer,
+        *,
+        name: str = "static",
+        bigrams: BigramTable | None = None,
+        table_dtype: str = "float16",
+    ) -> None:
+        check_table_dtype(table_dtype)
+        self.words = tokenizer if isinstance(tokenizer, WordTokenizer) else None
+        self._reader = tokenizer if isinstance(tokenizer, WordTokenizer) else SubwordTokenizer(tokenizer)
+        self.n_tokens = n_tokens = self._reader.n_tokens
+        if table.ndim != 2 or table.shape[0] < n_tokens:
             raise ModelFormatError(
-                f"the token table has shape {table.shape}; it needs a row for each of the tokenizer's "
-                f"{tokenizer.get_vocab_size()} tokens"
+                f"the token table has shape {table.shape}; it needs a row for each of the tokenizer's {n_tokens} tokens"
+            )
+        if bigrams is not None and (bigrams.table.shape[1], bigrams.n_tokens) != (table.shape[1], n_tokens):
+            raise ModelFormatError(
+                f"the bigrams have {bigrams.table.shape[1]} columns and are of {bigrams.n_tokens} tokens; the table "
+                f"has {table.shape[1]} columns, the tokenizer {n_tokens} tokens"
             )
         self.name = name
+        self.table_dtype = table_dtype
         # Rounded to what is saved, so that a saved encoder gives the vectors that it gave before.
-        self.table = np.ascontiguousarray(table, dtype=np.float16).astype(np.float32)
-        self.tokenizer = Tokenizer.from_str(tokenizer.to_str())
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
+        self.table = rounded(table, table_dtype)
+        self.tokenizer = self._reader.tokenizer
+        self.bigrams = None if bigrams is None else bigrams.with_rows(rounded(bigrams.table, table_dtype))
         self.dimension = int(table.shape[1])
 
     @property
@@ -77,30 +107,86 @@ class StaticEncoder(Encoder):
         """Hash of the table and the tokenizer."""
         digest = hashlib.blake2b(self.table.data, digest_size=16)
         digest.update(self.tokenizer.to_str().encode())
+        if self.words is not None:
+            digest.update(f"words {self.words.n_buckets}".encode())
+        if self.bigrams is not None:
+            digest.update(self.bigrams.pairs.tobytes() + self.bigrams.table.tobytes())
         return digest.hexdigest()
 
-    def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
-        token_ids = [
-            encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        ]
-        ends = np.cumsum([0, *map(len, token_ids)])
-        columns = np.fromiter(itertools.chain.from_iterable(token_ids), dtype=np.int32, count=ends[-1])
-        counts = sparse.csr_array(
-            (np.ones(len(columns), dtype=np.float32), columns, ends), shape=(len(texts), len(self.table))
-        )
-        sums = counts @ self.table
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        return sums / np.maximum(norms, 1e-12)
+    def token_ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row numbers of all tokens, and where each text begins among them.
 
-    def save(self, folder: str | Path) -> None:
-        """Write a folder that :meth:`load` and ``SentenceTransformer(folder)`` open; the table as float16."""
-        folder = Path(folder)
-        (folder / "1_Normalize").mkdir(parents=True, exist_ok=True)
-        save_file({"embedding.weight": self.table.astype(np.float16)}, folder / "model.safetensors")
-        self.tokenizer.save(str(folder / "tokenizer.json"))
-        (folder / "modules.json").write_text(json.dumps(_MODULES, indent=2), "utf-8")
-        settings: dict[str, object] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
-        (folder / "config_sentence_transformers.json").write_text(json.dumps(settings, indent=2), "utf-8")
+        Returns
+        -------
+        ids : ndarray of shape (n_tokens,), int32
+        bounds : ndarray of shape (n_texts + 1,), int32
+            Text ``i`` is ``ids[bounds[i] : bounds[i + 1]]``.
+        """
+        return self._reader.token_ids(texts)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode texts; see :meth:`Encoder.encode`. As no text is padded, none has to wait for others of its length."""
+        check_texts(texts)
+        texts = list(texts)
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        with track(f"embedding with {self.name}", total=len(texts)) as advance:
+            for start, stop in spans(texts):
+                vectors[start:stop] = self._encode_batch(texts[start:stop])
+                advance(stop - start)
+        return vectors
+
+    def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
+        ids, bounds = self.token_ids(texts)
+        sums = sum_rows(self.table, ids, bounds)
+        if self.bigrams is not None:
+            sums += self.bigrams.sums(ids, bounds)
+        norms = np.linalg.norm(sums, axis=1, keepdims=True)
+        return np.divide(sums, np.maximum(norms, 1e-12), out=sums)
+
+    def with_rows(
+        self, table: np.ndarray, bigram_rows: np.ndarray | None = None, *, table_dtype: str | None = None
+    ) -> "StaticEncoder":
+        """Return this encoder with other rows, such as trained ones.
+
+        Parameters
+        ----------
+        table : ndarray of shape (n_tokens, dimension)
+        bigram_rows : ndarray of shape (n_bigrams, dimension), optional
+            In the order of ``bigrams.pairs``; left out where there are none.
+        table_dtype : {"float16", "int8"}, optional
+            What they are rounded to; default: what these rows are.
+        """
+        bigrams = self.bigrams.with_rows(bigram_rows) if self.bigrams is not None and bigram_rows is not None else None
+        return StaticEncoder(
+            table,
+            self.words or self.tokenizer,
+            name=self.name,
+            bigrams=bigrams,
+            table_dtype=table_dtype or self.table_dtype,
+        )
+
+    def save(self, folder: str | Path, *, table_dtype: str | None = None) -> None:
+        """Write a folder that :meth:`load` and ``SentenceTransformer(folder)`` open.
+
+        Parameters
+        ----------
+        folder : str or Path
+        table_dtype : {"float16", "int8"}, optional
+            Default: the encoder's own, so that the saved encoder gives the same vectors. With ``"int8"`` the table lies
+            there twice: as int8, which :meth:`load` opens, and as float16 for other libraries
+            (``model.safetensors``, which may be removed where none will open it).
+
+        Notes
+        -----
+        ``SentenceTransformer(folder)`` opens the plain float16 table: it leaves out the rows of bigrams, and words that
+        have no row of their own. Our own file beside it (``static.json``) says what more there is.
+        """
+        if table_dtype is not None and table_dtype != self.table_dtype:
+            check_table_dtype(table_dtype)  # before anything is written
+            bigram_rows = self.bigrams.table if self.bigrams is not None else None
+            self.with_rows(self.table, bigram_rows, table_dtype=table_dtype).save(folder)
+            return
+        write_table(folder, TableParts(self.table, self.words or self.tokenizer, self.bigrams, self.table_dtype))
 
     @classmethod
     def load(cls, folder: str | Path, *, name: str | None = None) -> "StaticEncoder":
@@ -111,22 +197,29 @@ class StaticEncoder(Encoder):
         ModelFormatError
             If the folder is not a token table or is damaged.
         """
-        folder = Path(folder)
-        try:
-            table = load_file(folder / "model.safetensors")["embedding.weight"]
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # tokenizers and safetensors raise classes of their own
-            raise ModelFormatError(f"the token table in {str(folder)!r} cannot be opened: {error}") from None
-        return cls(table, tokenizer, name=name or str(folder))
+        parts = read_table(folder)
+        return cls(
+            parts.table,
+            parts.tokenizer,
+            name=name or str(folder),
+            bigrams=parts.bigrams,
+            table_dtype=parts.table_dtype,
+        )
 
 
-def is_static_folder(folder: str | Path) -> bool:
-    """Return whether ``folder`` holds a token table as :meth:`StaticEncoder.save` writes it."""
-    listing = Path(folder) / "modules.json"
-    if not listing.is_file():
-        return False
-    try:
-        kinds = [module["type"].rpartition(".")[2] for module in json.loads(listing.read_text("utf-8"))]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return False
-    return kinds == ["StaticEmbedding", "Normalize"]
+def spans(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Cut texts into spans of at most ``CHUNK_TEXTS`` texts and, unless one is longer, ``CHUNK_CHARACTERS`` characters.
+
+    Examples
+    --------
+    >>> list(spans(["a", "b" * 2**21, "c"]))
+    [(0, 1), (1, 2), (2, 3)]
+    """
+    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+    start = 0
+    while start < len(texts):
+        before = ends[start - 1] if start else 0
+        fitting = int(np.searchsorted(ends, before + CHUNK_CHARACTERS, side="right"))
+        stop = min(max(fitting, start + 1), start + CHUNK_TEXTS, len(texts))
+        yield start, stop
+        start = stop

@@ -1,5 +1,7 @@
 """What a teacher gives, and teachers that have nothing to give."""
 
+import copy
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -7,12 +9,21 @@ from sklearn.exceptions import NotFittedError
 from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
-from fewshot.core.errors import InputError, SourceNotFoundError, TeacherError
+from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError, TeacherError
 from fewshot.data.labels import LabelSpace
-from fewshot.distillation.teachers import check_embeddings, compute_targets, open_teacher
+from fewshot.distillation.pairwise import DistillationTrainer
+from fewshot.distillation.teachers import (
+    SequenceTeacher,
+    TeacherTargets,
+    check_embeddings,
+    check_targets,
+    compute_targets,
+    open_teacher,
+)
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder
 from fewshot.heads.table import LinearHead
+from tests.distillation.sequence_folders import write_classifier
 
 
 class Says(Encoder):
@@ -53,18 +64,84 @@ def test_a_folder_is_opened(tiny_static, single, tmp_path):
     np.testing.assert_array_equal(
         open_teacher(tmp_path / "teacher").predict_proba(single.texts), teacher.predict_proba(single.texts)
     )
-    assert open_teacher(teacher) is teacher
+    opened = open_teacher(teacher)
+    assert opened.classifier is teacher
+    assert open_teacher(opened) is opened
+    assert copy.copy(opened).classifier is teacher
+    assert opened.encoder_ is teacher.encoder_
     with pytest.raises(SourceNotFoundError):
         open_teacher(str(tmp_path / "nowhere"))
 
 
-def test_what_cannot_teach(single, tiny_encoder):
-    """Prevents an AttributeError after the pool was read: no vectors, nothing learnt, no classifier."""
-    for teacher in (NaiveBayesClassifier().fit(single.texts, single.labels), tiny_encoder, None):
+def test_what_cannot_teach(tiny_encoder):
+    """Prevents an AttributeError after the pool was read: nothing learnt, no classifier."""
+    for teacher in (tiny_encoder, None, 3, object()):
         with pytest.raises(InputError, match="teacher must be a fitted classifier with a sentence encoder"):
             open_teacher(teacher)
     with pytest.raises(NotFittedError):
         open_teacher(LinearProbeClassifier(encoder=tiny_encoder))
+
+
+@pytest.mark.parametrize("data", ["single", "multi"])
+def test_a_classifier_without_an_encoder_teaches_probabilities(data, pool, request):
+    """Prevents Naive Bayes from being refused as a teacher, and a student of its vectors, which it has not."""
+    toy = request.getfixturevalue(data)
+    classifier = NaiveBayesClassifier().fit(toy.texts, toy.labels)
+    targets = compute_targets(classifier, pool)
+    assert targets.embeddings is None
+    np.testing.assert_array_equal(targets.probabilities, classifier.predict_proba(pool))
+    assert open_teacher(classifier).label_space_ == classifier.label_space_
+    with pytest.raises(InputError, match="with a sentence encoder where a student is made from that"):
+        DistillationTrainer(classifier, "static").fit(pool)
+
+
+def test_a_transformers_folder_is_opened(tmp_path, tiny_tokenizer, pool):
+    """Prevents a classifier of transformers from being taken for a folder of ours, or the other way round."""
+    folder = write_classifier(tmp_path / "colors", tiny_tokenizer, ["red", "green"])
+    for name in (folder, str(folder)):
+        teacher = open_teacher(name)
+        assert isinstance(teacher, SequenceTeacher)
+        assert compute_targets(teacher, pool[:4]).probabilities.shape == (4, 2)
+    (folder / "fewshot.json").write_text("{}")
+    with pytest.raises(ModelFormatError, match="names no format"):
+        open_teacher(folder)
+
+
+def test_a_setfit_folder_is_opened(tmp_path, tiny_encoder, single, pool):
+    """Prevents teachers that the package setfit trained from being left out."""
+    classifier = LinearProbeClassifier(encoder=tiny_encoder).fit(single.texts, single.labels)
+    classifier.to_setfit().save_pretrained(str(tmp_path / "setfit"))
+    targets = compute_targets(tmp_path / "setfit", pool[:9])
+    np.testing.assert_allclose(targets.probabilities, classifier.predict_proba(pool[:9]), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(targets.embeddings, axis=1), 1.0, atol=1e-5)
+
+
+def test_fingerprints_follow_the_targets(tmp_path, tiny_encoder, tiny_static, single):
+    """Prevents stored targets from being read for a teacher trained again, or computed again for a saved one."""
+    texts, labels = single.texts, single.labels
+    teachers = [
+        NaiveBayesClassifier().fit(texts, labels),
+        NaiveBayesClassifier().fit(texts[1:], labels[1:]),
+        LinearProbeClassifier(encoder=tiny_static).fit(texts, labels),
+        LinearProbeClassifier(encoder=tiny_static).fit(texts[1:], labels[1:]),
+        LinearProbeClassifier(encoder=tiny_encoder).fit(texts, labels),
+        KNNClassifier(encoder=tiny_encoder).fit(texts, labels),
+    ]
+    fingerprints = [open_teacher(teacher).fingerprint for teacher in teachers]
+    assert len(set(fingerprints)) == len(teachers)
+    for number in (0, 2):
+        teachers[number].save(tmp_path / str(number))
+        assert open_teacher(tmp_path / str(number)).fingerprint == fingerprints[number]
+    cached = LinearProbeClassifier(encoder=CachedEncoder(tiny_static)).fit(texts, labels)
+    assert open_teacher(cached).fingerprint == fingerprints[2]
+
+
+def test_a_constant_teacher_without_vectors():
+    """Prevents a student of a Naive Bayes that knows none of the pool's words."""
+    classifier = NaiveBayesClassifier().fit(["good film", "bad film"], ["pos", "neg"])
+    with pytest.raises(TeacherError, match="does it know the words"):
+        compute_targets(classifier, ["Mars", "Jupiter"])
+    check_targets(TeacherTargets(None, np.array([[0.5, 0.5]])))
 
 
 def test_a_teacher_of_nan():

@@ -1,6 +1,12 @@
 """Token tables against the SentenceTransformer that opens their folder."""
 
+import copy
 import json
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +15,9 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from fewshot.core.errors import ModelFormatError
+from fewshot.encoders.bigrams import BigramTable
 from fewshot.encoders.static import StaticEncoder, is_static_folder
+from fewshot.encoders.words import WordTokenizer
 
 TEXTS = ["refund my card", "", "parcel late, again and again", "x", "refund my card", "late " * 10_000]
 
@@ -103,3 +111,112 @@ def test_the_folder_holds_no_path_and_no_pickle(tiny_static, tmp_path):
     files = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file())
     assert files == ["config_sentence_transformers.json", "model.safetensors", "modules.json", "tokenizer.json"]
     assert [module["path"] for module in json.loads((tmp_path / "modules.json").read_text())] == ["", "1_Normalize"]
+
+
+def test_texts_are_cut_into_spans(monkeypatch, tiny_static):
+    """Prevents a thousand long texts from being held as tokens at once, and a text that is left out or comes twice."""
+    from fewshot.encoders import static
+
+    texts = [TEXTS[i % len(TEXTS)] for i in range(50)]
+    whole = tiny_static.encode(texts)
+    monkeypatch.setattr(static, "CHUNK_CHARACTERS", 100)
+    monkeypatch.setattr(static, "CHUNK_TEXTS", 7)
+    cut = list(static.spans(texts))
+    assert [i for start, stop in cut for i in range(start, stop)] == list(range(50))
+    assert all(stop - start == 1 or sum(map(len, texts[start:stop])) <= 100 for start, stop in cut)
+    assert max(stop - start for start, stop in cut) <= 7
+    np.testing.assert_array_equal(tiny_static.encode(texts), whole)
+    assert tiny_static.encode([]).shape == (0, 16)
+
+
+def test_a_vector_does_not_depend_on_its_company(tiny_static):
+    """Prevents predictions that change with the order or the number of texts, down to the last bit."""
+    together = tiny_static.encode(TEXTS)
+    for text, vector in zip(TEXTS, together, strict=True):
+        np.testing.assert_array_equal(tiny_static.encode([text])[0], vector)
+    np.testing.assert_array_equal(tiny_static.encode(TEXTS[::-1]), together[::-1])
+
+
+def test_bigrams_are_added_before_the_length_is_set(tiny_static):
+    """Prevents rows of pairs that are weighed by the length of the text, and pairs that change other texts."""
+    tokenizer = tiny_static.tokenizer
+    pair = [tokenizer.token_to_id("refund"), tokenizer.token_to_id("card")]
+    row = np.full((1, 16), 0.25)
+    bigrams = BigramTable(np.array([pair]), row, n_tokens=tiny_static.n_tokens)
+    encoder = StaticEncoder(tiny_static.table, tokenizer, bigrams=bigrams)
+    total = tiny_static.table[pair].sum(axis=0) + row[0]
+    np.testing.assert_allclose(encoder.encode(["refund card"])[0], total / np.linalg.norm(total), rtol=1e-5)
+    np.testing.assert_array_equal(encoder.encode(["card refund"]), tiny_static.encode(["card refund"]))
+    assert encoder.fingerprint != tiny_static.fingerprint
+    silent = BigramTable(np.array([pair]), 0 * row, n_tokens=tiny_static.n_tokens)
+    same = StaticEncoder(tiny_static.table, tokenizer, bigrams=silent)
+    np.testing.assert_array_equal(same.encode(TEXTS), tiny_static.encode(TEXTS))
+
+
+def test_bigrams_of_another_table(tiny_static):
+    """Prevents sums of rows of different lengths, and pairs that another tokenizer numbered."""
+    for n_tokens, dimension in ((tiny_static.n_tokens, 3), (tiny_static.n_tokens + 1, 16)):
+        bigrams = BigramTable(np.array([[1, 2]]), np.ones((1, dimension)), n_tokens=n_tokens)
+        with pytest.raises(ModelFormatError, match="the bigrams have"):
+            StaticEncoder(tiny_static.table, tiny_static.tokenizer, bigrams=bigrams)
+
+
+def test_whole_words():
+    """Prevents words without a row from being left out, and equal fingerprints of tables with other buckets."""
+    rows = np.eye(6)
+    encoder = StaticEncoder(rows, WordTokenizer(["good", "bad"], n_buckets=3), name="static:words")
+    vectors = encoder.encode(["Good!", "bad good", "unheard-of", "?"])
+    np.testing.assert_allclose(vectors[:2], [rows[1], (rows[1] + rows[2]) / np.sqrt(2)], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(vectors[2]), 1, atol=1e-6)
+    assert not vectors[2][:3].any()
+    assert not vectors[3].any()
+    other = StaticEncoder(rows, WordTokenizer(["good", "bad"], n_buckets=2))
+    assert other.fingerprint != encoder.fingerprint
+
+
+def test_copies_encode_alike(tiny_static):
+    """Prevents an encoder that scikit-learn's clone or joblib cannot copy."""
+    for other in (copy.deepcopy(tiny_static), pickle.loads(pickle.dumps(tiny_static))):
+        np.testing.assert_array_equal(other.encode(TEXTS), tiny_static.encode(TEXTS))
+
+
+def test_threads_share_an_encoder(tiny_static):
+    """Prevents words of one request from reaching another where a service encodes in several threads."""
+    encoder = StaticEncoder(tiny_static.table, tiny_static.tokenizer)
+    requests = [[f"card {i} refund{j}" for j in range(20)] for i in range(40)]
+    expected = [tiny_static.encode(request) for request in requests]
+    with ThreadPoolExecutor(4) as threads:
+        for given, wanted in zip(threads.map(encoder.encode, requests), expected, strict=True):
+            np.testing.assert_array_equal(given, wanted)
+
+
+WITHOUT_TORCH = """
+import sys
+from fewshot import load_classifier
+classifier = load_classifier(sys.argv[1])
+print(*classifier.predict(["refund my card", "parcel late"]))
+loaded = {"torch", "transformers", "sentence_transformers", "datasets"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+@pytest.mark.parametrize("kind", ["subwords", "words"])
+def test_a_static_classifier_needs_no_torch(tiny_static, single, tmp_path, kind):
+    """Prevents seconds of start-up, and gigabytes in a container, for a model that is a table."""
+    from fewshot import LinearProbeClassifier
+
+    encoder = tiny_static
+    if kind == "words":
+        words = WordTokenizer(sorted({word for text in single.texts for word in text.split()}), n_buckets=2)
+        encoder = StaticEncoder(np.random.default_rng(0).normal(size=(words.n_tokens, 16)), words)
+    classifier = LinearProbeClassifier(encoder=encoder).fit(single.texts, single.labels)
+    classifier.save(tmp_path / "model")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(tmp_path / "model")],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == list(classifier.predict(["refund my card", "parcel late"]))

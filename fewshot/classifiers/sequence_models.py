@@ -1,0 +1,150 @@
+"""Opening transformers' sequence classification models: whole ones to apply, and ones with a new head to train.
+
+Weights come from safetensors alone and no code of a model's folder is run. A model whose head is not among its weights
+would answer at random, so it is refused where it shall be applied.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
+from transformers.utils import logging as transformers_logging
+
+from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
+from fewshot.data.labels import LabelSpace
+from fewshot.encoders.bundled import NAME as BUNDLED
+from fewshot.encoders.bundled import bundled_folder
+from fewshot.encoders.opening import quiet
+
+DEFAULT_LENGTH = 512
+_NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
+_SAFE: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "dtype": torch.float32}
+
+
+def open_whole(folder: Path) -> tuple[Any, Any]:
+    """Return the model and the tokenizer in a local folder.
+
+    Raises
+    ------
+    ModelFormatError
+        If weights are missing or of another shape, only a pickle is there, it needs code of its own, or is for
+        regression.
+    """
+    with _explaining(folder), _unreported():
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, output_loading_info=True, local_files_only=True, **_SAFE
+        )
+    _check_whole(folder, info["missing_keys"])
+    if model.config.problem_type == "regression":
+        raise ModelFormatError(f"the model in {str(folder)!r} is for regression: it gives numbers, not classes")
+    return model, open_tokenizer(folder)
+
+
+def open_tokenizer(source: str | Path) -> Any:
+    """Return the tokenizer of a model by ``"bundled"``, folder or Hub id."""
+    with _explaining(source), _unreported():
+        return AutoTokenizer.from_pretrained(_source(source), trust_remote_code=False)
+
+
+def with_new_head(source: str | Path, space: LabelSpace) -> Any:
+    """Return a pretrained model, by ``"bundled"``, folder or Hub id, with an untrained head for these classes.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If it is neither a folder nor to be had from the Hub.
+    ModelFormatError
+        If it cannot be opened, or weights below the head are missing.
+    """
+    with _explaining(source), _unreported():
+        config = AutoConfig.from_pretrained(_source(source), trust_remote_code=False)
+        config.id2label, config.problem_type = _outputs(space), None
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            _source(source), config=config, output_loading_info=True, ignore_mismatched_sizes=True, **_SAFE
+        )
+    made_anew = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    body = f"{model.base_model_prefix}."
+    _check_whole(source, {key for key in made_anew if key.startswith(body) and "pooler" not in key})
+    return model
+
+
+def with_random_weights(config: PreTrainedConfig, tokenizer: Any, space: LabelSpace) -> Any:
+    """Return a model made from a configuration, for these classes and the tokens of ``tokenizer``.
+
+    Raises
+    ------
+    InputError
+        If there is no tokenizer, or the model has fewer token vectors than it has tokens.
+    """
+    if tokenizer is None:
+        raise InputError("a model made from a configuration needs tokenizer, since it has none of its own")
+    if config.vocab_size < len(tokenizer):
+        raise InputError(
+            f"the configuration has vocab_size {config.vocab_size}, but the tokenizer has {len(tokenizer)} tokens; "
+            f"set vocab_size={len(tokenizer)}"
+        )
+    config = type(config).from_dict(config.to_dict())  # the caller's stays as it is
+    config.id2label = _outputs(space)
+    return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False, dtype=torch.float32)
+
+
+def length_limit(model: nn.Module, tokenizer: Any) -> int:
+    """Return how many tokens of a text a model can read at once, special tokens included."""
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            # RoBERTa and its kin count positions from the one after padding's.
+            limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
+    known = [int(limit) for limit in limits if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT]
+    return min(known, default=DEFAULT_LENGTH)
+
+
+def _outputs(space: LabelSpace) -> dict[int, str]:
+    return {number: str(name) for number, name in enumerate(space.classes)}
+
+
+def _source(source: str | Path) -> str:
+    return str(bundled_folder()) if source == BUNDLED else str(source)
+
+
+def _check_whole(source: str | Path, missing: set[str]) -> None:
+    if missing:
+        raise ModelFormatError(
+            f"the model in {str(source)!r} lacks {len(missing)} weights of a classifier, such as {min(missing)!r}; it "
+            "would answer at random. Is it a model that was trained to classify?"
+        )
+
+
+@contextmanager
+def _unreported() -> Iterator[None]:
+    """Keep transformers' progress bar and its table of new weights off: those that matter are refused by name."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        with quiet():
+            yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+@contextmanager
+def _explaining(source: str | Path) -> Iterator[None]:
+    """Say in our own words why a model cannot be opened."""
+    try:
+        yield
+    except (FewshotError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        if Path(source).is_dir():
+            raise ModelFormatError(f"the model in {str(source)!r} cannot be opened: {line}") from None
+        if not isinstance(error, (OSError, ValueError)):
+            raise
+        raise SourceNotFoundError(
+            f"model {str(source)!r} is neither a local folder nor to be had from the Hub ({line}); check the name and "
+            "the network"
+        ) from None

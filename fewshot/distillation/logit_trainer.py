@@ -1,0 +1,199 @@
+"""``transformers.Trainer`` for a student of logits: the loss of a batch, the targets in it, and the outputs of models.
+
+Any model is a student that returns logits, for texts or for images. Checkpoints, parameter groups and several processes
+are those of :mod:`fewshot.training.pairwise_trainer`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import TrainingArguments
+
+from fewshot.core.errors import InputError
+from fewshot.distillation.layer_losses import LayerMatcher, check_same_tokens
+from fewshot.distillation.logit_losses import LogitObjective, weighted_mean
+from fewshot.distillation.logit_targets import LogitTargets
+from fewshot.training.batch_loss import BatchLoss
+from fewshot.training.checkpoints import run_identity
+from fewshot.training.pairwise_trainer import PairwiseTrainer
+
+Features = Callable[[list[Any]], Mapping[str, torch.Tensor]]
+"""Turns examples into the arguments of a model: a tokenizer or an image processor, padding included."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOutput:
+    """What a model says of a batch: logits ``(B, n_classes)``, and hidden states where they were asked for."""
+
+    logits: torch.Tensor
+    states: tuple[torch.Tensor, ...]
+
+
+def run_model(model: nn.Module, features: Mapping[str, torch.Tensor], *, hidden_states: bool = False) -> ModelOutput:
+    """Run a model, whatever form its output has.
+
+    Parameters
+    ----------
+    model : Module
+        Its output is the logits, or has them as field or key ``logits``, or in the first place.
+    features : mapping of str to Tensor
+        Arguments of its ``forward``.
+    hidden_states : bool, default=False
+        Ask for them, by ``output_hidden_states=True``.
+
+    Raises
+    ------
+    InputError
+        If there are no logits in its output, or no hidden states where they are asked for.
+
+    Examples
+    --------
+    >>> run_model(nn.Linear(2, 3), {"input": torch.zeros(1, 2)}).logits.shape
+    torch.Size([1, 3])
+    """
+    output = model(**features, output_hidden_states=True) if hidden_states else model(**features)
+    logits = _part(output, "logits")
+    if logits is None and isinstance(output, (torch.Tensor, tuple, list)) and len(output):
+        logits = output if isinstance(output, torch.Tensor) else output[0]
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+        found = f"logits of shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else "no logits"
+        raise InputError(f"{type(model).__name__} returned {found}; a classifier returns logits (B, n_classes)")
+    states = _part(output, "hidden_states") if hidden_states else ()
+    if hidden_states and not states:
+        raise InputError(
+            f"layer_losses need hidden states, and {type(model).__name__} returned none; leave layer_losses out"
+        )
+    return ModelOutput(logits, tuple(states))
+
+
+def _part(output: Any, name: str) -> Any:
+    return output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
+
+
+class LogitDistillationLoss(BatchLoss):
+    """A student in training, its objective, and the layer losses with their projections.
+
+    Parameters
+    ----------
+    model : Module
+        The student.
+    objective : LogitObjective
+    targets : LogitTargets
+    steps : int
+        Steps of the training, for the ramps.
+    teacher : Module, optional
+        A live teacher; neither trained nor saved with the student.
+    matcher : LayerMatcher, optional
+        Needs the teacher.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: LogitObjective,
+        targets: LogitTargets,
+        *,
+        steps: int,
+        teacher: nn.Module | None = None,
+        matcher: LayerMatcher | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.matcher = model, matcher
+        self.objective, self.targets, self.steps = objective, targets, steps
+        self._frozen = (teacher,)  # in a tuple, or torch would count its weights among ours
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The live teacher, if there is one."""
+        return self._frozen[0]
+
+    def forward(self, features: dict[str, Any], rows: torch.Tensor, step: int = 1) -> torch.Tensor:
+        """Return the loss of one batch, a scalar.
+
+        Parameters
+        ----------
+        features : dict
+            ``"student"``: arguments of the student; ``"teacher"``: those of the live teacher, where they differ;
+            ``"logits"``, ``"gold"``, ``"weights"``: targets.
+        rows : Tensor of shape (B,)
+            Numbers of the examples.
+        step : int, default=1
+            The step of the training that the batch belongs to.
+        """
+        matched = self.matcher is not None
+        ours = run_model(self.model, features["student"], hidden_states=matched)
+        given, logits, theirs = features.get("teacher", features["student"]), features.get("logits"), None
+        if self.teacher is not None and (matched or logits is None):
+            with torch.no_grad():
+                theirs = run_model(self.teacher, given, hidden_states=matched)
+            logits = theirs.logits if logits is None else logits
+        losses = self.objective.per_example(ours.logits, logits, features.get("gold"), step=step, steps=self.steps)
+        if self.matcher is not None and theirs is not None:
+            masks = features["student"].get("attention_mask"), given.get("attention_mask")
+            factor = self.objective.factor("layers", step, self.steps)
+            losses = losses + factor * self.matcher(ours.states, theirs.states, *masks)
+        return weighted_mean(losses, features.get("weights"))
+
+    def identity(self) -> list[str]:
+        """Return objective, layer losses, targets, and the teacher's weights where it is live."""
+        layers = self.matcher.losses if self.matcher is not None else ()
+        teacher = run_identity((), (), self.teacher, ()) if self.teacher is not None else ""
+        return [type(self).__name__, repr(self.objective), repr(layers), *self.targets.fingerprints(), teacher]
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return the student at ``learning_rate``, and the projections at their own."""
+        student = {"params": [p for p in self.model.parameters() if p.requires_grad], "lr": learning_rate}
+        return [student, *(self.matcher.parameter_groups() if self.matcher is not None else ())]
+
+
+class LogitTrainer(PairwiseTrainer):
+    """Trains a :class:`LogitDistillationLoss` on examples of any kind.
+
+    Parameters
+    ----------
+    loss : LogitDistillationLoss
+    args : TrainingArguments
+    examples : sequence
+    features : callable
+        Of the student.
+    teacher_features : callable, optional
+        Of a live teacher, where they differ: each batch then holds both.
+    **options
+        ``batches``, ``callbacks`` and ``checkpoints`` as for its base.
+    """
+
+    loss: LogitDistillationLoss
+
+    def __init__(
+        self,
+        loss: LogitDistillationLoss,
+        args: TrainingArguments,
+        *,
+        examples: Sequence[Any],
+        features: Features,
+        teacher_features: Features | None = None,
+        **options: Any,
+    ) -> None:
+        self.features, self.teacher_features = features, teacher_features
+        super().__init__(loss, args, texts=examples, **options)
+        # The base does so, too; here every gradient hangs on it: a step would be the sum of its micro-batches.
+        self.model_accepts_loss_kwargs = False
+
+    def _collate(self, rows: list[int]) -> dict[str, Any]:
+        examples = [self.texts[row] for row in rows]
+        features: dict[str, Any] = {"student": dict(self.features(examples)), **self.loss.targets.of(rows)}
+        if self.teacher_features is not None:
+            features["teacher"] = dict(self.teacher_features(examples))
+            if self.loss.matcher is not None:
+                check_same_tokens(self.loss.matcher.losses, features["student"], features["teacher"])
+        return {"features": features, "rows": torch.tensor(rows)}
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the loss of a micro-batch."""
+        loss = model(inputs["features"], inputs["rows"], self.state.global_step + 1)
+        return (loss, {}) if return_outputs else loss

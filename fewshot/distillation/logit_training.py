@@ -1,0 +1,291 @@
+"""Training of a student on a teacher's logits, gold labels, or both: any model that returns logits.
+
+Targets travel with each batch: the teacher's logits, computed once and looked up by the example's number, or a live
+teacher with features of its own (a second encoding of the same texts). Layer losses need the live teacher. What the
+examples are, texts or images, only the function that turns them into features knows.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import BatchSampler
+from transformers import TrainingArguments
+
+from fewshot.core.errors import InputError, TeacherError
+from fewshot.core.progress import track
+from fewshot.distillation.layer_losses import LayerLoss, LayerMatcher, check_same_tokens
+from fewshot.distillation.logit_losses import LogitObjective
+from fewshot.distillation.logit_targets import LogitTargets
+from fewshot.distillation.logit_trainer import Features, LogitDistillationLoss, LogitTrainer, ModelOutput, run_model
+from fewshot.encoders.device import choose_device, has_native_bfloat16
+from fewshot.training.callbacks import DivergenceCallback, ProgressCallback
+from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, run_identity
+from fewshot.training.samplers import ShuffledBatches
+from fewshot.training.seeding import seeded
+from fewshot.training.targets import array_fingerprint
+from fewshot.training.trainer import (
+    Schedule,
+    _arguments,
+    _old_objects_uncollected,
+    _output_folder,
+    _start,
+    _take_off_autocast,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveTeacher:
+    """A teacher that runs beside the student.
+
+    Parameters
+    ----------
+    model : Module
+        As for a student. It is moved to the device and runs in eval mode; its weights stay as they are.
+    features : callable, optional
+        ``features(list of examples)`` returns its arguments: its own tokenizer. Default: it takes the student's.
+    """
+
+    model: nn.Module
+    features: Features | None = None
+
+
+def distill_logits(
+    student: nn.Module,
+    examples: Sequence[Any],
+    features: Features,
+    targets: LogitTargets,
+    schedule: Schedule,
+    *,
+    objective: LogitObjective | None = None,
+    teacher: LiveTeacher | None = None,
+    layer_losses: Sequence[LayerLoss] = (),
+    accumulation: int = 1,
+    device: str | None = None,
+    precision: str = "auto",
+    random_state: int = 0,
+    checkpoints: Path | None = None,
+    resume: bool = False,
+    description: str = "distilling logits",
+) -> list[float]:
+    """Train ``student`` in place to give a teacher's logits, gold labels, or both.
+
+    Parameters
+    ----------
+    student : Module
+        Any model that returns logits ``(B, n_classes)``: a classifier of transformers for texts or images, or a module
+        of one's own whose output is the logits, or has them as ``logits`` or in the first place.
+    examples : sequence
+        What to train on: texts, images, anything that ``features`` takes.
+    features : callable
+        ``features(list of examples)`` returns the arguments of the student's ``forward`` as a mapping of tensors.
+    targets : LogitTargets
+        By number of the example: the teacher's logits, gold labels, weights.
+    schedule : Schedule
+        Steps, examples a batch, learning rate.
+    objective : LogitObjective, optional
+        Default: half gold, half teacher at temperature 2; see there.
+    teacher : LiveTeacher, optional
+        Run beside the student: for its logits where ``targets`` has none, and for ``layer_losses``.
+    layer_losses : sequence of LayerLoss, optional
+        Need the live teacher, and two models that return ``hidden_states``.
+    accumulation : int, default=1
+        Batches a step; equal to one batch of as many examples, except for temperatures that look at a whole batch.
+    device, precision : str, optional
+        As for :class:`~fewshot.encoders.sentence.SentenceEncoder`; ``"auto"`` trains in bfloat16 autocast where the
+        processor has it natively. Weights stay float32.
+    random_state : int, default=0
+        Decides batches, dropout and projections.
+    checkpoints : Path, optional
+        A folder private to this run, where checkpoints are written; the caller removes it.
+    resume : bool, default=False
+        Go on from the newest whole checkpoint, to the same weights and losses, bit by bit, as without a break; from the
+        start where there is none. Otherwise older checkpoints in the folder are removed first.
+    description : str
+        Label of the progress bar.
+
+    Returns
+    -------
+    list of float
+        The loss of each step, those before a resume included.
+
+    Raises
+    ------
+    InputError
+        If the arguments do not fit together, the checkpoints belong to another run, or the training diverges.
+    TeacherError
+        If the teacher's logits hold NaN or infinite values.
+
+    Examples
+    --------
+    >>> points = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
+    >>> targets = LogitTargets(logits=points @ np.array([[3, -3, 0], [0, 3, -3]], dtype=np.float32))
+    >>> stack = lambda rows: {"input": torch.from_numpy(np.stack(rows))}
+    >>> losses = distill_logits(nn.Linear(2, 3), points, stack, targets, Schedule(20, 16, 0.1), device="cpu")
+    >>> len(losses), losses[-1] < losses[0]
+    (20, True)
+    """
+    objective = objective or LogitObjective()
+    _check_arguments(examples, targets, objective, teacher, layer_losses, accumulation)
+    if resume and checkpoints is None:
+        raise InputError("resume=True needs checkpoints, the folder of the run to go on with")
+    if schedule.steps == 0:
+        return []
+    device = choose_device(device)
+    half = precision == "bfloat16" or (precision == "auto" and has_native_bfloat16(device))
+    with (
+        seeded(random_state),
+        _old_objects_uncollected(),
+        _output_folder(checkpoints) as folder,
+        track(description, total=schedule.steps) as advance,
+    ):
+        args = _arguments(
+            folder,
+            schedule,
+            device=device,
+            half=half,
+            random_state=random_state,
+            accumulation=accumulation,
+            saving=checkpoints is not None,
+        )
+        student.to(args.device)
+        with _in_eval_mode(teacher, args.device):
+            loss = _make_loss(
+                student, examples, features, targets, objective, teacher, layer_losses, schedule.steps, args.device
+            )
+            batches = ShuffledBatches(
+                len(examples),
+                batch_size=schedule.batch_size,
+                steps=schedule.steps * accumulation,
+                random_state=random_state,
+            )
+            saved = None if checkpoints is None else _checkpoints(args, examples, loss, batches, schedule)
+            trainer = LogitTrainer(
+                loss,
+                args,
+                examples=examples,
+                features=features,
+                teacher_features=None if teacher is None else teacher.features,
+                batches=batches,
+                callbacks=[ProgressCallback(advance), DivergenceCallback()],
+                checkpoints=saved,
+            )
+            trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=resume))
+    _take_off_autocast(loss)
+    student.to(device if args.world_size == 1 else args.device).eval()
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+@contextlib.contextmanager
+def _in_eval_mode(teacher: LiveTeacher | None, device: torch.device) -> Iterator[None]:
+    """Hold a live teacher in eval mode on the device of the training."""
+    if teacher is None:
+        yield
+        return
+    was_training = teacher.model.training
+    teacher.model.to(device).eval()
+    try:
+        yield
+    finally:
+        teacher.model.train(was_training)
+
+
+def _make_loss(
+    student: nn.Module,
+    examples: Sequence[Any],
+    features: Features,
+    targets: LogitTargets,
+    objective: LogitObjective,
+    teacher: LiveTeacher | None,
+    layer_losses: Sequence[LayerLoss],
+    steps: int,
+    device: torch.device,
+) -> LogitDistillationLoss:
+    """Run both models on two examples: shapes are checked before the long work, and tell the projections' sizes."""
+    few = [examples[row] for row in range(2)]
+    given = dict(features(few))
+    ours = _run_once(student, given, device, hidden_states=bool(layer_losses))
+    n_classes = ours.logits.shape[1]
+    targets.check(len(examples), n_classes, multi_label=objective.multi_label)
+    if teacher is None:
+        return LogitDistillationLoss(student, objective, targets, steps=steps)
+    for_teacher = given if teacher.features is None else dict(teacher.features(few))
+    check_same_tokens(layer_losses, given, for_teacher)
+    theirs = _run_once(teacher.model, for_teacher, device, hidden_states=bool(layer_losses))
+    if theirs.logits.shape[1] != n_classes:
+        raise InputError(f"the teacher has {theirs.logits.shape[1]} classes, the student {n_classes}; make them equal")
+    if not torch.isfinite(theirs.logits).all():
+        raise TeacherError("the teacher's logits hold NaN or infinite values; train the teacher again")
+    matcher = None
+    if layer_losses:
+        matcher = LayerMatcher(layer_losses, ours.states, theirs.states).to(device)
+    return LogitDistillationLoss(student, objective, targets, steps=steps, teacher=teacher.model, matcher=matcher)
+
+
+def _run_once(
+    model: nn.Module, features: Mapping[str, torch.Tensor], device: torch.device, *, hidden_states: bool
+) -> ModelOutput:
+    was_training = model.training
+    model.eval()  # dropout draws nothing, batch norms learn nothing
+    try:
+        with torch.no_grad():
+            on_device = {name: tensor.to(device) for name, tensor in features.items()}
+            return run_model(model, on_device, hidden_states=hidden_states)
+    finally:
+        model.train(was_training)
+
+
+def _checkpoints(
+    args: TrainingArguments,
+    examples: Sequence[Any],
+    loss: LogitDistillationLoss,
+    batches: BatchSampler,
+    schedule: Schedule,
+) -> CheckpointFolder:
+    outcome = dataclasses.replace(schedule, save_every=None)  # how often to save decides nothing
+    settings = (args.seed, args.gradient_accumulation_steps, args.bf16, args.world_size, batches_fingerprint(batches))
+    identity = run_identity(map(_described, examples), loss.identity(), loss, (outcome, *settings))
+    return CheckpointFolder(Path(str(args.output_dir)), identity)
+
+
+def _described(example: Any) -> str:
+    """Return a string that changes with an example, so that checkpoints of other examples are told apart."""
+    if isinstance(example, (str, int, float)) or example is None:
+        return f"{type(example).__name__} {example}"
+    if isinstance(example, torch.Tensor):
+        example = example.detach().cpu().numpy()
+    if isinstance(example, (np.ndarray, np.generic)):
+        return array_fingerprint(np.atleast_1d(example))
+    if isinstance(example, Mapping):
+        return repr([(name, _described(value)) for name, value in sorted(example.items())])
+    if isinstance(example, (list, tuple)):
+        return repr([_described(value) for value in example])
+    raise InputError(
+        f"checkpoints need examples that are texts, numbers, arrays or tensors, or lists and dicts of these, got "
+        f"{type(example).__name__}; turn them into arrays first, or train without checkpoints"
+    )
+
+
+def _check_arguments(
+    examples: Sequence[Any],
+    targets: LogitTargets,
+    objective: LogitObjective,
+    teacher: LiveTeacher | None,
+    layer_losses: Sequence[LayerLoss],
+    accumulation: int,
+) -> None:
+    if accumulation < 1:
+        raise InputError(f"accumulation must be at least 1, got {accumulation}")
+    if len(examples) < 2:
+        raise InputError(f"examples must be at least 2, got {len(examples)}")
+    if layer_losses and teacher is None:
+        raise InputError("layer_losses need teacher, the live model: hidden states are not computed beforehand")
+    if objective.alpha < 1 and targets.logits is None and teacher is None:
+        raise InputError("there is no teacher: give targets with logits, or teacher, or alpha=1 to learn gold alone")
+    if objective.alpha == 1 and not targets.has_gold:
+        raise InputError("alpha=1 learns gold labels alone, and targets has none; give gold labels or a lower alpha")

@@ -1,0 +1,113 @@
+"""The kinds of static students: rows for the teacher's subwords or for the pool's words, with pairs of them or without.
+
+How rows of subwords come from the teacher, and how all rows are trained, is in :mod:`fewshot.distillation.token_table`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fewshot.core.errors import InputError, did_you_mean
+from fewshot.distillation.pool_vocabulary import N_BIGRAMS, N_WORDS, frequent_bigrams, frequent_words
+from fewshot.distillation.token_table import (
+    DIMENSION,
+    SCALE,
+    SIF_A,
+    TokenStatistics,
+    fast_tokenizer,
+    static_student,
+    teacher_rows,
+)
+from fewshot.encoders.bigrams import BigramTable
+from fewshot.encoders.rows import sum_rows
+from fewshot.encoders.sentence import SentenceEncoder
+from fewshot.encoders.static import StaticEncoder
+from fewshot.encoders.subwords import SubwordTokenizer
+from fewshot.encoders.words import N_BUCKETS, WordTokenizer
+
+TABLE_STUDENTS = ("static", "static:bigrams", "static:words", "static:words+bigrams")
+
+
+def word_student(
+    teacher: SentenceEncoder,
+    texts: Sequence[str],
+    statistics: TokenStatistics | None = None,
+    *,
+    n_words: int = N_WORDS,
+    n_buckets: int = N_BUCKETS,
+    dimension: int = DIMENSION,
+) -> StaticEncoder:
+    """Return a table of the pool's words, made from the teacher; it needs no subwords and is several times as fast.
+
+    Parameters
+    ----------
+    teacher : SentenceEncoder
+        Must have a fast tokenizer.
+    texts : sequence of str
+        The pool.
+    statistics : TokenStatistics, optional
+        What the teacher's tokens looked like there.
+    n_words : int, default=30000
+        The most frequent words, which have a row each.
+    n_buckets : int, default=4096
+        Rows that all other words share by their hash; they start from zero.
+    dimension : int, default=128
+        Length of a row; at most the teacher's.
+
+    Notes
+    -----
+    A word starts from the mean of its tokens' rows in :func:`static_student`, the rarer ones weighing more, times its
+    own weight ``a / (a + p)``: a word of one token starts where that token does.
+    """
+    tokenizer = fast_tokenizer(teacher)
+    table, weights = teacher_rows(teacher, tokenizer, statistics, dimension)
+    words, counts = frequent_words(texts, n_words)
+    # A tokenizer that marks the starts of words looks for the space before them; to others it says nothing.
+    ids, bounds = SubwordTokenizer(tokenizer).token_ids([f" {word}" for word in words])
+    sums = sum_rows(table.astype(np.float32), ids, bounds)
+    sums /= np.maximum(sum_rows(weights[:, None].astype(np.float32), ids, bounds), 1e-12)
+    own_weights = SIF_A / (SIF_A + counts / max(1, counts.sum()))
+    reader = WordTokenizer(words, n_buckets=n_buckets)
+    rows = np.zeros((reader.n_tokens, table.shape[1]))
+    rows[1 : len(words) + 1] = sums * own_weights[:, None]
+    rows *= SCALE / max(float(np.abs(rows[1 : len(words) + 1]).mean()), 1e-12) if words else 1.0
+    return StaticEncoder(rows, reader, name="static:words")
+
+
+def with_bigrams(student: StaticEncoder, texts: Sequence[str], n_bigrams: int = N_BIGRAMS) -> StaticEncoder:
+    """Return the student with rows for the pool's most frequent pairs of neighbouring tokens; they start from zero."""
+    pairs = frequent_bigrams(student, texts, n_bigrams)
+    bigrams = BigramTable(pairs, np.zeros((len(pairs), student.dimension)), n_tokens=student.n_tokens)
+    name = f"{student.name}{'+' if ':' in student.name else ':'}bigrams"
+    tokenizer = student.words or student.tokenizer
+    return StaticEncoder(student.table, tokenizer, name=name, bigrams=bigrams, table_dtype=student.table_dtype)
+
+
+def table_student(
+    kind: str, teacher: SentenceEncoder, texts: Sequence[str], statistics: TokenStatistics | None = None
+) -> StaticEncoder:
+    """Return the token table that a name of :data:`TABLE_STUDENTS` stands for.
+
+    Parameters
+    ----------
+    kind : {"static", "static:bigrams", "static:words", "static:words+bigrams"}
+        Subwords or whole words; with rows for pairs of neighbours or without.
+    teacher : SentenceEncoder
+    texts : sequence of str
+        The pool. ``"static"`` alone can do without.
+    statistics : TokenStatistics, optional
+        What the teacher's tokens looked like there.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the pool is empty where it is needed.
+    """
+    if kind not in TABLE_STUDENTS:
+        raise InputError(
+            f"student must be one of {', '.join(TABLE_STUDENTS)}, got {kind!r}.{did_you_mean(kind, TABLE_STUDENTS)}"
+        )
+    if kind != "static" and not len(texts):
+        raise InputError(f"student {kind!r} is made from the words of a pool; give unlabelled texts")
+    student = word_student(teacher, texts, statistics) if "words" in kind else static_student(teacher, statistics)
+    return with_bigrams(student, texts) if "bigrams" in kind else student

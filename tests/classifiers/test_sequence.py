@@ -1,0 +1,228 @@
+"""Sequence classifiers: opened, applied, adjusted and saved."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, softmax
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from transformers import AutoModelForSequenceClassification
+
+from fewshot.classifiers.loading import KINDS, load_classifier
+from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
+from fewshot.classifiers.sequence import SequenceClassifier
+from fewshot.core.artifacts import read_json
+from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from fewshot.data.labels import LabelSpace
+from tests.distillation.logit_cases import make_bert, make_classifier, make_tokenizer
+
+PICKLES = {".pkl", ".pickle", ".bin", ".pt", ".pth"}
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_tokenizer):
+    """A tokenizer as transformers' models come with one."""
+    return make_tokenizer(tiny_tokenizer)
+
+
+@pytest.fixture(scope="module")
+def classifier(tokenizer):
+    """Three classes; never altered."""
+    return make_classifier(tokenizer, ("a", "b", "c"))
+
+
+@pytest.fixture
+def several(tokenizer):
+    """Three labels, any number of which apply."""
+    return make_classifier(tokenizer, ("a", "b", "c"), multi_label=True)
+
+
+@pytest.fixture(scope="module")
+def of_transformers(tokenizer, tmp_path_factory):
+    """A folder that transformers wrote, class names not sorted."""
+    folder = tmp_path_factory.mktemp("sequence") / "bert"
+    model = make_bert(tokenizer)
+    model.config.id2label = {0: "spam", 1: "ham", 2: "news"}
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_the_same_scores_in_any_company(classifier, pool):
+    """Prevents padding, order, repetition or batches from changing a text's scores."""
+    texts = [*pool[:20], "x", pool[3], "the refund " * 20]
+    scores = classifier.logits(texts)
+    assert scores.shape == (23, 3)
+    assert scores.dtype == np.float32
+    np.testing.assert_array_equal(scores[21], scores[3])
+    for row in (0, 3, 20, 22):
+        np.testing.assert_allclose(scores[row], classifier.logits([texts[row]])[0], atol=1e-5)
+    tokens = classifier.tokenizer_([texts[22]], truncation=True, max_length=64, return_tensors="pt")
+    with torch.no_grad():
+        np.testing.assert_allclose(scores[22], classifier.model_(**tokens).logits[0], atol=1e-5)
+    np.testing.assert_allclose(classifier.predict_proba(texts), softmax(scores, axis=1), atol=1e-6)
+    assert classifier.predict_proba([]).shape == (0, 3)
+    assert classifier.predict(["", " \n\t", "word " * 2000]).shape == (3,)
+
+
+def test_top_k(classifier, pool):
+    """Prevents the least probable classes from coming first, and an error where there are fewer than k."""
+    probabilities = classifier.predict_proba(pool[:4])
+    best = classifier.top_k(pool[:4], 2)
+    for row, found in zip(probabilities, best, strict=True):
+        assert [probability for _, probability in found] == sorted(row, reverse=True)[:2]
+        assert [name for name, _ in found] == [classifier.classes_[i] for i in np.argsort(-row)[:2]]
+    assert len(classifier.top_k(["x"], 9)[0]) == 3
+    with pytest.raises(InputError, match="k must be at least 1"):
+        classifier.top_k(["x"], 0)
+
+
+def test_several_labels(several, multi):
+    """Prevents a softmax over labels, and thresholds that belong to other labels."""
+    scores = several.logits(multi.texts)
+    np.testing.assert_allclose(several.predict_proba(multi.texts), expit(scores), atol=1e-6)
+    several.set_thresholds([0.0, 1.0, 0.5])
+    assert all("a" in labels and "b" not in labels for labels in several.predict(multi.texts))
+    wanted = [tuple(name for name in "abc" if score[ord(name) - 97] > 1.0) for score in scores]
+    several.tune_thresholds(multi.texts, wanted)
+    tuned = several.score(multi.texts, wanted)
+    several.set_thresholds(0.5)
+    assert tuned >= several.score(multi.texts, wanted)
+
+
+def test_a_folder_of_transformers(of_transformers, pool):
+    """Prevents classes that are sorted while the model's outputs are not."""
+    opened = SequenceClassifier.from_pretrained(of_transformers, device="cpu")
+    assert opened.classes_.tolist() == ["ham", "news", "spam"]
+    raw = AutoModelForSequenceClassification.from_pretrained(of_transformers)
+    with torch.no_grad():
+        scores = raw(**opened.features(pool[:5])).logits.numpy()
+    np.testing.assert_allclose(opened.logits(pool[:5]), scores[:, [1, 2, 0]], atol=1e-5)
+    assert opened.predict(pool[:5]).tolist() == [["spam", "ham", "news"][i] for i in scores.argmax(1)]
+    named = SequenceClassifier.from_pretrained(of_transformers, [7, 3, 5], multi_label=True, device="cpu")
+    assert named.classes_.tolist() == [3, 5, 7]
+    np.testing.assert_allclose(named.logits(pool[:5]), scores[:, [1, 2, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_saved_and_opened_is_the_same(of_transformers, pool, multi_label, tmp_path, monkeypatch):
+    """Prevents thresholds, the order of outputs or the length from being lost, and a pickle in the folder."""
+    monkeypatch.setitem(KINDS, "sequence", "fewshot.classifiers.sequence:SequenceClassifier")
+    made = SequenceClassifier.from_pretrained(
+        of_transformers, [7, 3, 5], multi_label=multi_label, max_length=12, device="cpu"
+    ).set_thresholds([0.3, 0.6, 0.5])
+    made.save(tmp_path / "model", metrics={"accuracy": 0.5})
+    for opened in (
+        load_classifier(tmp_path / "model", device="cpu"),
+        SequenceClassifier.from_pretrained(tmp_path / "model", device="cpu"),
+    ):
+        np.testing.assert_array_equal(opened.predict_proba(pool), made.predict_proba(pool))
+        np.testing.assert_array_equal(opened.threshold_, made.threshold_)
+        assert opened.label_space_ == made.label_space_
+        assert opened.max_length_ == 12
+    assert SequenceClassifier.from_pretrained(tmp_path / "model", max_length=9, device="cpu").max_length_ == 9
+    assert not [file for file in (tmp_path / "model").rglob("*") if file.suffix in PICKLES]
+    config = read_json(tmp_path / "model" / "config.json")
+    assert config["id2label"] == {"0": "7", "1": "3", "2": "5"}
+    assert config["problem_type"] == f"{'multi' if multi_label else 'single'}_label_classification"
+    opened.save(tmp_path / "model")
+    np.testing.assert_array_equal(
+        SequenceClassifier.from_pretrained(tmp_path / "model", device="cpu").logits(pool[:3]), made.logits(pool[:3])
+    )
+
+
+def test_memory_that_runs_out(tokenizer, pool, monkeypatch):
+    """Prevents texts from being left without scores where a batch is halved."""
+    classifier = make_classifier(tokenizer, ("a", "b", "c"))
+    expected, forward = classifier.logits(pool), classifier._forward
+
+    def small(texts):
+        if len(texts) > 4:
+            raise torch.OutOfMemoryError
+        return forward(texts)
+
+    monkeypatch.setattr(classifier, "_forward", small)
+    np.testing.assert_allclose(classifier.logits(pool), expected, atol=1e-5)
+    assert classifier._batch_size == 4
+    monkeypatch.setattr(classifier, "_forward", lambda texts: small(texts * 5))
+    with pytest.raises(torch.OutOfMemoryError):
+        classifier.logits(pool)
+
+
+def test_it_does_not_learn(single, classifier):
+    """Prevents a fit that leaves the model as it is, and an unfitted one that answers."""
+    with pytest.raises(InputError, match="does not learn by fit"):
+        SequenceClassifier().fit(single.texts, single.labels)
+    with pytest.raises(NotFittedError):
+        clone(classifier).predict(["x"])
+    with pytest.raises(NotFittedError):
+        SequenceClassifier().logits(["x"])
+
+
+def test_wrong_texts_and_thresholds(classifier, several):
+    """Prevents one string from being read as a list of signs, and thresholds outside of probabilities."""
+    with pytest.raises(InputError, match="got one string"):
+        classifier.logits("a text")
+    for threshold in (1.5, [0.5, 0.5], float("nan")):
+        with pytest.raises(InputError, match="threshold must be a number from 0 to 1"):
+            several.set_thresholds(threshold)
+    with pytest.raises(InputError, match="thresholds are for multi-label tasks"):
+        classifier.tune_thresholds(["x"], ["a"])
+
+
+def test_parts_that_do_not_fit(tokenizer, tiny_tokenizer):
+    """Prevents classes without output, lengths without positions, and batches without padding."""
+    model, space = make_bert(tokenizer), LabelSpace(("a", "b", "c"), multi_label=False)
+    with pytest.raises(InputError, match="3 outputs for 2 classes"):
+        SequenceClassifier.from_parts(model, tokenizer, LabelSpace(("a", "b"), multi_label=False))
+    for max_length in (2, 65):
+        with pytest.raises(InputError, match=f"max_length must be 3 to 64 for this model, got {max_length}"):
+            SequenceClassifier.from_parts(model, tokenizer, space, max_length=max_length, device="cpu")
+    with pytest.raises(InputError, match="batch_size must be at least 1"):
+        SequenceClassifier.from_parts(model, tokenizer, space, batch_size=0, device="cpu")
+    bare = make_tokenizer(tiny_tokenizer)
+    bare.pad_token = None
+    with pytest.raises(InputError, match="tokenizer has no padding token"):
+        SequenceClassifier.from_parts(model, bare, space, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [(["a", "b"], "must name the model's 3 outputs"), (["a", "b", "a"], "all be different"), (["a", "b", 3], "mix")],
+)
+def test_wrong_classes(of_transformers, classes, message):
+    """Prevents a class without name, or two outputs of one name."""
+    with pytest.raises(InputError, match=message):
+        SequenceClassifier.from_pretrained(of_transformers, classes, device="cpu")
+
+
+def test_folders_of_another_kind(of_transformers, tokenizer, single, tmp_path):
+    """Prevents a regression, or another classifier, from being taken for this one."""
+    with pytest.raises(SourceNotFoundError, match="no model folder"):
+        SequenceClassifier.from_pretrained(tmp_path / "nowhere")
+    NaiveBayesClassifier().fit(single.texts, single.labels).save(tmp_path / "bayes")
+    with pytest.raises(ModelFormatError, match="holds a 'naive-bayes'; open it with load_classifier"):
+        SequenceClassifier.from_pretrained(tmp_path / "bayes")
+    one = make_bert(tokenizer, 1)
+    one.save_pretrained(tmp_path / "one")
+    tokenizer.save_pretrained(tmp_path / "one")
+    with pytest.raises(ModelFormatError, match="one output, as for regression"):
+        SequenceClassifier.from_pretrained(tmp_path / "one", device="cpu")
+    assert SequenceClassifier.from_pretrained(tmp_path / "one", ["spam"], multi_label=True, device="cpu").predict(
+        ["x"]
+    ) in ([()], [("spam",)])
+
+
+def test_a_damaged_folder(classifier, tmp_path):
+    """Prevents outputs that belong to other classes after a file was edited."""
+    classifier.save(tmp_path / "model")
+    listing = tmp_path / "model" / "fewshot.json"
+    described = json.loads(listing.read_text())
+    listing.write_text(json.dumps(described | {"classes": ["a", "b"]}))
+    with pytest.raises(ModelFormatError, match="damaged: 3 outputs, 2 classes"):
+        SequenceClassifier.from_pretrained(tmp_path / "model")
+    listing.write_text(json.dumps(described | {"settings": {}}))
+    with pytest.raises(ModelFormatError, match="damaged: KeyError"):
+        SequenceClassifier.from_pretrained(tmp_path / "model")
