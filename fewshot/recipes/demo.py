@@ -116,7 +116,7 @@ def _teach_and_distil(
     models: dict[str, TextClassifier] = {}
     for number in range(seed, seed + SEEDS):
         start = time.perf_counter()
-        teacher = SetFitClassifier(encoder, effort="quick", folds=0, random_state=number)  # a demo has six minutes
+        teacher = SetFitClassifier(encoder, effort="quick", folds=0, random_state=number)  # a demo has minutes
         teacher.fit(tickets.train.texts, tickets.train.labels)
         made: dict[str, TextClassifier] = {"teacher": teacher}
         for student in STUDENTS:
