@@ -111,8 +111,8 @@ class SetFitClassifier(HeadClassifier):
 
     Notes
     -----
-    The default number of steps is 10 where all texts fit into one batch, and grows with the number of batches, to 60 at
-    most: each text then takes part in about 10 steps.
+    The default number of steps is 15 (10 with two classes) where all texts fit into one batch, and grows with the
+    number of batches, to 60 at most: each text then takes part in about 10 steps.
 
     Examples
     --------

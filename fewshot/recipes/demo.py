@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.core.artifacts import folder_bytes, write_json
 from fewshot.core.errors import SourceNotFoundError
 from fewshot.data.texts import TextData
@@ -115,8 +116,9 @@ def _teach_and_distil(
     models: dict[str, TextClassifier] = {}
     for number in range(seed, seed + SEEDS):
         start = time.perf_counter()
-        teacher = _fitted("setfit", tickets, encoder, number)
-        made = {"teacher": teacher}
+        teacher = SetFitClassifier(encoder, effort="quick", folds=0, random_state=number)  # a demo has minutes
+        teacher.fit(tickets.train.texts, tickets.train.labels)
+        made: dict[str, TextClassifier] = {"teacher": teacher}
         for student in STUDENTS:
             trainer = DistillationTrainer(teacher, student, random_state=number)
             trainer.fit(tickets.pool.texts, tickets.train.texts, tickets.train.labels)

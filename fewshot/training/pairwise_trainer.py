@@ -83,6 +83,24 @@ class PairwiseTrainer(Trainer):
             self.optimizer = kind(groups, **options, weight_decay=0.0)
         return self.optimizer
 
+    def release(self) -> None:
+        """Let go of the model and free the optimizer's memory; the trainer is of no use afterwards.
+
+        A trainer refers to itself in circles, so that gradients, moments and model would live on until the garbage
+        collector comes by.
+        """
+        self.loss.zero_grad(set_to_none=True)
+        if self.optimizer is not None:
+            self.optimizer.state.clear()
+            self.optimizer.param_groups.clear()
+        self.accelerator._models.clear()
+        self.accelerator._optimizers.clear()
+        self.accelerator._schedulers.clear()
+        self.callback_handler.callbacks.clear()
+        for holder in (self, self.callback_handler):
+            for name in ("model", "model_wrapped", "optimizer", "lr_scheduler", "loss", "train_dataloader"):
+                vars(holder).pop(name, None)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if self.checkpoints is None:
             return

@@ -6,7 +6,6 @@ Mixed precision, gradient clipping, accumulation, several processes, checkpoints
 
 import contextlib
 import dataclasses
-import gc
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -145,7 +144,6 @@ def train_pairwise(
     half = precision == "bfloat16" or (precision == "auto" and has_native_bfloat16(device))
     with (
         seeded(random_state),
-        _old_objects_uncollected(),
         _output_folder(checkpoints) as folder,
         track(description, total=schedule.steps) as advance,
     ):
@@ -168,9 +166,11 @@ def train_pairwise(
             checkpoints=saved,
         )
         trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=resume))
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    trainer.release()
     _take_off_autocast(loss)
     model.to(device if args.world_size == 1 else args.device).eval()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return losses
 
 
 def _check(
@@ -192,19 +192,6 @@ def _check(
             f"batches yields {len(batches)} batches, but {schedule.steps} steps of {accumulation} need {wanted}; "
             "make the sampler with that many"
         )
-
-
-@contextlib.contextmanager
-def _old_objects_uncollected() -> Iterator[None]:
-    """Spare the garbage collector, which accelerate calls, all that lived before: it took 0.3 s of a short training."""
-    if gc.get_freeze_count():  # the caller's own doing
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextlib.contextmanager

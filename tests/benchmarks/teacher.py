@@ -10,7 +10,7 @@ The reference is setfit's ``Trainer`` as it comes: its defaults, and the paper's
   encoder; 16 a class, three seeds. Test splits of at most 2,000 rows.
 - ``time``: the same slices and Banking77, both sides taking turns. SetFit's first 50 steps are measured, with its whole
   list of pairs and its whole schedule, and the rest is added at their pace.
-- ``nlbse``: issue reports of five projects, 300 to learn from and 300 to score each, long texts in chunks.
+- ``nlbse``: issue reports of five projects, 300 to learn from and 300 to score each.
 - ``calibration``: expected calibration error at 16 texts a class.
 - ``scope``: CLINC150, out-of-scope queries told from the others.
 - ``memory``: what the first steps add to the model and 40,000 texts.

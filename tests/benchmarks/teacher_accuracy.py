@@ -115,13 +115,11 @@ def _at_size(cells: Cells, n: int, options: Options) -> dict[str, Any]:
 
 def _of_set(cells: Cells, name: str, n: int, options: Options) -> dict[str, Any]:
     found = {model: values_of(cells, names_of(model, name, n, options), "accuracy") for model in MODELS}
-    seconds = values_of(cells, names_of("ours", name, n, options), "seconds")
     chosen = [cells[key].get("chosen") for key in found["ours"]]
     rows: dict[str, Any] = {model: stats(list(values.values())) for model, values in found.items()}
     return {
         **rows,
         "difference": difference(*_paired(cells, name, n, options)),
-        "ours_seconds": stats(list(seconds.values())),
         "ours_chosen": chosen,
     }
 

@@ -1,8 +1,10 @@
 """Pairwise training on tiny models."""
 
 import copy
+import gc
 import random
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -49,6 +51,29 @@ def test_the_loss_falls(tiny_model, single, y):
     assert len(losses) == 15
     assert losses[-1] < 0.8 * losses[0]
     assert not model.training
+
+
+def test_a_finished_training_lets_go(tiny_model, single, y):
+    """Prevents gradients, moments and models of past trainings from filling the memory of a long comparison."""
+    model = copy.deepcopy(tiny_model)
+    loss = PairwiseCosineLoss(model, LabelSimilarity(y))
+    gone = weakref.ref(loss)
+    gc.disable()  # what a collection would free later does not count
+    try:
+        train_pairwise(
+            model,
+            single.texts,
+            loss,
+            ClassBatches(y, batch_size=8, steps=2, random_state=0),
+            Schedule(2, 8, 1e-3),
+            description="training",
+            device="cpu",
+        )
+        assert all(parameter.grad is None for parameter in model.parameters())
+        del loss
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
