@@ -32,7 +32,6 @@ from fewshot.training.targets import array_fingerprint
 from fewshot.training.trainer import (
     Schedule,
     _arguments,
-    _old_objects_uncollected,
     _output_folder,
     _start,
     _take_off_autocast,
@@ -140,7 +139,6 @@ def distill_logits(
     half = precision == "bfloat16" or (precision == "auto" and has_native_bfloat16(device))
     with (
         seeded(random_state),
-        _old_objects_uncollected(),
         _output_folder(checkpoints) as folder,
         track(description, total=schedule.steps) as advance,
     ):

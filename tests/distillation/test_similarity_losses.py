@@ -244,7 +244,7 @@ def test_two_processes_train_as_one(tmp_path):
     for arrays in together:
         assert arrays.keys() == alone.keys()
         for name, array in alone.items():
-            np.testing.assert_allclose(arrays[name], array, atol=1e-5, rtol=0, err_msg=name)
+            np.testing.assert_allclose(arrays[name], array, atol=1e-4, rtol=0, err_msg=name)
     assert (alone["parts.0.queue.rows"] >= 0).any()
 
 
