@@ -13,8 +13,9 @@ from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.heads.table import LinearHead
 from fewshot.training.losses import JointHeadLoss, make_loss
 from fewshot.training.samplers import ClassBatches
+from fewshot.training.schedule import Schedule
 from fewshot.training.targets import LabelSimilarity
-from fewshot.training.trainer import Schedule, train_pairwise
+from fewshot.training.trainer import train_pairwise
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -55,9 +55,9 @@ def read_rows(path: str | Path, *, encoding: str = "utf-8", max_rows: int | None
     """
     path = Path(path)
     check_max_rows(max_rows)
-    _check_file(path)
+    check_file(path)
     reader = _READERS[format_of(path)]
-    with _explained(path, encoding):
+    with explained(path, encoding):
         table: Table = reader(path, encoding, max_rows)
     if not table.rows:
         raise InputError(f"{table.source} is empty: it holds no rows of data")
@@ -78,7 +78,8 @@ def check_max_rows(max_rows: Any) -> None:
         raise InputError(f"max_rows must be a positive integer or None, got {max_rows!r}")
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise unless ``path`` is a file; the message names the nearest one in its folder."""
     if path.is_dir():
         raise InputError(f"{str(path)!r} is a folder; name a file in it")
     if path.is_file():
@@ -90,15 +91,16 @@ def _check_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path, encoding: str) -> Iterator[None]:
+def explained(path: Path, encoding: str) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into errors that say what to do."""
     try:
         yield
     except UnicodeDecodeError as error:
         raise InputError(_undecodable(path, error.encoding, encoding)) from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{_name(path)} is not a whole gzip file ({error}); copy or download it again") from None
+        raise InputError(f"{called(path)} is not a whole gzip file ({error}); copy or download it again") from None
     except PermissionError:
-        raise InputError(f"{_name(path)} may not be read by this user; change its permissions") from None
+        raise InputError(f"{called(path)} may not be read by this user; change its permissions") from None
 
 
 def _undecodable(path: Path, codec: str, encoding: str) -> str:
@@ -109,16 +111,18 @@ def _undecodable(path: Path, codec: str, encoding: str) -> str:
         data.decode(codec)
     except UnicodeDecodeError as error:
         line = data[: error.start].decode(codec, "replace").count("\n") + 1
-        return f"{_name(path)}, line {line}: byte 0x{data[error.start]:02x} is not valid {encoding}; {advice}"
-    return f"{_name(path)} is not valid {encoding}; {advice}"  # pragma: no cover - it failed a moment ago
+        return f"{called(path)}, line {line}: byte 0x{data[error.start]:02x} is not valid {encoding}; {advice}"
+    return f"{called(path)} is not valid {encoding}; {advice}"  # pragma: no cover - it failed a moment ago
 
 
-def _name(path: Path) -> str:
+def called(path: Path) -> str:
+    """Return what messages call a file."""
     return f"file {str(path)!r}"
 
 
 @contextlib.contextmanager
-def _text(path: Path, encoding: str, newline: str | None = None) -> Iterator[IO[str]]:
+def open_text(path: Path, encoding: str, newline: str | None = None) -> Iterator[IO[str]]:
+    """Open a file of text, gzipped or not; a byte order mark is left out."""
     try:
         codec = codecs.lookup(encoding).name
     except LookupError:
@@ -128,20 +132,20 @@ def _text(path: Path, encoding: str, newline: str | None = None) -> Iterator[IO[
 
 
 def _read_csv(path: Path, encoding: str, max_rows: int | None) -> Table:
-    with _text(path, encoding, newline="") as lines:
-        return parse_delimited(lines, delimiter=",", source=_name(path), max_rows=max_rows)
+    with open_text(path, encoding, newline="") as lines:
+        return parse_delimited(lines, delimiter=",", source=called(path), max_rows=max_rows)
 
 
 def _read_tsv(path: Path, encoding: str, max_rows: int | None) -> Table:
-    with _text(path, encoding, newline="") as lines:
-        return parse_delimited(lines, delimiter="\t", source=_name(path), max_rows=max_rows)
+    with open_text(path, encoding, newline="") as lines:
+        return parse_delimited(lines, delimiter="\t", source=called(path), max_rows=max_rows)
 
 
 def _read_jsonl(path: Path, encoding: str, max_rows: int | None) -> Table:
-    with _text(path, encoding) as lines:
+    with open_text(path, encoding) as lines:
         filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
         records = [_json_object(line, number, path) for number, line in itertools.islice(filled, max_rows)]
-    return Table.of_records(records, source=_name(path))
+    return Table.of_records(records, source=called(path))
 
 
 def _json_object(line: str, number: int, path: Path) -> dict[str, Any]:
@@ -149,27 +153,27 @@ def _json_object(line: str, number: int, path: Path) -> dict[str, Any]:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{_name(path)}, line {number}: not valid JSON ({error}); expected one object a line"
+            f"{called(path)}, line {number}: not valid JSON ({error}); expected one object a line"
         ) from None
     if not isinstance(value, dict):
-        raise InputError(f'{_name(path)}, line {number}: expected an object such as {{"text": …}}, got {line[:60]!r}')
+        raise InputError(f'{called(path)}, line {number}: expected an object such as {{"text": …}}, got {line[:60]!r}')
     return value
 
 
 def _read_json(path: Path, encoding: str, max_rows: int | None) -> Table:
-    with _text(path, encoding) as handle:
+    with open_text(path, encoding) as handle:
         content = handle.read()
     try:
         value = json.loads(content) if content.strip() else []
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{_name(path)} is not valid JSON ({error}); a file of one object a line is .jsonl") from None
+        raise InputError(f"{called(path)} is not valid JSON ({error}); a file of one object a line is .jsonl") from None
     if isinstance(value, dict):
-        return Table.of_columns(value, source=_name(path))
+        return Table.of_columns(value, source=called(path))
     if not isinstance(value, list):
         raise InputError(
-            f"{_name(path)} must hold a list of objects or an object of columns, got {type(value).__name__}"
+            f"{called(path)} must hold a list of objects or an object of columns, got {type(value).__name__}"
         )
-    return Table.of_records(value[:max_rows], source=_name(path))
+    return Table.of_records(value[:max_rows], source=called(path))
 
 
 def _read_parquet(path: Path, encoding: str, max_rows: int | None) -> Table:
@@ -181,9 +185,9 @@ def _read_parquet(path: Path, encoding: str, max_rows: int | None) -> Table:
     try:
         table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{_name(path)} is not a Parquet file that can be read: {error}") from None
+        raise InputError(f"{called(path)} is not a Parquet file that can be read: {error}") from None
     records = table.slice(0, max_rows).to_pylist()
-    return Table(tuple(table.column_names), records, list(range(len(records))), _name(path))
+    return Table(tuple(table.column_names), records, list(range(len(records))), called(path))
 
 
 _READERS = {

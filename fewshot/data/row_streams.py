@@ -18,7 +18,7 @@ from typing import IO, Any
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.formats import format_of, is_gzipped, open_bytes
 from fewshot.data.json_array import JsonArray
-from fewshot.data.readers import _check_file, _explained, _name, _text, read_rows
+from fewshot.data.readers import called, check_file, explained, open_text, read_rows
 from fewshot.data.text_records import RecordLines, delimited_records
 
 ROWS_WITHOUT_COLUMN = 1_000
@@ -116,16 +116,16 @@ def check_text_file(path: Path, encoding: str = "utf-8") -> None:
     InputError
         If it is a folder, of another format, packed without saying so, or binary.
     """
-    _check_file(path)
+    check_file(path)
     if format_of(path) == "parquet":
         return
-    with _explained(path, encoding), open_bytes(path) as handle:
+    with explained(path, encoding), open_bytes(path) as handle:
         head = handle.read(4096)
     if head.startswith(b"\x1f\x8b"):
-        raise InputError(f"{_name(path)} is packed by gzip and its name does not say so; rename it to end in .gz")
+        raise InputError(f"{called(path)} is packed by gzip and its name does not say so; rename it to end in .gz")
     if b"\0" in head and not encoding.lower().replace("_", "").replace("-", "").startswith(("utf16", "utf32")):
         raise InputError(
-            f"{_name(path)} holds zero bytes, so it is not {encoding} text but a binary file, or of an encoding to be "
+            f"{called(path)} holds zero bytes, so it is not {encoding} text but a binary file, or of an encoding to be "
             "named by encoding= (--encoding), such as 'utf-16'"
         )
 
@@ -158,7 +158,7 @@ def stream_rows(path: Path, column: str, encoding: str = "utf-8") -> Iterator[Ro
     >>> list(stream_rows(path, "text"))
     [(2, 'good'), (3, Broken(reason='1 fields where the header has 2'))]
     """
-    with _explained(path, encoding):
+    with explained(path, encoding):
         try:
             yield from _READERS[format_of(path)](path, column, encoding)
         except UnicodeDecodeError as error:
@@ -178,7 +178,7 @@ def _undecodable(path: Path, codec: str, encoding: str) -> str:
                 reason = f"byte 0x{error.object[error.start]:02x} is not valid {encoding}"
                 break
     return (
-        f"{_name(path)}, line {line}: {reason}; name its encoding by encoding= (--encoding), such as 'cp1252' or "
+        f"{called(path)}, line {line}: {reason}; name its encoding by encoding= (--encoding), such as 'cp1252' or "
         "'utf-16'"
     )
 
@@ -192,14 +192,14 @@ def _tsv_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
 
 
 def _delimited_rows(path: Path, column: str, encoding: str, delimiter: str) -> Iterator[Row]:
-    with _text(path, encoding, newline="") as handle:
+    with open_text(path, encoding, newline="") as handle:
         records = delimited_records(RecordLines(handle), delimiter)
         _, header = next(records, (1, None))
         if header is None:
-            raise InputError(f"{_name(path)} is empty; expected a first line of column names, then rows")
+            raise InputError(f"{called(path)} is empty; expected a first line of column names, then rows")
         if isinstance(header, csv.Error):
-            raise InputError(f"{_name(path)}, line 1: {header}; expected column names")
-        check_column(column, header, _name(path))
+            raise InputError(f"{called(path)}, line 1: {header}; expected column names")
+        check_column(column, header, called(path))
         place, width = header.index(column), len(header)
         for line, fields in records:
             if isinstance(fields, csv.Error):
@@ -211,8 +211,8 @@ def _delimited_rows(path: Path, column: str, encoding: str, delimiter: str) -> I
 
 
 def _jsonl_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
-    watch = ColumnWatch(column, _name(path))
-    with _text(path, encoding) as handle:
+    watch = ColumnWatch(column, called(path))
+    with open_text(path, encoding) as handle:
         lines = RecordLines(handle)
         while True:
             lines.begin_record()
@@ -237,17 +237,17 @@ def _json_object(line: str) -> Any:
 
 
 def _json_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
-    with _text(path, encoding) as handle:
-        array = JsonArray(handle, _name(path))
+    with open_text(path, encoding) as handle:
+        array = JsonArray(handle, called(path))
         opening = array.next_sign()
         if opening == "[":
-            watch = ColumnWatch(column, _name(path))
+            watch = ColumnWatch(column, called(path))
             yield from enumerate(map(watch.cell, array.elements()), start=1)
             watch.check()
             return
     if opening:  # an object of columns, which cannot be read row by row, or a mistake
         table = read_rows(path, encoding=encoding)
-        check_column(column, list(table.columns), _name(path))
+        check_column(column, list(table.columns), called(path))
         yield from enumerate((row[column] for row in table.rows), start=1)
 
 
@@ -273,16 +273,16 @@ def _parquet_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
         try:
             # Row group by row group, and of these a page at a time: one may hold millions of rows.
             file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=2**20)
-            check_column(column, file.schema_arrow.names, _name(path))
+            check_column(column, file.schema_arrow.names, called(path))
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=[column]):
                 yield from enumerate(batch.column(column).to_pylist(), start=number + 1)
                 number += batch.num_rows
         except UnicodeDecodeError:
             raise InputError(
-                f"{_name(path)}, after row {number}: column {column!r} holds bytes that are not UTF-8; write it again"
+                f"{called(path)}, after row {number}: column {column!r} holds bytes that are not UTF-8; write it again"
             ) from None
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{_name(path)} is not a Parquet file that can be read: {error}") from None
+            raise InputError(f"{called(path)} is not a Parquet file that can be read: {error}") from None
 
 
 def _shown(value: Any) -> str:

@@ -39,7 +39,7 @@ def read_source(
     if isinstance(source, Path):
         table = read_rows(source, encoding=encoding, max_rows=max_rows if split is None else None)
     else:
-        if _is_a(source, "datasets", "DatasetDict"):
+        if is_a(source, "datasets", "DatasetDict"):
             source, split = _pick_split(source, split, name), None
         table = _table_of(source, name)
     if not table.rows:
@@ -113,7 +113,7 @@ def _pick_split(splits: Mapping[str, Any], split: str | None, name: str) -> Any:
     return splits[split]
 
 
-def _is_a(value: Any, module: str, name: str) -> bool:
+def is_a(value: Any, module: str, name: str) -> bool:
     """Tell a type without importing its package: an instance exists only where the package is imported."""
     return module in sys.modules and isinstance(value, getattr(sys.modules[module], name))
 
@@ -121,9 +121,9 @@ def _is_a(value: Any, module: str, name: str) -> bool:
 def _table_of(source: Any, name: str) -> Table:
     if isinstance(source, Table):
         return source
-    if _is_a(source, "pandas", "DataFrame"):
+    if is_a(source, "pandas", "DataFrame"):
         return _table_of_frame(source, name)
-    if _is_a(source, "datasets", "Dataset"):
+    if is_a(source, "datasets", "Dataset"):
         return _table_of_dataset(source, name)
     if isinstance(source, (list, tuple)):
         return Table.of_records(source, source=name)
@@ -152,6 +152,6 @@ def _name_class(feature: Any, cell: Any) -> Any:
     """Turn the number of a ``ClassLabel`` into its name; -1 is how data sets write *unlabeled*."""
     if isinstance(cell, list) and hasattr(feature, "feature"):
         return [_name_class(feature.feature, part) for part in cell]
-    if not _is_a(feature, "datasets", "ClassLabel") or is_null(cell):
+    if not is_a(feature, "datasets", "ClassLabel") or is_null(cell):
         return cell
     return None if cell < 0 else feature.int2str(cell)

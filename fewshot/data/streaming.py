@@ -9,7 +9,7 @@ from typing import Any
 
 from fewshot.core.errors import InputError
 from fewshot.data.row_streams import Broken, ColumnWatch, Row, check_column, check_text_file, stream_rows
-from fewshot.data.sources import _is_a, read_source
+from fewshot.data.sources import is_a, read_source
 from fewshot.data.tables import Table, is_null
 from fewshot.data.texts import TextData
 
@@ -154,9 +154,9 @@ def stream_source(source: Any, column: str = "text", *, encoding: str = "utf-8")
         return TextStream(lambda: enumerate(source.texts, start=1), source.source)
     if isinstance(source, Table):
         return _stream_table(source, column)
-    if _is_a(source, "pandas", "DataFrame"):
+    if is_a(source, "pandas", "DataFrame"):
         return TextStream(lambda: _frame_rows(source, column), name)
-    if _is_a(source, "datasets", "Dataset"):
+    if is_a(source, "datasets", "Dataset"):
         return TextStream(lambda: _dataset_rows(source, column), name)
     if isinstance(source, (Mapping, set, frozenset, bytes)) or not isinstance(source, Iterable):
         raise InputError(
@@ -175,7 +175,7 @@ def _stream_named(source: str | Path, column: str, encoding: str) -> TextStream:
 def _advice(source: Any) -> str:
     if isinstance(source, (set, frozenset)):
         return ", which has no order; pass sorted(source)"
-    if _is_a(source, "datasets", "DatasetDict"):
+    if is_a(source, "datasets", "DatasetDict"):
         return f"; choose one of its splits: {', '.join(map(repr, source))}"
     return "; pass the list of its texts" if isinstance(source, Mapping) else ""
 

@@ -8,6 +8,7 @@ import torch
 
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.distillation.logit_losses import MISSING
+from fewshot.distillation.transfer_set import TransferSet
 from fewshot.training.targets import array_fingerprint
 
 _CHUNK = 2**16
@@ -102,3 +103,31 @@ def _check_gold(gold: np.ndarray, highest: int) -> None:
         raise InputError(
             f"gold must hold numbers from 0 to {highest}, or {MISSING} where a label is not known; got {wrong[0]}"
         )
+
+
+def targets_of(transfer: TransferSet, logits: np.ndarray, columns: np.ndarray) -> LogitTargets:
+    """Return the targets of the training rows of a transfer set, for a student.
+
+    Parameters
+    ----------
+    transfer : TransferSet
+    logits : ndarray of shape (n_texts, n_classes)
+        The teacher's, of all texts, in the order of its classes.
+    columns : ndarray of shape (n_classes,)
+        Which of the student's outputs stands for each class.
+
+    Returns
+    -------
+    LogitTargets
+        In the order of the student's outputs.
+    """
+    by_output = np.argsort(columns)
+    gold = None
+    if transfer.y is not None and transfer.y.ndim == 1:
+        gold = np.full(len(transfer.texts), MISSING)
+        gold[transfer.gold] = columns[transfer.y]
+    elif transfer.y is not None:
+        gold = np.full(logits.shape, MISSING)
+        gold[transfer.gold] = transfer.y[:, by_output]
+    train = transfer.train
+    return LogitTargets(logits[train][:, by_output], None if gold is None else gold[train])

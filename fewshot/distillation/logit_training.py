@@ -14,28 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler
-from transformers import TrainingArguments
 
 from fewshot.core.errors import InputError, TeacherError
-from fewshot.core.progress import track
 from fewshot.distillation.layer_losses import LayerLoss, LayerMatcher, check_same_tokens
 from fewshot.distillation.logit_losses import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.distillation.logit_trainer import Features, LogitDistillationLoss, LogitTrainer, ModelOutput, run_model
-from fewshot.encoders.device import choose_device, has_native_bfloat16
-from fewshot.training.callbacks import DivergenceCallback, ProgressCallback
-from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, run_identity
+from fewshot.training.running import prepare_run
 from fewshot.training.samplers import ShuffledBatches
-from fewshot.training.seeding import seeded
+from fewshot.training.schedule import Schedule
 from fewshot.training.targets import array_fingerprint
-from fewshot.training.trainer import (
-    Schedule,
-    _arguments,
-    _output_folder,
-    _start,
-    _take_off_autocast,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,52 +119,39 @@ def distill_logits(
     """
     objective = objective or LogitObjective()
     _check_arguments(examples, targets, objective, teacher, layer_losses, accumulation)
-    if resume and checkpoints is None:
-        raise InputError("resume=True needs checkpoints, the folder of the run to go on with")
     if schedule.steps == 0:
         return []
-    device = choose_device(device)
-    half = precision == "bfloat16" or (precision == "auto" and has_native_bfloat16(device))
-    with (
-        seeded(random_state),
-        _output_folder(checkpoints) as folder,
-        track(description, total=schedule.steps) as advance,
-    ):
-        args = _arguments(
-            folder,
-            schedule,
-            device=device,
-            half=half,
+    run = prepare_run(
+        schedule,
+        description=description,
+        device=device,
+        precision=precision,
+        random_state=random_state,
+        accumulation=accumulation,
+        checkpoints=checkpoints,
+        resume=resume,
+    )
+    with run as prepared, _in_eval_mode(teacher, prepared.args.device):
+        place = prepared.args.device
+        student.to(place)
+        loss = _make_loss(student, examples, features, targets, objective, teacher, layer_losses, schedule.steps, place)
+        batches = ShuffledBatches(
+            len(examples),
+            batch_size=schedule.batch_size,
+            steps=schedule.steps * accumulation,
             random_state=random_state,
-            accumulation=accumulation,
-            saving=checkpoints is not None,
         )
-        student.to(args.device)
-        with _in_eval_mode(teacher, args.device):
-            loss = _make_loss(
-                student, examples, features, targets, objective, teacher, layer_losses, schedule.steps, args.device
-            )
-            batches = ShuffledBatches(
-                len(examples),
-                batch_size=schedule.batch_size,
-                steps=schedule.steps * accumulation,
-                random_state=random_state,
-            )
-            saved = None if checkpoints is None else _checkpoints(args, examples, loss, batches, schedule)
-            trainer = LogitTrainer(
-                loss,
-                args,
-                examples=examples,
-                features=features,
-                teacher_features=None if teacher is None else teacher.features,
-                batches=batches,
-                callbacks=[ProgressCallback(advance), DivergenceCallback()],
-                checkpoints=saved,
-            )
-            trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=resume))
-    _take_off_autocast(loss)
-    student.to(device if args.world_size == 1 else args.device).eval()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        trainer = LogitTrainer(
+            loss,
+            prepared.args,
+            examples=examples,
+            features=features,
+            teacher_features=None if teacher is None else teacher.features,
+            batches=batches,
+            callbacks=prepared.callbacks,
+            checkpoints=prepared.checkpoints(map(_described, examples), loss, batches),
+        )
+        return prepared.train(trainer, student)
 
 
 @contextlib.contextmanager
@@ -236,19 +211,6 @@ def _run_once(
             return run_model(model, on_device, hidden_states=hidden_states)
     finally:
         model.train(was_training)
-
-
-def _checkpoints(
-    args: TrainingArguments,
-    examples: Sequence[Any],
-    loss: LogitDistillationLoss,
-    batches: BatchSampler,
-    schedule: Schedule,
-) -> CheckpointFolder:
-    outcome = dataclasses.replace(schedule, save_every=None)  # how often to save decides nothing
-    settings = (args.seed, args.gradient_accumulation_steps, args.bf16, args.world_size, batches_fingerprint(batches))
-    identity = run_identity(map(_described, examples), loss.identity(), loss, (outcome, *settings))
-    return CheckpointFolder(Path(str(args.output_dir)), identity)
 
 
 def _described(example: Any) -> str:

@@ -17,14 +17,15 @@ from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.layer_losses import LayerLoss, check_same_tokens
 from fewshot.distillation.logit_losses import LogitObjective, Temperature
+from fewshot.distillation.logit_targets import targets_of
 from fewshot.distillation.logit_teachers import open_logit_teacher, space_of, teacher_logits, threshold_of
 from fewshot.distillation.logit_training import LiveTeacher, distill_logits
 from fewshot.distillation.sequence_students import build_sequence_student
 from fewshot.distillation.transfer_set import TransferSet, make_transfer_set
 from fewshot.encoders.resolve import DEFAULT_STUDENT
 from fewshot.evaluation.thresholds import best_thresholds_per_label
+from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
-from fewshot.training.trainer import Schedule
 
 _MOST_FOR_THRESHOLDS = 2000
 
@@ -180,7 +181,7 @@ class LogitDistillationTrainer:
             student.model_,
             [transfer.texts[row] for row in transfer.train],
             student.features,
-            transfer.targets(wanted, student.columns_),
+            targets_of(transfer, wanted, student.columns_),
             schedule,
             objective=objective,
             teacher=live,

@@ -13,11 +13,11 @@ import numpy as np
 from fewshot.classifiers.base import EmbeddingClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
-from fewshot.data.texts import check_lengths
 from fewshot.distillation.students import build_student, check_student, trainable_model, trained_encoder
 from fewshot.distillation.teachers import TeacherTargets, compute_targets, open_teacher
 from fewshot.distillation.token_table import TokenStatistics, static_student
-from fewshot.encoders.base import Encoder, check_texts
+from fewshot.distillation.transfer_set import TransferSet, make_transfer_set
+from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
@@ -27,25 +27,10 @@ from fewshot.heads.table import C_GRID, LinearHead, fit_soft_linear
 from fewshot.heads.vectors import unit_rows
 from fewshot.training.losses import PairwiseCosineLoss
 from fewshot.training.samplers import ShuffledBatches
+from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
 from fewshot.training.targets import EmbeddingSimilarity
-from fewshot.training.trainer import Schedule, train_pairwise
-
-LEAST_POOL = 8
-_MOST_HELD_OUT = 500
-
-
-@dataclasses.dataclass(frozen=True)
-class _Transfer:
-    """The texts of one distillation: each once, and which of them have gold labels or are held out."""
-
-    texts: list[str]
-    gold: np.ndarray
-    """Rows of gold texts."""
-    y: np.ndarray | None
-    """0/1 matrix of their labels."""
-    train: np.ndarray
-    held_out: np.ndarray
+from fewshot.training.trainer import train_pairwise
 
 
 class DistillationTrainer:
@@ -140,7 +125,7 @@ class DistillationTrainer:
         check_random_state(self.random_state)
         teacher = open_teacher(self.teacher)
         check_student(teacher.encoder_, self.student)
-        transfer = self._transfer(teacher, unlabeled_texts, texts, labels)
+        transfer = make_transfer_set(teacher.label_space_, unlabeled_texts, texts, labels, self.random_state)
         student, targets = self._student_and_targets(teacher, transfer.texts)
         before = self._correlation(student, transfer, targets)
         encoder = self._train(student, transfer, targets)
@@ -158,38 +143,7 @@ class DistillationTrainer:
             return static_student(encoder, statistics), targets
         return build_student(encoder, self.student, device=self.device), compute_targets(teacher, texts)
 
-    def _transfer(
-        self,
-        teacher: EmbeddingClassifier,
-        pool: Sequence[str],
-        texts: Sequence[str] | None,
-        labels: Sequence[Any] | None,
-    ) -> _Transfer:
-        check_texts(pool)
-        if (texts is None) != (labels is None):
-            raise InputError("texts and labels must be given together, or neither")
-        gold_texts: list[str] = []
-        y = None
-        if texts is not None and labels is not None:
-            check_texts(texts)
-            check_lengths(texts, labels)
-            gold_texts = list(texts)
-            y = _matrix(teacher.label_space_.encode(labels), len(teacher.classes_)) if gold_texts else None
-        known = set(gold_texts)
-        unlabeled = [text for text in dict.fromkeys(pool) if text.strip() and text not in known]
-        if len(unlabeled) + len(known) < LEAST_POOL:
-            raise InputError(
-                f"unlabeled_texts holds {len(unlabeled)} different texts that are not empty; distillation needs at "
-                f"least {LEAST_POOL}, and gets better up to some thousands"
-            )
-        rows = np.arange(len(gold_texts), len(gold_texts) + len(unlabeled))
-        n_held_out = min(_MOST_HELD_OUT, len(unlabeled) // 10) if len(unlabeled) >= 50 else 0
-        shuffled = np.random.default_rng(self.random_state).permutation(rows)
-        gold = np.arange(len(gold_texts))
-        train = np.concatenate([gold, np.sort(shuffled[n_held_out:])])
-        return _Transfer(gold_texts + unlabeled, gold, y, train, np.sort(shuffled[:n_held_out]))
-
-    def _train(self, student: Encoder, transfer: _Transfer, targets: TeacherTargets) -> Encoder:
+    def _train(self, student: Encoder, transfer: TransferSet, targets: TeacherTargets) -> Encoder:
         schedule = self._schedule(student, len(transfer.train))
         device = self.device or getattr(student, "device", None) or "cpu"
         model = trainable_model(student, device)
@@ -220,19 +174,19 @@ class DistillationTrainer:
             default.learning_rate if self.learning_rate is None else self.learning_rate,
         )
 
-    def _correlation(self, student: Encoder, transfer: _Transfer, targets: TeacherTargets) -> float | None:
+    def _correlation(self, student: Encoder, transfer: TransferSet, targets: TeacherTargets) -> float | None:
         if not len(transfer.held_out):
             return None
         vectors = student.encode([transfer.texts[row] for row in transfer.held_out])
         return _correlation(targets.embeddings[transfer.held_out], vectors, self.random_state)
 
     def _fit_head(
-        self, X: np.ndarray, transfer: _Transfer, targets: TeacherTargets, teacher: EmbeddingClassifier
+        self, X: np.ndarray, transfer: TransferSet, targets: TeacherTargets, teacher: EmbeddingClassifier
     ) -> LinearHead:
         multi_label = teacher.label_space_.multi_label
         wanted = targets.probabilities.copy()
         if transfer.y is not None:
-            wanted[transfer.gold] = transfer.y
+            wanted[transfer.gold] = _matrix(transfer.y, wanted.shape[1])
         train, judged = transfer.train, transfer.held_out
         if len(judged):
             heads = [fit_soft_linear(X[train], wanted[train], multi_label=multi_label, C=C) for C in C_GRID]
@@ -251,7 +205,7 @@ class DistillationTrainer:
         self,
         before: float | None,
         X: np.ndarray,
-        transfer: _Transfer,
+        transfer: TransferSet,
         targets: TeacherTargets,
         teacher: EmbeddingClassifier,
     ) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Texts, or pairs of texts, to logits. What an output means (a class, entailment) 
 """
 
 import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from fewshot.classifiers.sequence_models import length_limit, open_whole
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
 from fewshot.core.progress import track
 from fewshot.encoders.device import choose_device
-from fewshot.encoders.opening import quiet
 
 _ARCHITECTURE = "ForSequenceClassification"
 _LARGEST_CONFIG = 16 * 2**20
-_NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
 
 
 class SequenceModel:
@@ -45,7 +44,7 @@ class SequenceModel:
         What the folder calls its outputs, in their order.
     multi_label : bool
         Whether the folder says that each output stands for itself.
-    max_length : int or None
+    max_length : int
         Tokens that the model reads of a text or pair; the rest is cut off.
 
     Raises
@@ -66,7 +65,8 @@ class SequenceModel:
         config = model.config
         self.labels = [str(config.id2label[index]) for index in range(config.num_labels)]
         self.multi_label = config.problem_type == "multi_label_classification"
-        self.max_length = _length_limit(model, self.tokenizer)
+        self.max_length = length_limit(model, self.tokenizer)
+        self._inputs = set(inspect.signature(model.forward).parameters)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 128)
 
     @property
@@ -132,12 +132,14 @@ class SequenceModel:
         features = self.tokenizer(
             texts,
             seconds,
-            truncation=("longest_first" if seconds is None else "only_first") if self.max_length else False,
+            truncation="longest_first" if seconds is None else "only_first",
             max_length=self.max_length,
             padding=True,
             return_tensors="pt",
         )
-        return self.model(**features.to(self.device)).logits.float().cpu().numpy()
+        # some tokenizers also give what their model does not take, such as token types
+        inputs = {name: value.to(self.device) for name, value in features.items() if name in self._inputs}
+        return self.model(**inputs).logits.float().cpu().numpy()
 
 
 def is_sequence_folder(folder: str | Path) -> bool:
@@ -166,21 +168,7 @@ def _open(folder: Path) -> tuple[Any, Any]:
             f"{str(folder)!r} holds no model.safetensors; pickles (pytorch_model.bin) are never opened: "
             "convert them to safetensors first"
         )
-    safely: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with quiet():
-            model, info = AutoModelForSequenceClassification.from_pretrained(
-                str(folder), use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safely
-            )
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), **safely)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ModelFormatError(f"the model in {str(folder)!r} cannot be opened: {line}") from None
-    if info["missing_keys"]:  # transformers would give them random values and go on
-        some = ", ".join(sorted(info["missing_keys"])[:3])
-        raise ModelFormatError(f"the weights in {str(folder)!r} are incomplete: {some} are missing; is it trained?")
+    model, tokenizer = open_whole(folder)
     _set_padding(model, tokenizer, folder)
     return model, tokenizer
 
@@ -193,14 +181,3 @@ def _set_padding(model: Any, tokenizer: Any, folder: Path) -> None:
         tokenizer.pad_token = tokenizer.eos_token
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
-
-
-def _length_limit(model: Any, tokenizer: Any) -> int | None:
-    positions = getattr(model.config, "max_position_embeddings", None)
-    limits = [tokenizer.model_max_length, *([positions] if isinstance(positions, int) and positions > 0 else [])]
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            # RoBERTa and its kin count positions from the one after padding's.
-            limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
-    limit = int(min(limits))
-    return limit if limit < _NO_LIMIT else None

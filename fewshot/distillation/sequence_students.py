@@ -10,7 +10,7 @@ from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
 from fewshot.distillation.logit_teachers import threshold_of, tokenizer_of
-from fewshot.distillation.students import _check_depth, _layer_list, kept_layers
+from fewshot.distillation.students import check_depth, layer_list, kept_layers
 
 
 def build_sequence_student(
@@ -85,8 +85,8 @@ def _cut(teacher: Any, student: str, device: str | None) -> SequenceClassifier:
             "give the name of an encoder"
         )
     made = _copied(teacher, device)
-    layers = _layer_list(made.model_)
-    _check_depth(len(layers), int(number))
+    layers = layer_list(made.model_)
+    check_depth(len(layers), int(number))
     for index in sorted(set(range(len(layers))) - set(kept_layers(len(layers), int(number))), reverse=True):
         del layers[index]
     made.model_.config.num_hidden_layers = int(number)

@@ -39,6 +39,14 @@ class _FolderTeacher:
         """Raise: there is no sentence encoder whose vectors a student could learn."""
         raise InputError(without_encoder(self))
 
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """Return class probabilities ``(n_texts, n_classes)``, as a classifier does."""
+        return self.targets(texts).probabilities
+
+    def targets(self, texts: Sequence[str]) -> TeacherTargets:
+        """Return class probabilities, and no vectors."""
+        raise NotImplementedError
+
 
 class SequenceTeacher(_FolderTeacher):
     """A sequence classifier of transformers in a local folder as a teacher.
@@ -157,7 +165,7 @@ class NLITeacher(_FolderTeacher):
         self.model = SequenceModel(folder, device=device, batch_size=batch_size)
         self._outputs = _entailment_outputs(self.model)
         longest = max(map(self.model.n_tokens, self.hypotheses))
-        if self.model.max_length is not None and longest > self.model.max_length // 2:
+        if longest > self.model.max_length // 2:
             raise InputError(
                 f"template or class names too long: a hypothesis has {longest} tokens and the model reads "
                 f"{self.model.max_length} of text and hypothesis together; take shorter label_words"

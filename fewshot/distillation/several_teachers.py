@@ -116,6 +116,10 @@ class TeacherMixture:
         stacked = np.stack([answer.probabilities[:, columns] for answer, columns in pairs]).astype(np.float64)
         return TeacherTargets(self._embeddings(answers), self._mean(stacked))
 
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the probabilities of :meth:`targets`, as a classifier does."""
+        return self.targets(texts).probabilities
+
     def _mean(self, stacked: np.ndarray) -> np.ndarray:
         """Return the mean of probabilities ``(n_teachers, n_texts, n_classes)`` over teachers."""
         multi_label = self.label_space_.multi_label

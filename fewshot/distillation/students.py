@@ -78,7 +78,7 @@ def check_student(teacher: Encoder, student: str | Encoder) -> None:
             f"student {student!r} is cut from a transformer, and the teacher's encoder is {teacher.name!r}"
         )
     if kind == "layers":
-        _check_depth(len(_layer_list(cast(nn.Module, teacher.model[0].auto_model))), int(argument))
+        check_depth(len(layer_list(cast(nn.Module, teacher.model[0].auto_model))), int(argument))
 
 
 def keep_layers(model: SentenceTransformer, n_layers: int) -> SentenceTransformer:
@@ -89,8 +89,8 @@ def keep_layers(model: SentenceTransformer, n_layers: int) -> SentenceTransforme
     Fan, Grave, Joulin 2020, "Reducing Transformer Depth on Demand with Structured Dropout", arXiv:1909.11556.
     """
     transformer: Any = model[0].auto_model
-    layers = _layer_list(transformer)
-    _check_depth(len(layers), n_layers)
+    layers = layer_list(transformer)
+    check_depth(len(layers), n_layers)
     for index in sorted(set(range(len(layers))) - set(kept_layers(len(layers), n_layers)), reverse=True):
         del layers[index]
     transformer.config.num_hidden_layers = n_layers
@@ -108,12 +108,14 @@ def kept_layers(n_layers: int, n_kept: int) -> list[int]:
     return [round(i * (n_layers - 1) / max(1, n_kept - 1)) for i in range(n_kept)]
 
 
-def _check_depth(there: int, wanted: int) -> None:
+def check_depth(there: int, wanted: int) -> None:
+    """Raise :class:`InputError` unless ``wanted`` of ``there`` layers can be kept."""
     if not 1 <= wanted <= there:
         raise InputError(f"student 'layers:{wanted}': the teacher has {there} layers; keep 1 to {there}")
 
 
-def _layer_list(transformer: nn.Module) -> nn.ModuleList:
+def layer_list(transformer: nn.Module) -> nn.ModuleList:
+    """Return the list of layers of a transformer: the first list as long as its configuration says."""
     depth = cast(Any, transformer).config.num_hidden_layers
     lists = [m for m in transformer.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
     if not lists:

@@ -262,9 +262,13 @@ class _PoolHash:
 @contextlib.contextmanager
 def _readable_again(texts: Iterable[Any], folder: Path) -> Iterator[Texts]:
     """Give a function that reads all texts from the first on."""
-    if isinstance(texts, (str, bytes, Mapping)) or not hasattr(texts, "__iter__"):
+    try:
+        is_read_once = iter(texts) is texts
+    except TypeError:
+        is_read_once = None
+    if is_read_once is None or isinstance(texts, (str, bytes, Mapping)):
         raise InputError(f"texts must be texts, or chunks (lists) of texts, got {type(texts).__name__}")
-    if iter(texts) is not texts:
+    if not is_read_once:
         yield lambda: _flat(texts)
         return
     folder.mkdir(parents=True, exist_ok=True)

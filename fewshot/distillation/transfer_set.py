@@ -1,4 +1,4 @@
-"""The texts of a logit distillation: gold ones and a pool, each pool text once, some held out to report on."""
+"""The texts of a distillation: gold ones and a pool, each pool text once, some held out to report on."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,8 +9,6 @@ import numpy as np
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import check_lengths
-from fewshot.distillation.logit_losses import MISSING
-from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.encoders.base import check_texts
 
 LEAST_POOL = 8
@@ -28,18 +26,6 @@ class TransferSet:
     """Their class numbers, or 0/1 matrix."""
     train: np.ndarray
     held_out: np.ndarray
-
-    def targets(self, logits: np.ndarray, columns: np.ndarray) -> LogitTargets:
-        """Return the targets of the training rows, classes in the order of the student's outputs."""
-        by_output = np.argsort(columns)
-        gold = None
-        if self.y is not None and self.y.ndim == 1:
-            gold = np.full(len(self.texts), MISSING)
-            gold[self.gold] = columns[self.y]
-        elif self.y is not None:
-            gold = np.full(logits.shape, MISSING)
-            gold[self.gold] = self.y[:, by_output]
-        return LogitTargets(logits[self.train][:, by_output], None if gold is None else gold[self.train])
 
 
 def make_transfer_set(

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fewshot.distillation.similarity_losses import make_similarity_loss
 from fewshot.training.processes import BatchShare
 
-N, STEPS = 24, 6
+N, STEPS = 24, 4
 
 
 class Projected(torch.nn.Module):

@@ -14,7 +14,7 @@ from fewshot.distillation.logit_losses import MISSING, LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.distillation.logit_trainer import LogitTrainer, run_model
 from fewshot.distillation.logit_training import LiveTeacher, distill_logits
-from fewshot.training.trainer import Schedule
+from fewshot.training.schedule import Schedule
 from tests.distillation.logit_cases import features_of, make_bert, make_tokenizer
 
 Bare = collections.namedtuple("Bare", ["scores"])

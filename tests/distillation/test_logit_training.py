@@ -15,8 +15,8 @@ from fewshot.distillation.layer_losses import LayerLoss
 from fewshot.distillation.logit_losses import MISSING, LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.distillation.logit_training import LiveTeacher, distill_logits
+from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import seeded
-from fewshot.training.trainer import Schedule
 from tests.distillation.logit_cases import PooledBert, features_of, logits_of, make_bert, make_tokenizer, weights
 
 

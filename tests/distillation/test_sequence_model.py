@@ -5,11 +5,17 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedTokenizerFast
+from transformers import (
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from fewshot.distillation.sequence_model import SequenceModel, is_sequence_folder
-from tests.distillation.sequence_folders import change_config, write_classifier
+from tests.distillation.sequence_folders import NAMES, change_config, write_classifier
 
 LABELS = ["red", "green", "blue"]
 
@@ -80,6 +86,21 @@ def test_a_model_without_a_padding_token(tmp_path, tiny_tokenizer, pool):
     np.testing.assert_allclose(model.logits(texts), np.vstack([model.logits([t]) for t in texts]), atol=1e-5)
 
 
+def test_a_model_that_takes_no_token_types(tmp_path, tiny_tokenizer, pool):
+    """Prevents DistilBERT from failing on what a tokenizer gives and it does not know."""
+    given = ["input_ids", "token_type_ids", "attention_mask"]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tiny_tokenizer, model_max_length=32, model_input_names=given, **NAMES
+    )
+    tokenizer.save_pretrained(tmp_path)
+    assert "token_type_ids" in tokenizer(pool[0])
+    size = tiny_tokenizer.get_vocab_size()
+    config = DistilBertConfig(vocab_size=size, dim=16, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=32)
+    DistilBertForSequenceClassification(config).save_pretrained(tmp_path)
+    model = SequenceModel(tmp_path, device="cpu")
+    np.testing.assert_allclose(model.logits(pool[:5])[3:4], model.logits(pool[3:4]), atol=1e-5)
+
+
 def test_fingerprints(folder, copied, tmp_path, tiny_tokenizer):
     """Prevents targets of one model from being taken for another's, and a copy from being taken for another model."""
     change_config(copied, transformers_version="0.0")
@@ -124,7 +145,7 @@ def _without_head(folder):
     [
         (_as_pickle, "pickles .* are never opened"),
         (_with_code, "cannot be opened"),
-        (_without_head, "incomplete: classifier.weight"),
+        (_without_head, "lacks 1 weights .*'classifier.weight'"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"torn"), "cannot be opened"),
         (lambda folder: (folder / "tokenizer.json").write_text("{"), "cannot be opened"),
     ],

@@ -56,6 +56,7 @@ def test_probabilities_are_the_softmax_in_sorted_order(colors, pool):
     np.testing.assert_allclose(targets.probabilities, expected[:, [2, 1, 0]], atol=1e-5)
     assert targets.embeddings is None
     assert teacher.targets([]).probabilities.shape == (0, 3)
+    np.testing.assert_array_equal(teacher.predict_proba(pool[:9]), targets.probabilities)
 
 
 def test_given_names_and_several_labels(colors, tmp_path, tiny_tokenizer, pool):

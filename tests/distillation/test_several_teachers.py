@@ -128,6 +128,7 @@ def test_a_mixture_of_mixtures_is_a_teacher():
     inner = TeacherMixture([(Says(P), 1), (Says(Q), 1)])
     outer = TeacherMixture([(inner, 2), (Says(P), 2)])
     np.testing.assert_allclose(outer.targets(TEXTS).probabilities, 0.75 * P + 0.25 * Q, atol=1e-9)
+    np.testing.assert_array_equal(outer.predict_proba(TEXTS), outer.targets(TEXTS).probabilities)
     with pytest.raises(InputError, match="with a sentence encoder"):
         _ = outer.encoder_
     with pytest.raises(TeacherError, match="same probabilities"):

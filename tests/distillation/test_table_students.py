@@ -120,8 +120,9 @@ def test_a_student_of_words_is_trained(tiny_encoder, pool):
     """Prevents rows of words and pairs that the whole training, from losses to the saved folder, does not carry."""
     from fewshot.training.losses import PairwiseCosineLoss
     from fewshot.training.samplers import ShuffledBatches
+    from fewshot.training.schedule import Schedule
     from fewshot.training.targets import EmbeddingSimilarity
-    from fewshot.training.trainer import Schedule, train_pairwise
+    from fewshot.training.trainer import train_pairwise
 
     student = table_student("static:words+bigrams", tiny_encoder, pool)
     model = trainable_table(student, "cpu")

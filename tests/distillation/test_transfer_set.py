@@ -6,6 +6,7 @@ import pytest
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
 from fewshot.distillation.logit_losses import MISSING
+from fewshot.distillation.logit_targets import targets_of
 from fewshot.distillation.transfer_set import make_transfer_set
 
 SPACE = LabelSpace(("a", "b", "c"), multi_label=False)
@@ -31,13 +32,13 @@ def test_targets_in_the_order_of_the_outputs():
     """Prevents a student whose outputs stand in another order from learning each class as another."""
     columns = np.array([2, 0, 1])  # class a is output 2, b is 0, c is 1
     logits = np.tile([[1.0, 2.0, 3.0]], (8, 1))
-    single = make_transfer_set(SPACE, POOL[:7], ["gold"], ["a"], 0).targets(logits, columns)
+    single = targets_of(make_transfer_set(SPACE, POOL[:7], ["gold"], ["a"], 0), logits, columns)
     assert single.logits[0].tolist() == [2.0, 3.0, 1.0]
     assert single.gold.tolist() == [2, *[MISSING] * 7]
-    several = make_transfer_set(SEVERAL, POOL[:7], ["gold"], [("a", "c")], 0).targets(logits, columns)
+    several = targets_of(make_transfer_set(SEVERAL, POOL[:7], ["gold"], [("a", "c")], 0), logits, columns)
     assert several.gold[0].tolist() == [0, 1, 1]
     assert (several.gold[1:] == MISSING).all()
-    assert make_transfer_set(SPACE, POOL[:8], None, None, 0).targets(logits, columns).gold is None
+    assert targets_of(make_transfer_set(SPACE, POOL[:8], None, None, 0), logits, columns).gold is None
 
 
 @pytest.mark.parametrize(

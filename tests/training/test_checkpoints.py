@@ -13,8 +13,9 @@ from fewshot.core.errors import InputError
 from fewshot.training.checkpoints import MANIFEST, CheckpointFolder
 from fewshot.training.losses import JointHeadLoss, PairwiseCosineLoss, SupervisedContrastiveLoss
 from fewshot.training.samplers import ClassBatches
+from fewshot.training.schedule import Schedule
 from fewshot.training.targets import LabelSimilarity
-from fewshot.training.trainer import Schedule, train_pairwise
+from fewshot.training.trainer import train_pairwise
 
 
 def steps_in(folder):

@@ -13,8 +13,9 @@ import torch
 from fewshot.core.errors import InputError
 from fewshot.training.losses import JointHeadLoss, PairwiseCosineLoss
 from fewshot.training.samplers import ClassBatches, ShuffledBatches
+from fewshot.training.schedule import Schedule
 from fewshot.training.targets import EmbeddingSimilarity, LabelSimilarity
-from fewshot.training.trainer import Schedule, train_pairwise
+from fewshot.training.trainer import train_pairwise
 
 
 def train(model, texts, y, *, steps=8, batch_size=8, learning_rate=1e-3, random_state=0, **options):

@@ -76,7 +76,8 @@ def make_loss(model, joint):
 def main(job):
     """Train, and write weights, head and losses."""
     from fewshot.training.samplers import ClassBatches
-    from fewshot.training.trainer import Schedule, train_pairwise
+    from fewshot.training.schedule import Schedule
+    from fewshot.training.trainer import train_pairwise
 
     model = SentenceTransformer(job["model"], device="cpu")
     if not job.get("dropout", True):
