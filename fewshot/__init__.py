@@ -4,12 +4,12 @@ The house, top to bottom; a room imports only from floors beneath its own, neigh
 
     cli                          parse, call one recipe, print, exit code
     recipes                      one function a journey, and the one table of methods; where neighbours meet
-    distillation                 teacher's targets, students, pairwise training
+    distillation                 teachers and their stored targets, students, training on pairs, logits and layers
     classifiers                  one contract, one module a method, one kind of folder on disk
     interop                      folders of the package setfit
     training | heads             losses, batches, checkpoints, the trainer, seeds | classifiers of vectors, calibration
     encoders | evaluation        texts to vectors | metrics, the comparison runner, plots, the report
-    data                         loading, cleaning, describing, splitting and slicing texts and labels
+    data                         loading, cleaning, splitting and slicing texts and labels; pools of any size
     core                         errors, files that appear whole or not at all, progress, optional packages
 
 Data flows one way: texts → split → slice → vectors → classifier → student → scores → page. The plan is held by
@@ -26,17 +26,27 @@ _HOMES = {
     "DistillationTrainer": "fewshot.distillation.pairwise",
     "KNNClassifier": "fewshot.classifiers.knn",
     "LinearProbeClassifier": "fewshot.classifiers.linear_probe",
+    "LogitDistillationTrainer": "fewshot.distillation.logits",
+    "MultiTaskDistillationTrainer": "fewshot.distillation.multitask",
+    "NLITeacher": "fewshot.distillation.teachers",
     "NaiveBayesClassifier": "fewshot.classifiers.naive_bayes",
     "SetFitClassifier": "fewshot.classifiers.setfit",
+    "TargetStore": "fewshot.distillation.target_store",
+    "TeacherMixture": "fewshot.distillation.several_teachers",
     "balanced_split": "fewshot.data.splits",
     "build_student": "fewshot.distillation.students",
     "clean_texts": "fewshot.data.cleaning",
     "compare_methods": "fewshot.recipes.comparison",
     "describe": "fewshot.data.describe",
+    "domain_distance": "fewshot.evaluation.domain",
+    "generate_transfer_texts": "fewshot.data.transfer_text",
     "load_classifier": "fewshot.classifiers.loading",
     "load_encoder": "fewshot.encoders.resolve",
+    "load_pool": "fewshot.data.pool",
     "load_texts": "fewshot.data.loading",
+    "open_pool": "fewshot.data.pool",
     "sample_few_shot": "fewshot.data.slices",
+    "search_distillation": "fewshot.recipes.distill_searching",
     "training_slices": "fewshot.data.slices",
 }
 
@@ -45,17 +55,27 @@ __all__ = [
     "DistillationTrainer",
     "KNNClassifier",
     "LinearProbeClassifier",
+    "LogitDistillationTrainer",
+    "MultiTaskDistillationTrainer",
+    "NLITeacher",
     "NaiveBayesClassifier",
     "SetFitClassifier",
+    "TargetStore",
+    "TeacherMixture",
     "balanced_split",
     "build_student",
     "clean_texts",
     "compare_methods",
     "describe",
+    "domain_distance",
+    "generate_transfer_texts",
     "load_classifier",
     "load_encoder",
+    "load_pool",
     "load_texts",
+    "open_pool",
     "sample_few_shot",
+    "search_distillation",
     "training_slices",
 ]
 

@@ -35,7 +35,13 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "setfit": lambda models: SetFitClassifier(encoder=models.sentence, steps=2, batch_size=8, random_state=3),
     "setfit-reference": lambda models: SetFitReferenceClassifier(encoder=models.sentence, max_steps=2, random_state=3),
 }
-"""Every classifier, made from tiny models (``models.sentence``, ``models.static``)."""
+"""Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``)."""
+
+READY: dict[str, Callable[[Any, Any], TextClassifier]] = {
+    "sequence": lambda models, toy: models.sequence(toy),
+}
+"""Every classifier whose ``fit`` refuses, made from tiny models and trained otherwise on a toy task. They keep all
+promises that need no ``fit``: those of :data:`LOOKING`."""
 
 SINGLE, MULTI = ("single", "single_int"), ("multi", "multi_int")
 PICKLES = {".pkl", ".pickle", ".bin", ".pt", ".pth", ".joblib", ".npy", ".npz"}
@@ -62,12 +68,17 @@ class Case:
 PROMISES: dict[str, tuple[tuple[str, ...], Callable[[Case], None]]] = {}
 """Name of a promise, the tasks that it is asked on, and the function that asks."""
 
+LOOKING: set[str] = set()
+"""Names of the promises that only look at a fitted classifier, and fit none."""
 
-def promise(*tasks: str) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
-    """Enter a function into :data:`PROMISES`."""
+
+def promise(*tasks: str, fits: bool = True) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
+    """Enter a function into :data:`PROMISES`, and into :data:`LOOKING` if it ``fits`` nothing."""
 
     def enter(check):
         PROMISES[check.__name__] = (tasks, check)
+        if not fits:
+            LOOKING.add(check.__name__)
         return check
 
     return enter
@@ -116,7 +127,7 @@ def init_only_stores(case):
     )
 
 
-@promise(*SINGLE, *MULTI)
+@promise(*SINGLE, *MULTI, fits=False)
 def labels_come_out_as_they_went_in(case):
     """Prevents class numbers or ``np.str_`` arrays of one letter where the user gave names."""
     predicted = case.fitted.predict(case.toy.test_texts)
@@ -133,13 +144,13 @@ def labels_come_out_as_they_went_in(case):
     assert all(type(label) is kind and label in flat for label in answers)
 
 
-@promise(*SINGLE, *MULTI)
+@promise(*SINGLE, *MULTI, fits=False)
 def probabilities_are_probabilities(case):
     """Prevents rows that do not sum to 1, columns in another order than ``classes_``, NaN."""
     assert_sound(case, case.fitted, case.toy.test_texts)
 
 
-@promise("single", "multi")
+@promise("single", "multi", fits=False)
 def something_is_learnt(case):
     """Prevents columns that are right in shape and belong to other classes."""
     assert case.fitted.score(case.toy.texts, case.toy.labels) >= 0.6
@@ -194,7 +205,7 @@ def sequences_of_any_kind(case):
     np.testing.assert_array_equal(classifier.predict_proba(tuple(case.toy.test_texts)), expected)
 
 
-@promise("single", "multi")
+@promise("single", "multi", fits=False)
 def shuffled_texts_shuffled_answers(case):
     """Prevents answers that depend on a text's place in the batch, or on its neighbours there."""
     texts = [*case.toy.test_texts, *ODD_TEXTS, *case.toy.texts]
@@ -227,7 +238,7 @@ def two_classes(case):
     assert_sound(case, classifier, case.toy.test_texts)
 
 
-@promise(*SINGLE, *MULTI)
+@promise(*SINGLE, *MULTI, fits=False)
 def unseen_label_is_wrong(case):
     """Prevents a crash in ``score`` on a label that the training slice lacked; nobody can predict it."""
     unseen = 99 if isinstance(case.fitted.classes_.tolist()[0], int) else "unseen"
@@ -237,7 +248,7 @@ def unseen_label_is_wrong(case):
     assert case.fitted.score(texts, [*labels[1:], case.fitted.predict(texts[-1:])[0]]) == pytest.approx(1 / len(texts))
 
 
-@promise("single", "multi")
+@promise("single", "multi", fits=False)
 def odd_texts_are_answered(case):
     """Prevents a crash, NaN or a warning at an empty text, an emoji or 10,000 words."""
     assert_sound(case, case.fitted, ODD_TEXTS)
@@ -269,7 +280,7 @@ def empty_texts_only(case):
     assert_sound(case, classifier, ["", "refund"])
 
 
-@promise(*SINGLE, *MULTI)
+@promise(*SINGLE, *MULTI, fits=False)
 def batch_of_one_and_none(case):
     """Prevents a squeezed axis for one text, and a crash for none."""
     assert_sound(case, case.fitted, case.toy.test_texts[:1])
@@ -333,7 +344,7 @@ def bad_training_data_is_refused(case):
         assert "\n" not in str(raised.value)
 
 
-@promise("single")
+@promise("single", fits=False)
 def bad_texts_are_refused(case):
     """Prevents a string from being read as a list of letters."""
     for method in (case.fitted.predict, case.fitted.predict_proba):
@@ -373,7 +384,7 @@ def unfitted_says_so(case):
     assert not list(case.tmp_path.iterdir())
 
 
-@promise(*SINGLE, *MULTI)
+@promise(*SINGLE, *MULTI, fits=False)
 def saved_and_loaded_is_the_same(case):
     """Prevents a model that answers otherwise after it was saved: in numbers, names, types or settings."""
     folder = case.tmp_path / "model"
@@ -396,7 +407,7 @@ def saved_and_loaded_is_the_same(case):
     )
 
 
-@promise("single", "multi")
+@promise("single", "multi", fits=False)
 def folder_holds_no_pickle_and_no_text(case):
     """Prevents code execution on load, and training texts (often private) in a folder that is passed on."""
     folder = case.tmp_path / "model"
@@ -411,7 +422,7 @@ def folder_holds_no_pickle_and_no_text(case):
     assert read_json(folder / "fewshot.json")["metrics"] == {"accuracy": 0.5}
 
 
-@promise("single")
+@promise("single", fits=False)
 def saving_replaces_models_only(case):
     """Prevents a folder with files of two models, and ``save("~")`` from replacing a home folder."""
     folder = case.tmp_path / "model"
@@ -429,7 +440,7 @@ def saving_replaces_models_only(case):
     assert sorted(item.name for item in case.tmp_path.iterdir()) == ["model", "thesis"]
 
 
-@promise("single")
+@promise("single", fits=False)
 def kill_while_saving_leaves_the_old_model(case):
     """Prevents Ctrl-C or a full disk from leaving half a model in place of a whole one."""
     folder = case.tmp_path / "model"

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from fewshot.classifiers.folder import MARKER, read_content
+from fewshot.classifiers.folder import MARKER, ModelContent, read_content
 from fewshot.classifiers.hub import PREFIX, fetch_from_hub, is_hub_id
 from fewshot.core.errors import FewshotError, ModelFormatError
 
@@ -12,6 +12,7 @@ KINDS = {
     "knn": "fewshot.classifiers.knn:KNNClassifier",
     "linear-probe": "fewshot.classifiers.linear_probe:LinearProbeClassifier",
     "naive-bayes": "fewshot.classifiers.naive_bayes:NaiveBayesClassifier",
+    "sequence": "fewshot.classifiers.sequence:SequenceClassifier",
     "setfit": "fewshot.classifiers.setfit:SetFitClassifier",
     "setfit-reference": "fewshot.classifiers.setfit_reference:SetFitReferenceClassifier",
 }
@@ -50,12 +51,33 @@ def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
     content = read_content(folder)
     if not isinstance(content.kind, str) or content.kind not in KINDS:
         raise ModelFormatError(f"{str(path)!r} holds a {content.kind!r}; this version knows {', '.join(sorted(KINDS))}")
+    return restored(kind_class(content.kind), content, folder, device=device)
+
+
+def restored(kind: Any, content: ModelContent, folder: Path, **options: Any) -> Any:
+    """Return the classifier that a model directory holds.
+
+    Parameters
+    ----------
+    kind : type
+        A subclass of ``TextClassifier``, of the kind that ``content`` names.
+    content : ModelContent
+    folder : Path
+        Where the rest of it lies.
+    **options
+        ``device``, and what else the kind takes when it is opened.
+
+    Raises
+    ------
+    ModelFormatError
+        If the content is not what such a classifier writes.
+    """
     try:
-        return kind_class(content.kind)._from_content(content, folder, device=device)
+        return kind._from_content(content, folder, **options)
     except FewshotError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelFormatError(f"the model in {str(path)!r} is damaged: {type(error).__name__}: {error}") from None
+        raise ModelFormatError(f"the model in {str(folder)!r} is damaged: {type(error).__name__}: {error}") from None
 
 
 def kind_class(kind: str) -> Any:

@@ -4,7 +4,6 @@ They are made elsewhere, by distillation or with transformers itself; this modul
 them. Weights are read from safetensors alone, and no code from a model's folder is ever run.
 """
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,30 +11,24 @@ from typing import Any, Self
 import numpy as np
 import torch
 from scipy.special import expit, softmax
-from transformers import PreTrainedConfig
+from sklearn.exceptions import NotFittedError
 
-from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import MARKER, ModelContent, read_content
-from fewshot.classifiers.sequence_models import (
-    DEFAULT_LENGTH,
-    length_limit,
-    open_tokenizer,
-    open_whole,
-    with_new_head,
-    with_random_weights,
-)
-from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
-from fewshot.core.progress import track
+from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
+from fewshot.classifiers.loading import restored
+from fewshot.classifiers.sequence_models import length_limit, model_fingerprint, open_whole
+from fewshot.classifiers.sequence_outputs import classes_of_outputs, name_outputs
+from fewshot.classifiers.sequence_scorer import SequenceScorer
+from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
-from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import check_texts
-from fewshot.encoders.device import choose_device
 from fewshot.encoders.opening import quiet
-from fewshot.evaluation.thresholds import best_thresholds_per_label
-from fewshot.training.seeding import seeded
+
+_INSTEAD = "open a trained one with SequenceClassifier.from_pretrained, or train one with LogitDistillationTrainer"
+_TOKENIZER = "tokenizer_config.json"
 
 
-class SequenceClassifier(TextClassifier):
+class SequenceClassifier(ThresholdClassifier):
     """A transformer with a classification head, and its tokenizer.
 
     Parameters
@@ -129,7 +122,7 @@ class SequenceClassifier(TextClassifier):
         model, tokenizer = open_whole(path)
         several = model.config.problem_type == "multi_label_classification" if multi_label is None else multi_label
         names = list(model.config.id2label.values()) if classes is None else list(classes)
-        space, columns = _space_of(names, model.config.num_labels, several)
+        space, columns = classes_of_outputs(names, model.config.num_labels, multi_label=several)
         return self._take(model, tokenizer, space, columns)
 
     @classmethod
@@ -137,12 +130,7 @@ class SequenceClassifier(TextClassifier):
         content = read_content(path)
         if content.kind != cls.kind:
             raise ModelFormatError(f"{str(path)!r} holds a {content.kind!r}; open it with load_classifier")
-        try:
-            return cls._from_content(content, path, **options)
-        except FewshotError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFormatError(f"the model in {str(path)!r} is damaged: {type(error).__name__}: {error}") from None
+        return restored(cls, content, path, **options)
 
     @classmethod
     def from_parts(
@@ -174,132 +162,49 @@ class SequenceClassifier(TextClassifier):
             Which output belongs to each class; default: the same order.
         batch_size, max_length, device
             As for the class.
-        """
-        self = cls(name or "in-memory model", batch_size=batch_size, max_length=max_length, device=device)
-        n_outputs = int(model.config.num_labels)
-        if n_outputs != len(space.classes):
-            raise InputError(f"model has {n_outputs} outputs for {len(space.classes)} classes; make them equal")
-        return self._take(model, tokenizer, space, np.arange(n_outputs) if columns is None else columns, threshold)
-
-    @classmethod
-    def untrained(
-        cls,
-        model: "str | Path | PreTrainedConfig",
-        space: LabelSpace,
-        *,
-        tokenizer: Any = None,
-        device: str | None = None,
-        random_state: int = 0,
-    ) -> Self:
-        """Return a pretrained transformer with a new head for these classes, or one with random weights throughout.
-
-        Parameters
-        ----------
-        model : str, Path or PreTrainedConfig
-            ``"bundled"``, a folder or a Hub id to take the weights of; or a configuration, for random ones.
-        space : LabelSpace
-        tokenizer : PreTrainedTokenizer, optional
-            Needed beside a configuration, and used there alone.
-        device : str, optional
-        random_state : int, default=0
-            Decides the random weights.
-
-        Raises
-        ------
-        SourceNotFoundError
-            If ``model`` is neither a folder nor to be had from the Hub.
-        ModelFormatError
-            If it cannot be opened, or weights below the head are missing.
-        """
-        with seeded(random_state):
-            if isinstance(model, PreTrainedConfig):
-                made, name = with_random_weights(model, tokenizer, space), f"a new {model.model_type}"
-            else:
-                made, name, tokenizer = with_new_head(model, space), str(model), open_tokenizer(model)
-        return cls.from_parts(made, tokenizer, space, name=name, device=device)
-
-    def _take(self, model: Any, tokenizer: Any, space: LabelSpace, columns: np.ndarray, threshold: Any = 0.5) -> Self:
-        if tokenizer.pad_token is None:
-            raise InputError(
-                "tokenizer has no padding token, so texts cannot share a batch; set tokenizer.pad_token, and "
-                "model.config.pad_token_id to its number"
-            )
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {self.batch_size}")
-        self._set_space(space)
-        device = choose_device(self.device)
-        self.model_ = model.to(device).eval()
-        if model.config.pad_token_id is None:  # GPT-2 and its kin look for the last token that is no padding
-            model.config.pad_token_id = tokenizer.pad_token_id
-        self.tokenizer_ = tokenizer
-        self.columns_ = np.asarray(columns, dtype=np.int64)
-        self.max_length_ = self._choose_length()
-        self._batch_size = self.batch_size or (16 if device == "cpu" else 128)
-        self._inputs = set(inspect.signature(model.forward).parameters)
-        self._name_outputs()
-        self.set_thresholds(threshold)
-        return self
-
-    def _choose_length(self) -> int:
-        most = length_limit(self.model_, self.tokenizer_)
-        least = 1 + self.tokenizer_.num_special_tokens_to_add()
-        length = min(most, DEFAULT_LENGTH) if self.max_length is None else self.max_length
-        if not least <= length <= most:
-            raise InputError(f"max_length must be {least} to {most} for this model, got {length}")
-        return length
-
-    def _name_outputs(self) -> None:
-        names = [""] * len(self.columns_)
-        for name, column in zip(self.label_space_.classes, self.columns_, strict=True):
-            names[column] = str(name)
-        config = self.model_.config
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: number for number, name in enumerate(names)}
-        several = self.label_space_.multi_label
-        config.problem_type = "multi_label_classification" if several else "single_label_classification"
-
-    def set_thresholds(self, threshold: Any) -> Self:
-        """Set the probability from which each label applies.
-
-        Parameters
-        ----------
-        threshold : float or array of shape (n_classes,)
-            From 0 to 1, for all labels or for each.
 
         Returns
         -------
-        self
-        """
-        given = np.asarray(threshold, dtype=np.float64)
-        if given.shape not in ((), (len(self.classes_),)) or not ((given >= 0) & (given <= 1)).all():
-            raise InputError(
-                f"threshold must be a number from 0 to 1, or one for each of the {len(self.classes_)} classes, got "
-                f"{threshold!r}"
-            )
-        self.threshold_ = np.broadcast_to(given, (len(self.classes_),)).copy()
-        return self
-
-    def tune_thresholds(self, texts: Sequence[str], labels: Sequence[Any]) -> Self:
-        """Choose each label's threshold for its best F1 on texts that the model did not learn from.
+        SequenceClassifier
 
         Raises
         ------
         InputError
-            If the task is not multi-label, or a label is not one of the classes.
+            If the model has another number of outputs, the tokenizer has no padding token, or a number is out of range.
         """
-        self._check_fitted()
-        check_lengths(texts, labels)
-        if not self.label_space_.multi_label:
-            raise InputError("thresholds are for multi-label tasks; here the most probable class is the answer")
-        y = self.label_space_.encode(labels)
-        return self.set_thresholds(best_thresholds_per_label(y, self.predict_proba(texts)))
+        n_outputs = int(model.config.num_labels)
+        if n_outputs != len(space.classes):
+            raise InputError(f"model has {n_outputs} outputs for {len(space.classes)} classes; make them equal")
+        self = cls(name or "in-memory model", batch_size=batch_size, max_length=max_length, device=device)
+        return self._take(model, tokenizer, space, np.arange(n_outputs) if columns is None else columns, threshold)
+
+    def _take(
+        self, model: Any, tokenizer: Any, space: LabelSpace, columns: np.ndarray, threshold: Any = 0.5, **options: Any
+    ) -> Self:
+        settings = {"batch_size": self.batch_size, "max_length": self.max_length, "device": self.device} | options
+        self._scorer = SequenceScorer(model, tokenizer, name=str(self.model), **settings)
+        self.model_, self.tokenizer_ = self._scorer.model, tokenizer
+        self.max_length_ = self._scorer.max_length
+        self.columns_ = np.asarray(columns, dtype=np.int64)
+        self._set_space(space)
+        name_outputs(model.config, space, self.columns_)
+        return self.set_thresholds(threshold)
 
     def features(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return the arguments of the model's ``forward`` for a batch of texts, padded to the longest."""
-        tokens = self.tokenizer_(
-            list(texts), padding=True, truncation=True, max_length=self.max_length_, return_tensors="pt"
-        )
-        return {name: tensor for name, tensor in tokens.items() if name in self._inputs}
+        """Return the arguments of the model's ``forward`` for a batch of texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``input_ids``, ``attention_mask`` and what else the model takes, each ``(n_texts, n_tokens)``: padded to the
+            longest text, at most ``max_length_``.
+        """
+        self._check_fitted()
+        return self._scorer.features(texts)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """Return the scores before softmax or sigmoid.
@@ -316,31 +221,7 @@ class SequenceClassifier(TextClassifier):
         """
         self._check_fitted()
         check_texts(texts)
-        unique = list(dict.fromkeys(texts))
-        order = sorted(range(len(unique)), key=lambda i: (-len(unique[i]), i))  # like lengths pad little
-        scores = np.empty((len(unique), len(self.columns_)), dtype=np.float32)
-        start = 0
-        with track(f"classifying with {self.model}", total=len(unique)) as advance:
-            while start < len(order):
-                rows = order[start : start + self._batch_size]
-                try:
-                    scores[rows] = self._forward([unique[row] for row in rows])
-                except torch.OutOfMemoryError:
-                    if self._batch_size == 1:
-                        raise
-                    self._batch_size //= 2
-                    torch.cuda.empty_cache()
-                    continue
-                start += len(rows)
-                advance(len(rows))
-        position = {text: row for row, text in enumerate(unique)}
-        return scores[[position[text] for text in texts]][:, self.columns_]
-
-    @torch.inference_mode()
-    def _forward(self, texts: list[str]) -> np.ndarray:
-        device = next(self.model_.parameters()).device
-        tokens = {name: tensor.to(device) for name, tensor in self.features(texts).items()}
-        return self.model_(**tokens).logits.float().cpu().numpy()
+        return self._scorer.logits(texts)[:, self.columns_]
 
     def _probabilities(self, texts: list[str]) -> np.ndarray:
         logits = self.logits(texts).astype(np.float64)
@@ -358,6 +239,11 @@ class SequenceClassifier(TextClassifier):
         Returns
         -------
         list of lists of (class, float)
+
+        Raises
+        ------
+        InputError
+            If ``k`` is under 1.
         """
         if k < 1:
             raise InputError(f"k must be at least 1, got {k}")
@@ -369,17 +255,14 @@ class SequenceClassifier(TextClassifier):
             for row, columns in zip(probabilities, best, strict=True)
         ]
 
-    @property
-    def _threshold(self) -> Any:
-        return self.threshold_
-
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
-        raise InputError(
-            "a SequenceClassifier does not learn by fit: open a trained one with SequenceClassifier.from_pretrained, "
-            "or train one with LogitDistillationTrainer"
-        )
+        raise InputError(f"a SequenceClassifier does not learn by fit: {_INSTEAD}")
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "model_"):
+            raise NotFittedError(f"this SequenceClassifier holds no model yet: {_INSTEAD}")
 
     def _encoder_entry(self) -> dict[str, Any] | None:
         return {"name": str(self.model), "max_length": self.max_length_}
@@ -393,31 +276,24 @@ class SequenceClassifier(TextClassifier):
             self.tokenizer_.save_pretrained(folder)
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        return {"columns": self.columns_, "threshold": self.threshold_}, {"max_length": self.max_length_}
+        arrays = {"columns": self.columns_, "threshold": self.threshold_}
+        weights = model_fingerprint(self.model_, self.tokenizer_)  # two students differ, though all else be equal
+        return arrays, {"max_length": self.max_length_, "fingerprint": weights}
 
     def _restore(self, content: ModelContent, path: Path, **options: Any) -> None:
         self.device = options.get("device")
         self.batch_size = options.get("batch_size") or self.batch_size
-        self.max_length = options.get("max_length") or int(content.settings["max_length"])
+        if not (path / _TOKENIZER).is_file():  # transformers would make one up, by the kind of the model
+            raise ModelFormatError(f"the model in {str(path)!r} is damaged: {_TOKENIZER} is missing")
         model, tokenizer = open_whole(path)
-        columns, n_classes = content.arrays["columns"], len(content.classes)
+        columns, threshold = content.arrays["columns"], content.arrays["threshold"]
+        length, n_classes = int(content.settings["max_length"]), len(content.classes)
         if sorted(columns.tolist()) != list(range(n_classes)) or model.config.num_labels != n_classes:
-            raise ModelFormatError(
-                f"the model in {str(path)!r} is damaged: {model.config.num_labels} outputs, {n_classes} classes"
-            )
+            found = f"{model.config.num_labels} outputs, {n_classes} classes"
+            raise ModelFormatError(f"the model in {str(path)!r} is damaged: {found}")
+        if not are_thresholds(threshold, n_classes) or not 1 <= length <= length_limit(model, tokenizer):
+            raise ModelFormatError(f"the model in {str(path)!r} is damaged: its thresholds or max_length are no such")
+        if options.get("max_length") is not None:
+            self.max_length = length = options["max_length"]
         space = LabelSpace(tuple(content.classes), content.multi_label)
-        self._take(model, tokenizer, space, columns, content.arrays["threshold"])
-
-
-def _space_of(names: list[Any], n_outputs: int, multi_label: bool) -> tuple[LabelSpace, np.ndarray]:
-    """Return the classes, sorted, and which output of the model belongs to each."""
-    if len(names) != n_outputs:
-        raise InputError(f"classes must name the model's {n_outputs} outputs in their order, got {len(names)} names")
-    if n_outputs < 2 and not multi_label:
-        raise ModelFormatError(
-            "the model has one output, as for regression; pass multi_label=True if it is the score of one label"
-        )
-    space = LabelSpace(LabelSpace.of(names).classes, multi_label)
-    if len(space.classes) != len(names):
-        raise InputError("classes must all be different")
-    return space, np.array([names.index(name) for name in space.classes])
+        self._take(model, tokenizer, space, columns, threshold, max_length=length)

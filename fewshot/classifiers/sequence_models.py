@@ -4,6 +4,8 @@ Weights come from safetensors alone and no code of a model's folder is run. A mo
 would answer at random, so it is refused where it shall be applied.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,16 @@ _SAFE: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "d
 def open_whole(folder: Path) -> tuple[Any, Any]:
     """Return the model and the tokenizer in a local folder.
 
+    Parameters
+    ----------
+    folder : Path
+        With ``config.json``, weights as safetensors and a tokenizer, as ``save_pretrained`` writes them.
+
+    Returns
+    -------
+    (PreTrainedModel, PreTrainedTokenizer)
+        The model in float32, whatever the weights are stored in.
+
     Raises
     ------
     ModelFormatError
@@ -41,17 +53,40 @@ def open_whole(folder: Path) -> tuple[Any, Any]:
     _check_whole(folder, info["missing_keys"])
     if model.config.problem_type == "regression":
         raise ModelFormatError(f"the model in {str(folder)!r} is for regression: it gives numbers, not classes")
+    for tensor in (*model.parameters(), *model.buffers()):
+        # In the mapped file numbers begin anywhere, and sums of such differ in the last bit from those before saving.
+        tensor.data = tensor.data.clone()
     return model, open_tokenizer(folder)
 
 
 def open_tokenizer(source: str | Path) -> Any:
-    """Return the tokenizer of a model by ``"bundled"``, folder or Hub id."""
+    """Return the tokenizer of a model by ``"bundled"``, folder or Hub id.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If ``source`` is neither a folder nor to be had from the Hub.
+    ModelFormatError
+        If the folder holds no tokenizer, or one that cannot be opened.
+    """
     with _explaining(source), _unreported():
         return AutoTokenizer.from_pretrained(_source(source), trust_remote_code=False)
 
 
 def with_new_head(source: str | Path, space: LabelSpace) -> Any:
     """Return a pretrained model, by ``"bundled"``, folder or Hub id, with an untrained head for these classes.
+
+    Parameters
+    ----------
+    source : str or Path
+        An encoder, or a classifier, whose head is then replaced.
+    space : LabelSpace
+        Outputs come in the order of its classes.
+
+    Returns
+    -------
+    PreTrainedModel
+        torch's random state decides the head.
 
     Raises
     ------
@@ -75,6 +110,19 @@ def with_new_head(source: str | Path, space: LabelSpace) -> Any:
 def with_random_weights(config: PreTrainedConfig, tokenizer: Any, space: LabelSpace) -> Any:
     """Return a model made from a configuration, for these classes and the tokens of ``tokenizer``.
 
+    Parameters
+    ----------
+    config : PreTrainedConfig
+        Left as it is.
+    tokenizer : PreTrainedTokenizer
+    space : LabelSpace
+        Outputs come in the order of its classes.
+
+    Returns
+    -------
+    PreTrainedModel
+        torch's random state decides its weights.
+
     Raises
     ------
     InputError
@@ -93,7 +141,10 @@ def with_random_weights(config: PreTrainedConfig, tokenizer: Any, space: LabelSp
 
 
 def length_limit(model: nn.Module, tokenizer: Any) -> int:
-    """Return how many tokens of a text a model can read at once, special tokens included."""
+    """Return how many tokens of a text a model can read at once, special tokens included.
+
+    It is the least of what the tokenizer, the configuration and the table of positions say; 512 where none does.
+    """
     limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
@@ -101,6 +152,28 @@ def length_limit(model: nn.Module, tokenizer: Any) -> int:
             limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
     known = [int(limit) for limit in limits if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT]
     return min(known, default=DEFAULT_LENGTH)
+
+
+def model_fingerprint(model: nn.Module, tokenizer: Any) -> str:
+    """Return hexadecimal digits that change with a model's weights or configuration, and with its tokenizer.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    tokenizer : PreTrainedTokenizer
+        Its padding and truncation do not count: each call sets them anew.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    config = model.config.to_diff_dict()  # type: ignore[union-attr,operator]
+    facts = {name: value for name, value in config.items() if name not in ("transformers_version", "_name_or_path")}
+    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    words = tokenizer.get_vocab() if backend is None else json.loads(backend.to_str())
+    digest.update(json.dumps(words | {"padding": None, "truncation": None}, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _outputs(space: LabelSpace) -> dict[int, str]:

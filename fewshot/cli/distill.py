@@ -5,21 +5,75 @@ from typing import Annotated, Any
 import typer
 
 from fewshot.cli import options
-from fewshot.cli.tables import percent
+from fewshot.cli.tables import percent, print_table
 from fewshot.core.progress import show_progress
 
 
 def distill(
-    teacher: Annotated[str, typer.Option(help="Model folder of the teacher.")],
+    teacher: Annotated[
+        list[str],
+        typer.Option(
+            help="Model folder of the teacher, of fewshot, setfit or transformers, or nli:FOLDER; "
+            "repeat for several, as FOLDER=WEIGHT."
+        ),
+    ],
     unlabeled: Annotated[str, typer.Option(help="Pool of unlabelled texts; labels in it are not looked at.")],
     labeled: Annotated[str | None, typer.Option(help="Gold labels to learn as well.")] = None,
     student: Annotated[
-        str | None, typer.Option(help="static, layers:N or an encoder's name [default: paraphrase-MiniLM-L3-v2].")
+        str | None,
+        typer.Option(
+            help="static, static:words (each also with bigrams, static:words+bigrams), layers:N, width:N or an "
+            "encoder's name [default: paraphrase-MiniLM-L3-v2]."
+        ),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the student.")] = "runs/student",
+    test: Annotated[
+        str | None, typer.Option(help="Labelled file to score teacher and student on; never learnt.")
+    ] = None,
+    validation: Annotated[str | None, typer.Option(help="Labelled file by which --search judges.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    search: Annotated[
+        int | None, typer.Option(min=0, help="Try so many settings on held-out texts first [default: 0].")
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="cosine, softmax, relational, match, classes, or several as cosine=1,softmax=0.1 (pairs); kl or mse (scores of "
+            "a whole classifier) [default: cosine]."
+        ),
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of softmax and kl.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight of gold labels; of kl and mse.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder whose similarities are learnt where the teacher has none.")
+    ] = None,
+    queue_size: Annotated[int | None, typer.Option(min=0, help="Past texts that each batch is held against.")] = None,
+    mining: Annotated[str | None, typer.Option(help="uniform, hard or boundary [default: uniform].")] = None,
+    confidence: Annotated[
+        str | None, typer.Option(help="weight, or drop:0.8: unsure texts count less, or nothing [default: none].")
+    ] = None,
+    generated: Annotated[
+        int | None, typer.Option(min=0, help="Make so many more texts from a small pool [default: 0].")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Optimizer steps [default: from the pool's size].")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Texts a step.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    accumulation: Annotated[int | None, typer.Option(help="Batches a step.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop when agreement did not rise for so many of about ten looks.")
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Class names for nli:FOLDER, with commas between.")] = None,
+    template: Annotated[str | None, typer.Option(help="Hypothesis for nli:FOLDER, with {} for the class.")] = None,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="nli:FOLDER may give a text several classes.")
+    ] = False,
+    max_pool: Annotated[int | None, typer.Option(min=8, help="Draw so many texts of a larger pool.")] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Folder that keeps the teacher's answers [default: in the cache].")
+    ] = None,
+    teacher_device: Annotated[
+        str | None, typer.Option("--teacher-device", help="Where the teacher runs [default: --device].")
+    ] = None,
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
@@ -36,23 +90,36 @@ def distill(
 
     Example: fewshot distill --teacher runs/teacher --unlabeled data/support_tickets.csv:unlabeled --student static
     """
-    from fewshot.core.config import read_settings
-    from fewshot.recipes.distilling import DistillSettings, distill_classifier
+    given = dict(locals())  # before anything else is bound: the flags by name
+    import dataclasses
 
-    flags: dict[str, Any] = {
-        "student": student,
-        "steps": steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "device": device,
-        "seed": seed,
-    }
+    from fewshot.core.config import read_settings
+    from fewshot.recipes.distill_settings import DistillSettings
+    from fewshot.recipes.distilling import distill_classifier
+
+    flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(DistillSettings)}
+    flags["classes"] = [name.strip() for name in classes.split(",")] if classes is not None else None
     settings = read_settings(DistillSettings, config, flags)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    if multi_label:
+        how = dataclasses.replace(how, multi_label=True)
     with show_progress(enabled=False if quiet else None):
-        made = distill_classifier(teacher, unlabeled, labeled, out=out, settings=settings, reading=how)
+        made = distill_classifier(
+            teacher,
+            unlabeled,
+            labeled,
+            out=out,
+            settings=settings,
+            reading=how,
+            test=test,
+            validation=validation,
+            resume=resume,
+        )
     facts = made.facts
-    typer.echo(facts["cleaning"], err=True)
+    for note in (facts["cleaning"], *facts["notes"]):
+        typer.echo(note, err=True)
+    if not as_json:
+        _show(facts["table"])
     held_out = ""
     if facts["agreement"] is not None:
         held_out = (
@@ -64,3 +131,36 @@ def distill(
         {"out": out, **facts},
         as_json=as_json,
     )
+
+
+def _show(table: list[dict[str, Any]]) -> None:
+    """Print the table of teacher and student, what is known of it, and the gap closed."""
+    from fewshot.recipes.student_table import gap_closed
+
+    headings = {
+        "model": "model",
+        "score": "test score, %",
+        "agreement": "agreement, %",
+        "cosine_correlation": "correlation",
+        "megabytes": "MB",
+        "texts_per_second": "texts/s",
+    }
+    known = {key: heading for key, heading in headings.items() if any(row.get(key) is not None for row in table)}
+    shown = [
+        {
+            **row,
+            "score": percent(row.get("score")),
+            "agreement": percent(row.get("agreement")),
+            "cosine_correlation": _three_digits(row.get("cosine_correlation")),
+        }
+        for row in table
+    ]
+    print_table(shown, known)
+    for key, name in (("score", "test score"), ("agreement", "agreement")):
+        if (share := gap_closed(table, key)) is not None:
+            typer.echo(f"The training closed {100 * share:.0f} % of the gap in {name}.")
+            return
+
+
+def _three_digits(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -27,7 +27,13 @@ def show_progress(*, enabled: bool | None = None) -> Iterator[None]:
     if not (console.is_terminal if enabled is None else enabled):
         yield
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[remarks]}"),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         token = _shown.set(progress)
         try:
@@ -62,8 +68,24 @@ def track(description: str, total: int) -> Iterator[Callable[[int], None]]:
     if progress is None:
         yield lambda _: None
         return
-    task = progress.add_task(description, total=total)
+    task = progress.add_task(description, total=total, remarks="")
     try:
         yield lambda steps: progress.advance(task, steps)
     finally:
         progress.remove_task(task)
+
+
+def remark(**words: str) -> None:
+    """Show a few words beside the bar of the innermost work under way, each kind in its place, such as ``loss``.
+
+    Examples
+    --------
+    >>> with track("adding", total=3):
+    ...     remark(loss="loss 0.2")  # nothing is drawn here
+    """
+    progress = _shown.get()
+    if progress is None or not progress.tasks:
+        return
+    task = progress.tasks[-1]
+    told = {**task.fields.get("told", {}), **words}
+    progress.update(task.id, told=told, remarks=", ".join(told.values()))

@@ -118,6 +118,11 @@ def decision_margins(
     return _by_blocks(probabilities, margins)
 
 
+def check_rule(rule: str) -> None:
+    """Raise :class:`InputError` if there is no such rule."""
+    _least_confidence(rule)
+
+
 def check_probabilities(probabilities: np.ndarray, *, multi_label: bool) -> None:
     """Raise :class:`InputError` unless these are probabilities ``(n, n_classes)``; single-label rows sum to 1."""
     if probabilities.ndim != 2 or not probabilities.size:
@@ -132,6 +137,8 @@ def check_probabilities(probabilities: np.ndarray, *, multi_label: bool) -> None
 
 def _least_confidence(rule: str) -> float | None:
     """Return the P of ``"drop:P"``, ``None`` for the other rules."""
+    if not isinstance(rule, str):
+        raise InputError(f"confidence must be 'none', 'weight' or 'drop:P', such as 'drop:0.8'; got {rule!r}")
     kind, _, number = rule.partition(":")
     if rule in ("none", "weight"):
         return None

@@ -1,106 +1,81 @@
-"""Losses between the hidden layers of a student and those of its teacher.
+"""Which layers of a student learn from which of its teacher, how they are compared, and how heavy that is.
 
-Most compare token by token, which needs one tokenizer for both; the pooled one compares a vector a text, and works for
-any two models. Where the dimensions differ, a linear projection that is learnt beside the student and thrown away with
-the teacher brings the student's vectors to the teacher's dimension.
+Most comparisons go token by token, which needs one tokenizer for both models; pooled ones compare a vector a text, and
+work for any two. The distances themselves are in :mod:`fewshot.distillation.layer_distances`; one of your own is given
+as a :class:`LayerMeasure`.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
 from fewshot.core.errors import InputError, did_you_mean
+from fewshot.distillation.layer_distances import hidden_cosine, hidden_mse, pooled_mse, token_similarity
 
-LAYER_LOSSES = ("hidden_mse", "hidden_cosine", "pooled", "token_similarity")
 POOLINGS = ("mean", "cls")
-_POOLED = "pooled"
 
-Pairs = tuple[tuple[int, int], ...]
-States = Sequence[torch.Tensor]
+Layer = int | str
+"""A hidden state by its number (0 is the embeddings), or a module by its name, as in ``named_modules()``."""
+
+Pairs = tuple[tuple[Layer, Layer], ...]
 
 
-def hidden_mse(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared difference of token vectors.
+@dataclasses.dataclass(frozen=True, repr=False)
+class LayerMeasure:
+    """How the states of two layers are compared.
 
     Parameters
     ----------
-    student, teacher : Tensor of shape (B, L, dimension)
-    mask : Tensor of shape (B, L)
-        1 for tokens, 0 for padding, which counts nothing.
-
-    Returns
-    -------
-    Tensor of shape (B,)
-        Mean over the tokens of each text and over dimensions, at least 0.
-
-    References
-    ----------
-    Jiao et al. 2020, "TinyBERT: Distilling BERT for Natural Language Understanding", arXiv:1909.10351.
-    """
-    return _token_mean((student - teacher).square().mean(dim=2), mask)
-
-
-def hidden_cosine(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return one minus the cosine of token vectors, ``(B,)``, from 0 to 2; arguments as of :func:`hidden_mse`.
-
-    References
-    ----------
-    Sanh et al. 2019, "DistilBERT, a distilled version of BERT", arXiv:1910.01108.
-    """
-    return _token_mean(1 - nn.functional.cosine_similarity(student, teacher, dim=2), mask)
-
-
-def pooled_mse(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Return the squared distance of vectors ``(B, dimension)`` brought to length 1: ``(B,)``, from 0 to 4.
-
-    References
-    ----------
-    Sun et al. 2019, "Patient Knowledge Distillation for BERT Model Compression", arXiv:1908.09355.
+    distance : callable
+        Returns a Tensor ``(B,)``, one number an example, at least 0, that the student is to make small:
+        ``distance(student, teacher, mask)`` of states ``(B, L, dimension)`` and a mask ``(B, L)``, 1 for tokens and 0
+        for padding; or, if not ``token_wise``, ``distance(student, teacher)`` of vectors ``(B, dimension)``.
+    token_wise : bool, default=True
+        Whether it compares token by token. Otherwise it is given one vector a text, pooled.
+    projected : bool, default=True
+        Whether the student's states are brought to the teacher's dimension where they differ, by a linear projection
+        that is learnt beside the student and thrown away after the training.
 
     Examples
     --------
-    >>> pooled_mse(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
-    tensor([2.])
+    >>> def norms(student, teacher):
+    ...     return (student.norm(dim=1) - teacher.norm(dim=1)).abs()
+    >>> LayerLoss(LayerMeasure(norms, token_wise=False, projected=False), layers=((2, 4),)).kind.name
+    'norms'
     """
-    return (nn.functional.normalize(student, dim=1) - nn.functional.normalize(teacher, dim=1)).square().sum(dim=1)
+
+    distance: Callable[..., torch.Tensor]
+    token_wise: bool = True
+    projected: bool = True
+
+    def __post_init__(self) -> None:
+        if not callable(self.distance):
+            raise InputError(f"distance of a LayerMeasure must be a function of tensors, got {self.distance!r}")
+
+    @property
+    def name(self) -> str:
+        """What the distance is called."""
+        return str(getattr(self.distance, "__name__", type(self.distance).__name__))
+
+    def __repr__(self) -> str:
+        """Name the distance as every run does: checkpoints are known by it."""
+        named = self.distance if hasattr(self.distance, "__qualname__") else type(self.distance)
+        where = f"{named.__module__}.{named.__qualname__}"
+        return f"LayerMeasure({where}, token_wise={self.token_wise}, projected={self.projected})"
 
 
-def token_similarity(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared difference of the cosines of all pairs of tokens of a text.
-
-    Parameters
-    ----------
-    student : Tensor of shape (B, L, student dimension)
-    teacher : Tensor of shape (B, L, teacher dimension)
-        The dimensions may differ: only cosines, L × L of them, are compared.
-    mask : Tensor of shape (B, L)
-
-    Returns
-    -------
-    Tensor of shape (B,)
-        Mean over the pairs of each text, from 0 to 4.
-
-    References
-    ----------
-    Huang, Wang 2017, "Like What You Like: Knowledge Distill via Neuron Selectivity Transfer", arXiv:1707.01219.
-    """
-    difference = (_cosines(student) - _cosines(teacher)).square().flatten(1)
-    pairs = mask[:, :, None] * mask[:, None, :]
-    return _token_mean(difference, pairs.flatten(1))
+LAYER_LOSSES = {
+    "hidden_mse": LayerMeasure(hidden_mse),
+    "hidden_cosine": LayerMeasure(hidden_cosine),
+    "pooled": LayerMeasure(pooled_mse, token_wise=False),
+    "token_similarity": LayerMeasure(token_similarity, projected=False),
+}
+"""The measures that have a name."""
 
 
-def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """Return a vector a text, ``(B, dimension)``: the first token's (``"cls"``) or the ``"mean"`` without padding."""
-    if pooling == "cls":
-        return states[:, 0]
-    mask = mask.to(states.dtype)[:, :, None]
-    return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
-
-
-def uniform_layers(n_student: int, n_teacher: int) -> Pairs:
+def uniform_layers(n_student: int, n_teacher: int) -> tuple[tuple[int, int], ...]:
     """Return which teacher layer each student layer learns from: evenly spaced, the last from the last.
 
     Layers count from 1; 0 is the embeddings, which are left out.
@@ -119,17 +94,25 @@ class LayerLoss:
 
     Parameters
     ----------
-    kind : {"hidden_mse", "hidden_cosine", "pooled", "token_similarity"}
-        See :func:`hidden_mse`, :func:`hidden_cosine`, :func:`pooled_mse`, :func:`token_similarity`. All but
-        ``"pooled"`` compare token by token and need one tokenizer for teacher and student.
-    layers : "uniform" or sequence of (int, int), default="uniform"
-        Pairs of a student's and a teacher's layer: 1 is the first, 0 the embeddings; or see :func:`uniform_layers`.
+    kind : {"hidden_mse", "hidden_cosine", "pooled", "token_similarity"} or LayerMeasure
+        See :func:`~fewshot.distillation.layer_distances.hidden_mse` and its neighbours. All but ``"pooled"`` compare
+        token by token and need one tokenizer for teacher and student. A :class:`LayerMeasure` is a distance of your
+        own.
+    layers : "uniform" or sequence of pairs, default="uniform"
+        Pairs of a student's and a teacher's layer: a hidden state by its number (1 is the first layer, 0 the
+        embeddings), or the output of a module by its name, such as ``"bert.encoder.layer.3.attention"``; for
+        ``"uniform"`` see :func:`uniform_layers`.
     weight : float, default=1.0
         Above 0; the gold labels and the teacher's logits together weigh 1. The loss is the mean over the pairs.
     pooling : {"mean", "cls"}, default="mean"
-        Of ``"pooled"`` alone.
+        How a vector a text is made for losses that do not compare token by token.
     learning_rate : float, default=1e-3
         Of the projections, above 0. They start at random, so it is higher than a trained student's.
+
+    Raises
+    ------
+    InputError
+        If one of these is none of what it may be.
 
     Examples
     --------
@@ -137,208 +120,93 @@ class LayerLoss:
     ((2, 4), (4, 12))
     """
 
-    kind: str
-    layers: str | Sequence[Sequence[int]] = "uniform"
+    kind: str | LayerMeasure
+    layers: str | Sequence[Sequence[Layer]] = "uniform"
     weight: float = 1.0
     pooling: str = "mean"
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        for name, value, known in (("kind", self.kind, LAYER_LOSSES), ("pooling", self.pooling, POOLINGS)):
-            if value not in known:
-                near = did_you_mean(str(value), known)
-                raise InputError(f"{name} of a layer loss must be one of {', '.join(known)}; got {value!r}.{near}")
+        if not isinstance(self.kind, LayerMeasure):
+            _check_choice("kind", self.kind, LAYER_LOSSES)
+        _check_choice("pooling", self.pooling, POOLINGS)
         for name, number in (("weight", self.weight), ("learning_rate", self.learning_rate)):
             if not isinstance(number, (int, float)) or not 0 < number < float("inf"):
                 raise InputError(f"{name} of a layer loss must be a number above 0, got {number!r}")
-        if self.layers != "uniform" and not _are_pairs(self.layers):
+        if not (isinstance(self.layers, str) and self.layers == "uniform") and not _are_pairs(self.layers):
             raise InputError(
-                "layers must be 'uniform' or pairs of a student's and a teacher's layer such as ((1, 4), (2, 8)); "
-                f"got {self.layers!r}"
+                "layers must be 'uniform' or pairs of a student's and a teacher's layer such as ((1, 4), (2, 8)), by "
+                f"number or by the name of a module; got {self.layers!r}"
             )
 
     @property
-    def is_token_wise(self) -> bool:
-        """Whether it compares token by token."""
-        return self.kind != _POOLED
+    def measure(self) -> LayerMeasure:
+        """How the layers are compared."""
+        return self.kind if isinstance(self.kind, LayerMeasure) else LAYER_LOSSES[self.kind]
+
+    @property
+    def name(self) -> str:
+        """What the measure is called in messages."""
+        return self.kind.name if isinstance(self.kind, LayerMeasure) else self.kind
+
+    def asks_for(self, side: int) -> tuple[bool, tuple[str, ...]]:
+        """Return whether hidden states are needed of a model, and the names of the modules that are.
+
+        Parameters
+        ----------
+        side : {0, 1}
+            The student or the teacher.
+
+        Examples
+        --------
+        >>> LayerLoss("pooled", layers=((2, "encoder.layer.5"),)).asks_for(1)
+        (False, ('encoder.layer.5',))
+        """
+        if isinstance(self.layers, str):
+            return True, ()
+        layers = [pair[side] for pair in self.layers]
+        return any(isinstance(layer, int) for layer in layers), tuple(x for x in layers if isinstance(x, str))
 
     def pairs(self, n_student: int, n_teacher: int) -> Pairs:
         """Return the pairs of layers for models with so many layers.
 
+        Parameters
+        ----------
+        n_student, n_teacher : int
+            Layers, the embeddings not counted.
+
         Raises
         ------
         InputError
-            If a pair names a layer that is not there.
+            If a pair has the number of a layer that is not there.
         """
         if isinstance(self.layers, str):
             return uniform_layers(n_student, n_teacher)
-        pairs = tuple((int(ours), int(theirs)) for ours, theirs in self.layers)
-        for ours, theirs in pairs:
-            if ours > n_student or theirs > n_teacher:
-                raise InputError(
-                    f"layers holds the pair ({ours}, {theirs}), but the student has {n_student} layers and the teacher "
-                    f"{n_teacher}; layer 0 is the embeddings"
-                )
+        pairs = tuple((ours, theirs) for ours, theirs in self.layers)
+        for pair in pairs:
+            for layer, n_layers in zip(pair, (n_student, n_teacher), strict=True):
+                if isinstance(layer, int) and layer > n_layers:
+                    raise InputError(
+                        f"layers holds the pair {pair}, but the student has {n_student} layers and the teacher "
+                        f"{n_teacher}; layer 0 is the embeddings"
+                    )
         return pairs
 
 
-class LayerMatcher(nn.Module):
-    """All layer losses of a training, with the projections that they need.
-
-    Parameters
-    ----------
-    losses : sequence of LayerLoss
-    student_states, teacher_states : sequences of Tensor
-        The hidden states of any one batch, embeddings first: they tell numbers of layers and dimensions. Those of
-        convolutional networks, ``(B, channels, height, width)``, count as one token a place.
-
-    Raises
-    ------
-    InputError
-        If a layer is not there, or states have another shape.
-    """
-
-    def __init__(self, losses: Sequence[LayerLoss], student_states: States, teacher_states: States) -> None:
-        super().__init__()
-        self.losses = tuple(losses)
-        self.pairs = [loss.pairs(len(student_states) - 1, len(teacher_states) - 1) for loss in self.losses]
-        self.projections = nn.ModuleDict()
-        for number, (loss, pairs) in enumerate(zip(self.losses, self.pairs, strict=True)):
-            for ours, theirs in pairs:
-                widths = as_tokens(student_states[ours]).shape[2], as_tokens(teacher_states[theirs]).shape[2]
-                if loss.kind != "token_similarity" and widths[0] != widths[1]:
-                    self.projections[_key(number, ours, theirs)] = nn.Linear(*widths, bias=False)
-
-    def forward(
-        self,
-        student_states: States,
-        teacher_states: States,
-        student_mask: torch.Tensor | None = None,
-        teacher_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Return the weighted sum of all layer losses of each example.
-
-        Parameters
-        ----------
-        student_states, teacher_states : sequences of Tensor of shape (B, L, dimension)
-            Embeddings first.
-        student_mask, teacher_mask : Tensor of shape (B, L), optional
-            1 for tokens, 0 for padding. Default: nothing is padding.
-
-        Returns
-        -------
-        Tensor of shape (B,)
-        """
-        with torch.autocast(student_states[0].device.type, enabled=False):
-            parts = []
-            for number, (loss, pairs) in enumerate(zip(self.losses, self.pairs, strict=True)):
-                compared = [
-                    self._compare(
-                        loss,
-                        as_tokens(student_states[ours]).float(),
-                        as_tokens(teacher_states[theirs]).float().detach(),
-                        student_mask,
-                        teacher_mask,
-                        _key(number, ours, theirs),
-                    )
-                    for ours, theirs in pairs
-                ]
-                parts.append(loss.weight * torch.stack(compared).mean(dim=0))
-            return torch.stack(parts).sum(dim=0)
-
-    def _compare(
-        self,
-        loss: LayerLoss,
-        student: torch.Tensor,
-        teacher: torch.Tensor,
-        student_mask: torch.Tensor | None,
-        teacher_mask: torch.Tensor | None,
-        key: str,
-    ) -> torch.Tensor:
-        project = self.projections[key] if key in self.projections else nn.Identity()
-        student_mask = _mask_of(student, student_mask)
-        if not loss.is_token_wise:
-            vectors = project(pool(student, student_mask, loss.pooling))
-            return pooled_mse(vectors, pool(teacher, _mask_of(teacher, teacher_mask), loss.pooling))
-        if student.shape[1] != teacher.shape[1]:
-            raise _token_error(loss.kind, f"{student.shape[1]} and {teacher.shape[1]} tokens")
-        compare = {"hidden_mse": hidden_mse, "hidden_cosine": hidden_cosine, "token_similarity": token_similarity}
-        return compare[loss.kind](project(student), teacher, student_mask)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return an optimizer's parameter groups: the projections of each loss at its own learning rate."""
-        groups = []
-        for number, loss in enumerate(self.losses):
-            mine = [linear.weight for key, linear in self.projections.items() if key.startswith(f"{number}_")]
-            if mine:
-                groups.append({"params": mine, "lr": loss.learning_rate})
-        return groups
-
-
-def check_same_tokens(
-    losses: Sequence[LayerLoss], student: Mapping[str, torch.Tensor], teacher: Mapping[str, torch.Tensor]
-) -> None:
-    """Raise unless losses that compare token by token are given one and the same tokens by both models.
-
-    Parameters
-    ----------
-    losses : sequence of LayerLoss
-    student, teacher : mappings of str to Tensor
-        The features of one batch; ``"input_ids"`` are looked at, where both have them.
-
-    Raises
-    ------
-    InputError
-        If the tokens differ.
-    """
-    token_wise = [loss.kind for loss in losses if loss.is_token_wise]
-    ours, theirs = student.get("input_ids"), teacher.get("input_ids")
-    if token_wise and ours is not None and theirs is not None and not torch.equal(ours, theirs):
-        raise _token_error(token_wise[0], "different tokenizers, or different max_length")
-
-
-def as_tokens(states: torch.Tensor) -> torch.Tensor:
-    """Return hidden states as ``(B, L, dimension)``; each place of ``(B, channels, height, width)`` is a token."""
-    if states.ndim == 4:
-        return states.flatten(2).transpose(1, 2)
-    if states.ndim != 3:
-        raise InputError(f"hidden states must have 3 or 4 dimensions, got the shape {tuple(states.shape)}")
-    return states
-
-
-def _token_error(kind: str, found: str) -> InputError:
-    return InputError(
-        f"the layer loss {kind!r} compares token by token, and student and teacher have {found}; "
-        "use LayerLoss('pooled'), which compares one vector a text, or give both the same tokenizer"
-    )
-
-
-def _mask_of(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    if mask is None:
-        return states.new_ones(states.shape[:2])
-    if mask.shape != states.shape[:2]:
-        raise InputError(f"the mask has shape {tuple(mask.shape)}, the hidden states {tuple(states.shape[:2])}")
-    return mask.to(states.dtype)
-
-
-def _token_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    mask = mask.to(values.dtype)
-    return (values * mask).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
-
-
-def _cosines(states: torch.Tensor) -> torch.Tensor:
-    unit = nn.functional.normalize(states, dim=2)
-    return unit @ unit.transpose(1, 2)
-
-
-def _key(number: int, ours: int, theirs: int) -> str:
-    return f"{number}_{ours}_{theirs}"
+def _check_choice(name: str, value: Any, known: Any) -> None:
+    if not isinstance(value, str) or value not in known:
+        near = did_you_mean(str(value), known)
+        raise InputError(f"{name} of a layer loss must be one of {', '.join(known)}; got {value!r}.{near}")
 
 
 def _are_pairs(layers: Any) -> bool:
     if isinstance(layers, str) or not isinstance(layers, Sequence) or not layers:
         return False
     return all(
-        isinstance(pair, Sequence) and len(pair) == 2 and all(type(layer) is int and layer >= 0 for layer in pair)
+        isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 and all(map(_is_layer, pair))
         for pair in layers
     )
+
+
+def _is_layer(value: Any) -> bool:
+    return (type(value) is int and value >= 0) or (isinstance(value, str) and bool(value))

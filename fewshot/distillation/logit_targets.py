@@ -8,7 +8,6 @@ import torch
 
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.distillation.logit_losses import MISSING
-from fewshot.distillation.transfer_set import TransferSet
 from fewshot.training.targets import array_fingerprint
 
 _CHUNK = 2**16
@@ -25,7 +24,9 @@ class LogitTargets:
     gold : ndarray of shape (n,) or (n, n_classes), optional
         Class numbers or a 0/1 matrix; :data:`~fewshot.distillation.logit_losses.MISSING` where there is none.
     weights : ndarray of shape (n,), optional
-        How heavy each example is, at least 0; 1 is neutral.
+        How heavy each example is, at least 0. The loss of a batch is the sum over its examples divided by their
+        number, not by the sum of their weights, so that the mean of equal parts of a batch is that of the batch;
+        weights with a mean of 1 leave the size of a step as it is.
 
     Examples
     --------
@@ -38,7 +39,18 @@ class LogitTargets:
     weights: np.ndarray | None = None
 
     def of(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
-        """Return what there is of some examples as tensors: gold as integers, the rest in float32."""
+        """Return what there is of some examples.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Their numbers.
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``"logits"``, ``"gold"`` and ``"weights"``, so far as there are any: gold as integers, the rest in float32.
+        """
         kinds = {"logits": np.float32, "gold": np.int64, "weights": np.float32}
         return {
             name: torch.from_numpy(np.array(array[list(rows)], dtype=kinds[name]))
@@ -46,11 +58,20 @@ class LogitTargets:
         }
 
     def fingerprints(self) -> list[str]:
-        """Return strings that change with the targets."""
+        """Return strings that change with the targets; checkpoints are known by them."""
         return [f"{name} {array_fingerprint(array)}" for name, array in self._arrays().items()]
 
     def check(self, n: int, n_classes: int, *, multi_label: bool) -> None:
-        """Raise unless the targets are sound, of ``n`` examples, and fit a student of ``n_classes``.
+        """Raise unless the targets are sound, and fit the examples and the student.
+
+        Parameters
+        ----------
+        n : int
+            Number of examples.
+        n_classes : int
+            Outputs of the student.
+        multi_label : bool
+            Whether gold labels are a 0/1 matrix.
 
         Raises
         ------
@@ -105,29 +126,35 @@ def _check_gold(gold: np.ndarray, highest: int) -> None:
         )
 
 
-def targets_of(transfer: TransferSet, logits: np.ndarray, columns: np.ndarray) -> LogitTargets:
-    """Return the targets of the training rows of a transfer set, for a student.
+def targets_of(
+    logits: np.ndarray, columns: np.ndarray, y: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> LogitTargets:
+    """Return the targets of a student whose outputs stand in an order of their own.
 
     Parameters
     ----------
-    transfer : TransferSet
-    logits : ndarray of shape (n_texts, n_classes)
-        The teacher's, of all texts, in the order of its classes.
+    logits : ndarray of shape (n, n_classes)
+        The teacher's, in the order of the classes.
     columns : ndarray of shape (n_classes,)
         Which of the student's outputs stands for each class.
+    y : ndarray of shape (n_gold,) or (n_gold, n_classes), optional
+        Class numbers, or a 0/1 matrix, of the first ``n_gold`` examples.
+    weights : ndarray of shape (n,), optional
 
     Returns
     -------
     LogitTargets
-        In the order of the student's outputs.
+        In the order of the student's outputs; the other examples have no gold label.
+
+    Examples
+    --------
+    >>> targets = targets_of(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0]), np.array([0]))
+    >>> targets.logits.tolist(), targets.gold.tolist()
+    ([[2.0, 1.0], [4.0, 3.0]], [1, -100])
     """
     by_output = np.argsort(columns)
     gold = None
-    if transfer.y is not None and transfer.y.ndim == 1:
-        gold = np.full(len(transfer.texts), MISSING)
-        gold[transfer.gold] = columns[transfer.y]
-    elif transfer.y is not None:
-        gold = np.full(logits.shape, MISSING)
-        gold[transfer.gold] = transfer.y[:, by_output]
-    train = transfer.train
-    return LogitTargets(logits[train][:, by_output], None if gold is None else gold[train])
+    if y is not None:
+        gold = np.full(logits.shape[:1] if y.ndim == 1 else logits.shape, MISSING)
+        gold[: len(y)] = columns[y] if y.ndim == 1 else y[:, by_output]
+    return LogitTargets(logits[:, by_output], gold, weights)

@@ -1,10 +1,9 @@
-"""``transformers.Trainer`` for a student of logits: the loss of a batch, the targets in it, and the outputs of models.
+"""``transformers.Trainer`` for a student of logits: the loss of a batch and the targets in it.
 
 Any model is a student that returns logits, for texts or for images. Checkpoints, parameter groups and several processes
 are those of :mod:`fewshot.training.pairwise_trainer`.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,65 +11,17 @@ import torch
 from torch import nn
 from transformers import TrainingArguments
 
-from fewshot.core.errors import InputError
-from fewshot.distillation.layer_losses import LayerMatcher, check_same_tokens
-from fewshot.distillation.logit_losses import LogitObjective, weighted_mean
+from fewshot.distillation.layer_matcher import LayerMatcher, check_same_tokens
+from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
+from fewshot.distillation.model_outputs import STUDENT, TEACHER, run_model, states_asked
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.checkpoints import run_identity
 from fewshot.training.pairwise_trainer import PairwiseTrainer
+from fewshot.training.processes import gather_batch
 
 Features = Callable[[list[Any]], Mapping[str, torch.Tensor]]
 """Turns examples into the arguments of a model: a tokenizer or an image processor, padding included."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelOutput:
-    """What a model says of a batch: logits ``(B, n_classes)``, and hidden states where they were asked for."""
-
-    logits: torch.Tensor
-    states: tuple[torch.Tensor, ...]
-
-
-def run_model(model: nn.Module, features: Mapping[str, torch.Tensor], *, hidden_states: bool = False) -> ModelOutput:
-    """Run a model, whatever form its output has.
-
-    Parameters
-    ----------
-    model : Module
-        Its output is the logits, or has them as field or key ``logits``, or in the first place.
-    features : mapping of str to Tensor
-        Arguments of its ``forward``.
-    hidden_states : bool, default=False
-        Ask for them, by ``output_hidden_states=True``.
-
-    Raises
-    ------
-    InputError
-        If there are no logits in its output, or no hidden states where they are asked for.
-
-    Examples
-    --------
-    >>> run_model(nn.Linear(2, 3), {"input": torch.zeros(1, 2)}).logits.shape
-    torch.Size([1, 3])
-    """
-    output = model(**features, output_hidden_states=True) if hidden_states else model(**features)
-    logits = _part(output, "logits")
-    if logits is None and isinstance(output, (torch.Tensor, tuple, list)) and len(output):
-        logits = output if isinstance(output, torch.Tensor) else output[0]
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
-        found = f"logits of shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else "no logits"
-        raise InputError(f"{type(model).__name__} returned {found}; a classifier returns logits (B, n_classes)")
-    states = _part(output, "hidden_states") if hidden_states else ()
-    if hidden_states and not states:
-        raise InputError(
-            f"layer_losses need hidden states, and {type(model).__name__} returned none; leave layer_losses out"
-        )
-    return ModelOutput(logits, tuple(states))
-
-
-def _part(output: Any, name: str) -> Any:
-    return output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
 
 
 class LogitDistillationLoss(BatchLoss):
@@ -111,7 +62,7 @@ class LogitDistillationLoss(BatchLoss):
         return self._frozen[0]
 
     def forward(self, features: dict[str, Any], rows: torch.Tensor, step: int = 1) -> torch.Tensor:
-        """Return the loss of one batch, a scalar.
+        """Return the loss of one batch, a scalar; under several processes that of the global batch.
 
         Parameters
         ----------
@@ -123,19 +74,22 @@ class LogitDistillationLoss(BatchLoss):
         step : int, default=1
             The step of the training that the batch belongs to.
         """
-        matched = self.matcher is not None
-        ours = run_model(self.model, features["student"], hidden_states=matched)
+        layers = self.matcher.losses if self.matcher is not None else ()
+        ours = run_model(self.model, features["student"], states_asked(layers, STUDENT))
         given, logits, theirs = features.get("teacher", features["student"]), features.get("logits"), None
-        if self.teacher is not None and (matched or logits is None):
+        if self.teacher is not None and (layers or logits is None):
             with torch.no_grad():
-                theirs = run_model(self.teacher, given, hidden_states=matched)
+                theirs = run_model(self.teacher, given, states_asked(layers, TEACHER))
             logits = theirs.logits if logits is None else logits
         losses = self.objective.per_example(ours.logits, logits, features.get("gold"), step=step, steps=self.steps)
         if self.matcher is not None and theirs is not None:
             masks = features["student"].get("attention_mask"), given.get("attention_mask")
             factor = self.objective.factor("layers", step, self.steps)
             losses = losses + factor * self.matcher(ours.states, theirs.states, *masks)
-        return weighted_mean(losses, features.get("weights"))
+        weights = features.get("weights")
+        # Shares of an uneven batch differ in size, so the mean of their means would not be the batch's.
+        whole, _ = gather_batch(losses if weights is None else losses * weights, rows)
+        return whole.mean()
 
     def identity(self) -> list[str]:
         """Return objective, layer losses, targets, and the teacher's weights where it is live."""

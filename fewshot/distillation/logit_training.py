@@ -16,11 +16,13 @@ import torch
 from torch import nn
 
 from fewshot.core.errors import InputError, TeacherError
-from fewshot.distillation.layer_losses import LayerLoss, LayerMatcher, check_same_tokens
-from fewshot.distillation.logit_losses import LogitObjective
+from fewshot.distillation.layer_losses import LayerLoss
+from fewshot.distillation.layer_matcher import LayerMatcher, check_same_tokens
+from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
-from fewshot.distillation.logit_trainer import Features, LogitDistillationLoss, LogitTrainer, ModelOutput, run_model
-from fewshot.training.running import prepare_run
+from fewshot.distillation.logit_trainer import Features, LogitDistillationLoss, LogitTrainer
+from fewshot.distillation.model_outputs import STUDENT, TEACHER, ModelOutput, StatesAsked, run_model, states_asked
+from fewshot.training.running import Run, prepare_run
 from fewshot.training.samplers import ShuffledBatches
 from fewshot.training.schedule import Schedule
 from fewshot.training.targets import array_fingerprint
@@ -74,13 +76,13 @@ def distill_logits(
     targets : LogitTargets
         By number of the example: the teacher's logits, gold labels, weights.
     schedule : Schedule
-        Steps, examples a batch, learning rate.
+        Steps, examples a batch (at least 1: ``in_pairs=False``), learning rate.
     objective : LogitObjective, optional
         Default: half gold, half teacher at temperature 2; see there.
     teacher : LiveTeacher, optional
         Run beside the student: for its logits where ``targets`` has none, and for ``layer_losses``.
     layer_losses : sequence of LayerLoss, optional
-        Need the live teacher, and two models that return ``hidden_states``.
+        Need the live teacher, and two models that return ``hidden_states``, or whose modules the losses name.
     accumulation : int, default=1
         Batches a step; equal to one batch of as many examples, except for temperatures that look at a whole batch.
     device, precision : str, optional
@@ -132,26 +134,62 @@ def distill_logits(
         resume=resume,
     )
     with run as prepared, _in_eval_mode(teacher, prepared.args.device):
-        place = prepared.args.device
-        student.to(place)
-        loss = _make_loss(student, examples, features, targets, objective, teacher, layer_losses, schedule.steps, place)
-        batches = ShuffledBatches(
-            len(examples),
-            batch_size=schedule.batch_size,
-            steps=schedule.steps * accumulation,
-            random_state=random_state,
-        )
-        trainer = LogitTrainer(
-            loss,
-            prepared.args,
-            examples=examples,
-            features=features,
-            teacher_features=None if teacher is None else teacher.features,
-            batches=batches,
-            callbacks=prepared.callbacks,
-            checkpoints=prepared.checkpoints(map(_described, examples), loss, batches),
-        )
-        return prepared.train(trainer, student)
+        student.to(prepared.args.device)
+        loss = _make_loss(student, examples, features, targets, objective, teacher, layer_losses, prepared)
+        return prepared.train(_make_trainer(prepared, loss, examples, features, teacher), student)
+
+
+def probe_models(
+    student: nn.Module,
+    examples: Sequence[Any],
+    features: Features,
+    teacher: LiveTeacher | None = None,
+    layer_losses: Sequence[LayerLoss] = (),
+    device: torch.device | str = "cpu",
+) -> tuple[int, LayerMatcher | None]:
+    """Run both models on two examples, so that what does not fit together is found before the long work.
+
+    Parameters
+    ----------
+    student : Module
+        On the device, as the teacher.
+    examples, features, teacher, layer_losses
+        As for :func:`distill_logits`.
+    device : device or str, default="cpu"
+
+    Returns
+    -------
+    n_classes : int
+        Outputs of the student.
+    matcher : LayerMatcher or None
+        With fresh projections, which torch's random state decides; ``None`` without layer losses.
+
+    Raises
+    ------
+    InputError
+        If the models have different classes, or layers cannot be compared.
+    TeacherError
+        If the teacher's logits are not finite.
+    """
+    few = [examples[row] for row in range(2)]
+    given = _moved(features(few), device)
+    ours = _run_once(student, given, states_asked(layer_losses, STUDENT))
+    n_classes = ours.logits.shape[1]
+    if teacher is None:
+        return n_classes, None
+    for_teacher = given if teacher.features is None else _moved(teacher.features(few), device)
+    check_same_tokens(layer_losses, given, for_teacher)
+    theirs = _run_once(teacher.model, for_teacher, states_asked(layer_losses, TEACHER))
+    if theirs.logits.shape[1] != n_classes:
+        raise InputError(f"the teacher has {theirs.logits.shape[1]} classes, the student {n_classes}; make them equal")
+    if not torch.isfinite(theirs.logits).all():
+        raise TeacherError("the teacher's logits hold NaN or infinite values; train the teacher again")
+    if not layer_losses:
+        return n_classes, None
+    matcher = LayerMatcher(layer_losses, ours.states, theirs.states).to(device)
+    masks = given.get("attention_mask"), for_teacher.get("attention_mask")
+    matcher(ours.states, theirs.states, *masks)  # a distance of one's own may fail
+    return n_classes, matcher
 
 
 @contextlib.contextmanager
@@ -176,41 +214,47 @@ def _make_loss(
     objective: LogitObjective,
     teacher: LiveTeacher | None,
     layer_losses: Sequence[LayerLoss],
-    steps: int,
-    device: torch.device,
+    run: Run,
 ) -> LogitDistillationLoss:
-    """Run both models on two examples: shapes are checked before the long work, and tell the projections' sizes."""
-    few = [examples[row] for row in range(2)]
-    given = dict(features(few))
-    ours = _run_once(student, given, device, hidden_states=bool(layer_losses))
-    n_classes = ours.logits.shape[1]
+    n_classes, matcher = probe_models(student, examples, features, teacher, layer_losses, run.args.device)
     targets.check(len(examples), n_classes, multi_label=objective.multi_label)
-    if teacher is None:
-        return LogitDistillationLoss(student, objective, targets, steps=steps)
-    for_teacher = given if teacher.features is None else dict(teacher.features(few))
-    check_same_tokens(layer_losses, given, for_teacher)
-    theirs = _run_once(teacher.model, for_teacher, device, hidden_states=bool(layer_losses))
-    if theirs.logits.shape[1] != n_classes:
-        raise InputError(f"the teacher has {theirs.logits.shape[1]} classes, the student {n_classes}; make them equal")
-    if not torch.isfinite(theirs.logits).all():
-        raise TeacherError("the teacher's logits hold NaN or infinite values; train the teacher again")
-    matcher = None
-    if layer_losses:
-        matcher = LayerMatcher(layer_losses, ours.states, theirs.states).to(device)
-    return LogitDistillationLoss(student, objective, targets, steps=steps, teacher=teacher.model, matcher=matcher)
+    live = None if teacher is None else teacher.model
+    return LogitDistillationLoss(student, objective, targets, steps=run.schedule.steps, teacher=live, matcher=matcher)
 
 
-def _run_once(
-    model: nn.Module, features: Mapping[str, torch.Tensor], device: torch.device, *, hidden_states: bool
-) -> ModelOutput:
+def _make_trainer(
+    run: Run, loss: LogitDistillationLoss, examples: Sequence[Any], features: Features, teacher: LiveTeacher | None
+) -> LogitTrainer:
+    batches = ShuffledBatches(
+        len(examples),
+        batch_size=run.schedule.batch_size,
+        steps=run.schedule.steps * run.args.gradient_accumulation_steps,
+        random_state=run.args.seed,
+    )
+    return LogitTrainer(
+        loss,
+        run.args,
+        examples=examples,
+        features=features,
+        teacher_features=None if teacher is None else teacher.features,
+        batches=batches,
+        callbacks=run.callbacks,
+        checkpoints=run.checkpoints(map(_described, examples), loss, batches),
+    )
+
+
+def _run_once(model: nn.Module, features: Mapping[str, torch.Tensor], states: StatesAsked) -> ModelOutput:
     was_training = model.training
     model.eval()  # dropout draws nothing, batch norms learn nothing
     try:
         with torch.no_grad():
-            on_device = {name: tensor.to(device) for name, tensor in features.items()}
-            return run_model(model, on_device, hidden_states=hidden_states)
+            return run_model(model, features, states)
     finally:
         model.train(was_training)
+
+
+def _moved(features: Mapping[str, torch.Tensor], device: torch.device | str) -> dict[str, torch.Tensor]:
+    return {name: tensor.to(device) for name, tensor in features.items()}
 
 
 def _described(example: Any) -> str:

@@ -9,25 +9,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-from scipy.special import expit
 from transformers import PreTrainedConfig
 
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.errors import InputError
-from fewshot.distillation.layer_losses import LayerLoss, check_same_tokens
-from fewshot.distillation.logit_losses import LogitObjective, Temperature
-from fewshot.distillation.logit_targets import targets_of
-from fewshot.distillation.logit_teachers import open_logit_teacher, space_of, teacher_logits, threshold_of
-from fewshot.distillation.logit_training import LiveTeacher, distill_logits
+from fewshot.distillation.confidence import check_rule
+from fewshot.distillation.layer_losses import LayerLoss
+from fewshot.distillation.layer_matcher import check_same_tokens
+from fewshot.distillation.logit_objective import LogitObjective
+from fewshot.distillation.logit_task import LogitTask, open_logit_task
+from fewshot.distillation.logit_teachers import open_logit_teacher, space_of
+from fewshot.distillation.logit_temperature import Temperature
+from fewshot.distillation.logit_training import LiveTeacher, distill_logits, probe_models
 from fewshot.distillation.sequence_students import build_sequence_student
-from fewshot.distillation.transfer_set import TransferSet, make_transfer_set
+from fewshot.distillation.target_store import TargetStore, as_store
+from fewshot.distillation.transfer_set import make_transfer_set
 from fewshot.encoders.resolve import DEFAULT_STUDENT
-from fewshot.evaluation.thresholds import best_thresholds_per_label
 from fewshot.training.schedule import Schedule
-from fewshot.training.seeding import check_random_state
+from fewshot.training.seeding import check_random_state, seeded
 
-_MOST_FOR_THRESHOLDS = 2000
+_PROBED = 32
 
 
 class LogitDistillationTrainer:
@@ -35,10 +36,11 @@ class LogitDistillationTrainer:
 
     Parameters
     ----------
-    teacher : TextClassifier, str or Path
+    teacher : TextClassifier, NLITeacher, TeacherMixture, str, Path or list
         A fitted classifier with ``predict_proba`` (its logits are the logarithms of the probabilities), a
         :class:`~fewshot.classifiers.sequence.SequenceClassifier` (it has logits), or a folder of either; a folder of a
-        classifier of transformers will do.
+        classifier of transformers will do. ``[(teacher, weight), ...]`` are mixed, see
+        :class:`~fewshot.distillation.several_teachers.TeacherMixture`.
     student : str, PreTrainedConfig or SequenceClassifier, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
         An encoder's name or folder, to which a new head is added; ``"layers:N"``, which keeps N of the layers of a
         teacher that is a ``SequenceClassifier``, evenly spaced, and its head; a configuration of transformers, for
@@ -47,24 +49,30 @@ class LogitDistillationTrainer:
         Weight of the gold labels, from 0 to 1; the teacher weighs ``1 − alpha``. Texts without gold label have the
         teacher's term alone.
     temperature : float or Temperature, default=2.0
-        Softens the teacher's probabilities, above 0; see :class:`~fewshot.distillation.logit_losses.Temperature`.
+        Softens the teacher's probabilities, above 0; see :class:`~fewshot.distillation.logit_temperature.Temperature`.
     loss : {"kl", "mse"}, default="kl"
         Follow the softened probabilities (with several labels: one binary cross-entropy a label), or the logits.
     ramp : str or mapping, default="constant"
         How the teacher's weight, or that of other terms, changes in training; see
-        :class:`~fewshot.distillation.logit_losses.LogitObjective`.
+        :class:`~fewshot.distillation.logit_objective.LogitObjective`.
     layer_losses : sequence of LayerLoss, default=()
         Hidden layers to match; the teacher must be a ``SequenceClassifier``.
+    confidence : str, default="none"
+        How much the pool's texts count: ``"none"``: alike; ``"weight"``: by how sure the teacher is; ``"drop:P"``, such
+        as ``"drop:0.8"``: those of which the teacher is not that sure not at all. Gold texts count in full. See
+        :func:`~fewshot.distillation.confidence.confidence_weights`.
     steps : int, optional
         Optimizer steps. Default: 4 passes over the pool, from 100 to 3,000 steps.
     batch_size : int, optional
-        Texts a batch. Default: 32.
+        Texts a batch, at least 1. Default: 32.
     learning_rate : float, optional
         Peak learning rate. Default: 2e-4.
     accumulation : int, default=1
         Batches a step.
     tokenizer : PreTrainedTokenizer, optional
         Of a student made from a configuration. Default: the teacher's.
+    targets : TargetStore, str or Path, optional
+        Where the answers of a teacher without logits are kept on disk. Default: in memory.
     device : str, optional
         Where the student trains; default: the fastest there is.
     random_state : int, default=0
@@ -76,7 +84,8 @@ class LogitDistillationTrainer:
         Loss of each step.
     report_ : dict
         ``agreement_before`` and ``agreement`` (share of held-out pool texts with the teacher's label, before and after
-        the training; ``None`` for pools under 50 texts), ``n_pool``, ``n_gold``, ``n_held_out``, ``steps``.
+        the training; ``None`` for pools under 50 texts), ``n_pool``, ``n_gold``, ``n_held_out``, ``n_left_out`` (texts
+        that ``confidence`` drops), ``steps``.
 
     Notes
     -----
@@ -99,11 +108,13 @@ class LogitDistillationTrainer:
         loss: str = "kl",
         ramp: str | Mapping[str, str] = "constant",
         layer_losses: Sequence[LayerLoss] = (),
+        confidence: str = "none",
         steps: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
         accumulation: int = 1,
         tokenizer: Any = None,
+        targets: TargetStore | str | Path | None = None,
         device: str | None = None,
         random_state: int = 0,
     ) -> None:
@@ -114,11 +125,13 @@ class LogitDistillationTrainer:
         self.loss = loss
         self.ramp = ramp
         self.layer_losses = layer_losses
+        self.confidence = confidence
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.accumulation = accumulation
         self.tokenizer = tokenizer
+        self.targets = targets
         self.device = device
         self.random_state = random_state
 
@@ -153,19 +166,27 @@ class LogitDistillationTrainer:
         InputError
             If the pool is too small, arguments do not fit together, or a gold label is not one of the teacher's
             classes.
+        SourceNotFoundError, ModelFormatError
+            If a folder of teacher or student is not there, or cannot be opened.
         TeacherError
             If the teacher's scores are constant or not finite.
+
+        Warns
+        -----
+        DataWarning
+            If the student is larger than its teacher, or ``confidence`` leaves hardly any texts.
         """
         check_random_state(self.random_state)
+        check_rule(str(self.confidence))
         teacher = open_logit_teacher(self.teacher)
         space = space_of(teacher)
         objective = LogitObjective(self.alpha, self.temperature, self.loss, space.multi_label, self.ramp)
-        transfer = make_transfer_set(space, unlabeled_texts, texts, labels, self.random_state)
+        transfer = make_transfer_set(space, unlabeled_texts, texts, labels)
         if self.alpha == 1 and transfer.y is None:
             raise InputError("alpha=1 learns gold labels alone; give texts and labels, or a lower alpha")
         if resume and checkpoints is None:
             raise InputError("resume=True needs checkpoints, the folder of the run to go on with")
-        schedule = self._schedule(len(transfer.train))
+        self.schedule(len(transfer.train))  # a mistake is found before the teacher reads the pool
         student = build_sequence_student(
             teacher,
             self.student,
@@ -174,15 +195,70 @@ class LogitDistillationTrainer:
             device=self.device,
             random_state=self.random_state,
         )
-        live = self._live_teacher(teacher, student, transfer)
-        wanted = teacher_logits(teacher, transfer.texts)
-        before = _agreement(student, wanted, transfer, threshold_of(teacher))
-        self.losses_ = distill_logits(
+        live = self._live_teacher(teacher, student, transfer.train[:_PROBED])
+        task = open_logit_task(teacher, transfer, self.confidence, as_store(self.targets))
+        before = task.agreement(student)
+        self.losses_ = self._train(student, task, objective, live, checkpoints, resume=resume)
+        if space.multi_label:
+            student.set_thresholds(task.thresholds(student, self.random_state))
+        self.student_ = student
+        self.report_ = {"n_pool": transfer.n_pool, "n_gold": len(transfer.gold_texts)} | self._report(task, before)
+        return self
+
+    def _report(self, task: LogitTask, before: float | None) -> dict[str, Any]:
+        return {
+            "n_held_out": len(task.held_out),
+            "n_left_out": task.n_left_out,
+            "steps": len(self.losses_),
+            "agreement_before": before,
+            "agreement": task.agreement(self.student_),
+        }
+
+    def schedule(self, n_texts: int) -> Schedule:
+        """Return how long to train on ``n_texts`` texts."""
+        if self.accumulation < 1:
+            raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
+        batch_size = 32 if self.batch_size is None else self.batch_size
+        passes = 4 * n_texts / max(1, batch_size * self.accumulation)
+        return Schedule(
+            min(3000, max(100, round(passes))) if self.steps is None else self.steps,
+            batch_size,
+            2e-4 if self.learning_rate is None else self.learning_rate,
+            in_pairs=False,
+        )
+
+    def _live_teacher(self, teacher: Any, student: SequenceClassifier, texts: Sequence[str]) -> LiveTeacher | None:
+        """Return the teacher to run beside the student; what can be wrong with that is found on a few texts."""
+        if not self.layer_losses:
+            return None
+        if not isinstance(teacher, SequenceClassifier):
+            raise InputError(
+                f"layer_losses compare the layers of two transformers, and the teacher is a {type(teacher).__name__}; "
+                "leave them out, or give a SequenceClassifier"
+            )
+        check_same_tokens(self.layer_losses, student.features(texts), teacher.features(texts))
+        live = LiveTeacher(teacher.model_.to(student.model_.device), teacher.features)
+        with seeded(self.random_state):
+            probe_models(student.model_, texts, student.features, live, self.layer_losses, student.model_.device)
+        return live
+
+    def _train(
+        self,
+        student: SequenceClassifier,
+        task: LogitTask,
+        objective: LogitObjective,
+        live: LiveTeacher | None,
+        checkpoints: str | Path | None,
+        *,
+        resume: bool,
+    ) -> list[float]:
+        texts, targets = task.lesson(student.columns_)
+        return distill_logits(
             student.model_,
-            [transfer.texts[row] for row in transfer.train],
+            texts,
             student.features,
-            targets_of(transfer, wanted, student.columns_),
-            schedule,
+            targets,
+            self.schedule(len(texts)),
             objective=objective,
             teacher=live,
             layer_losses=self.layer_losses,
@@ -193,61 +269,3 @@ class LogitDistillationTrainer:
             resume=resume,
             description=f"distilling into {student.model}",
         )
-        if space.multi_label:
-            student.set_thresholds(self._thresholds(student, wanted, transfer, threshold_of(teacher)))
-        self.student_ = student
-        self.report_ = {
-            "n_pool": len(transfer.texts) - len(transfer.gold),
-            "n_gold": len(transfer.gold),
-            "n_held_out": len(transfer.held_out),
-            "steps": len(self.losses_),
-            "agreement_before": before,
-            "agreement": _agreement(student, wanted, transfer, threshold_of(teacher)),
-        }
-        return self
-
-    def _schedule(self, n_texts: int) -> Schedule:
-        if self.accumulation < 1:
-            raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
-        batch_size = 32 if self.batch_size is None else self.batch_size
-        passes = 4 * n_texts / max(1, batch_size * self.accumulation)
-        return Schedule(
-            min(3000, max(100, round(passes))) if self.steps is None else self.steps,
-            batch_size,
-            2e-4 if self.learning_rate is None else self.learning_rate,
-        )
-
-    def _live_teacher(self, teacher: Any, student: SequenceClassifier, transfer: TransferSet) -> LiveTeacher | None:
-        if not self.layer_losses:
-            return None
-        if not isinstance(teacher, SequenceClassifier):
-            raise InputError(
-                f"layer_losses compare the layers of two transformers, and the teacher is a {type(teacher).__name__}; "
-                "leave them out, or give a SequenceClassifier"
-            )
-        some = transfer.texts[:32]  # before the teacher reads the whole pool
-        check_same_tokens(self.layer_losses, student.features(some), teacher.features(some))
-        return LiveTeacher(teacher.model_, teacher.features)
-
-    def _thresholds(
-        self, student: SequenceClassifier, wanted: np.ndarray, transfer: TransferSet, threshold: Any
-    ) -> np.ndarray:
-        """Choose each label's threshold so that the student decides as the teacher does, and as the gold labels say."""
-        rows = np.random.default_rng(self.random_state).permutation(transfer.train)[:_MOST_FOR_THRESHOLDS]
-        decided = (expit(wanted[rows]) >= threshold).astype(int)
-        if transfer.y is not None:
-            is_gold = rows < len(transfer.y)
-            decided[is_gold] = transfer.y[rows[is_gold]]
-        return best_thresholds_per_label(decided, student.predict_proba([transfer.texts[row] for row in rows]))
-
-
-def _agreement(student: SequenceClassifier, wanted: np.ndarray, transfer: TransferSet, threshold: Any) -> float | None:
-    """Return the share of held-out texts that the student gives the teacher's label, or set of labels."""
-    rows = transfer.held_out
-    if not len(rows):
-        return None
-    ours = student.predict_proba([transfer.texts[row] for row in rows])
-    if not student.label_space_.multi_label:
-        return float(np.mean(ours.argmax(axis=1) == wanted[rows].argmax(axis=1)))
-    same = (ours >= student.threshold_) == (expit(wanted[rows].astype(np.float64)) >= threshold)
-    return float(np.mean(same.all(axis=1)))

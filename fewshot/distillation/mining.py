@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import BatchSampler
 
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, did_you_mean
 from fewshot.core.progress import track
 from fewshot.distillation.confidence import decision_margins
 from fewshot.heads.vectors import unit_rows
@@ -173,6 +173,50 @@ class BoundaryBatches(BatchSampler):
         places = generator.random(self.batch_size) * self.cumulative[-1]
         found: list[int] = np.searchsorted(self.cumulative, places, side="right").clip(max=self.n - 1).tolist()
         return found
+
+
+MINING = ("uniform", "hard", "boundary")
+"""Every way to mine by name."""
+
+
+def check_mining(mining: str) -> None:
+    """Raise :class:`InputError` if there is no such way to mine."""
+    if mining not in MINING:
+        raise InputError(
+            f"mining must be one of {', '.join(MINING)}; got {mining!r}.{did_you_mean(str(mining), MINING)}"
+        )
+
+
+def make_batches(
+    mining: str,
+    embeddings: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    batch_size: int,
+    steps: int,
+    random_state: int,
+    multi_label: bool = False,
+    threshold: float | np.ndarray = 0.5,
+) -> BatchSampler:
+    """Return batches by the name of a way to mine.
+
+    Parameters
+    ----------
+    mining : {"uniform", "hard", "boundary"}
+        :class:`~fewshot.training.samplers.ShuffledBatches`, :class:`HardBatches` or :class:`BoundaryBatches`.
+    embeddings : ndarray of shape (n, dimension)
+    probabilities : ndarray of shape (n, n_classes)
+        The teacher's, of the training texts.
+    batch_size, steps, random_state, multi_label, threshold
+        See there.
+    """
+    check_mining(mining)
+    sizes = {"batch_size": batch_size, "steps": steps, "random_state": random_state}
+    if mining == "hard":
+        return HardBatches(embeddings, **sizes)
+    if mining == "boundary":
+        return BoundaryBatches(probabilities, multi_label=multi_label, threshold=threshold, **sizes)
+    return ShuffledBatches(len(embeddings), **sizes)
 
 
 def nearest_rows(embeddings: np.ndarray, rows: np.ndarray, count: int, *, random_state: int = 0) -> np.ndarray:

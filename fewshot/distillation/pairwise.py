@@ -4,33 +4,30 @@ The teacher embeds the pool once. Each batch of B texts passes through the stude
 no list of pairs is ever made. The student's head then learns the teacher's probabilities and any gold labels.
 """
 
-import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
+from torch.utils.data import BatchSampler
+from transformers import PreTrainedConfig
 
-from fewshot.classifiers.base import EmbeddingClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
-from fewshot.distillation.students import build_student, check_student, trainable_model, trained_encoder
-from fewshot.distillation.teachers import TeacherTargets, compute_targets, open_teacher
-from fewshot.distillation.token_table import TokenStatistics, static_student
-from fewshot.distillation.transfer_set import TransferSet, make_transfer_set
+from fewshot.distillation.confidence import check_rule
+from fewshot.distillation.mining import check_mining, make_batches
+from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
+from fewshot.distillation.student_training import StudentTraining
+from fewshot.distillation.students import build_student, check_size, check_student, is_table
+from fewshot.distillation.target_store import TargetStore, as_store
+from fewshot.distillation.task import DistillationTask, open_task
+from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
+from fewshot.distillation.vector_teacher import open_vector_teacher
 from fewshot.encoders.base import Encoder
-from fewshot.encoders.resolve import DEFAULT_STUDENT, unwrapped
-from fewshot.encoders.sentence import SentenceEncoder
-from fewshot.encoders.static import StaticEncoder
-from fewshot.evaluation.metrics import cosine_correlation
-from fewshot.evaluation.thresholds import best_threshold
-from fewshot.heads.table import C_GRID, LinearHead, fit_soft_linear
-from fewshot.heads.vectors import unit_rows
-from fewshot.training.losses import PairwiseCosineLoss
-from fewshot.training.samplers import ShuffledBatches
+from fewshot.encoders.resolve import DEFAULT_STUDENT
+from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
-from fewshot.training.targets import EmbeddingSimilarity
-from fewshot.training.trainer import train_pairwise
 
 
 class DistillationTrainer:
@@ -38,17 +35,46 @@ class DistillationTrainer:
 
     Parameters
     ----------
-    teacher : TextClassifier, str or Path
+    teacher : TextClassifier, Teacher, str, Path, or sequence of (teacher, weight)
         A fitted classifier with a sentence encoder (``SetFitClassifier``, ``LinearProbeClassifier``,
-        ``KNNClassifier``), or a model directory of one.
-    student : str or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
-        ``"static"``, ``"layers:N"`` or an encoder's name; see :func:`fewshot.build_student`.
+        ``KNNClassifier``), or a model directory of one; with ``encoder``, also one without, such as an
+        :class:`~fewshot.distillation.teachers.NLITeacher`. Several are averaged
+        (:class:`~fewshot.distillation.several_teachers.TeacherMixture`), and students are cut from the first.
+    student : str, PreTrainedConfig or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
+        ``"static"``, ``"layers:N"``, ``"width:N"``, an encoder's name and more; see :func:`fewshot.build_student`.
+    encoder : str or Encoder, optional
+        The encoder whose similarities the student learns and which it is made from. Default: the teacher's own.
+    loss : str or mapping of str to float, default="cosine"
+        How the student's pairs are held against the teacher's: ``"cosine"``, ``"softmax"``, ``"relational"``,
+        ``"match"``, ``"classes"``, or several with weights; see
+        :func:`~fewshot.distillation.similarity_losses.make_similarity_loss`.
+    temperature : float, optional
+        Of the loss ``"softmax"``. Default: 0.05.
+    queue_size : int, default=0
+        How many past texts ``"cosine"`` and ``"softmax"`` hold each batch against as well.
+    mining : {"uniform", "hard", "boundary"}, default="uniform"
+        Which texts share a batch: any, neighbours by the teacher's vectors, or more of those that the teacher is unsure
+        of; see :mod:`fewshot.distillation.mining`.
+    confidence : str, default="none"
+        Whether texts of which the teacher is unsure count less (``"weight"``) or nothing (``"drop:0.8"``); see
+        :func:`~fewshot.distillation.confidence.confidence_weights`.
+    generated : int, default=0
+        Make so many more texts from parts of the pool's and let the teacher answer them, too; for small pools. See
+        :func:`fewshot.generate_transfer_texts`.
     steps : int, optional
-        Optimizer steps. Default: from the size of the pool.
+        Optimizer steps. Default: from the size of the pool. 0 gives the untrained student with a head, a baseline.
     batch_size : int, optional
-        Texts a step. Default: 512 for a token table, 64 for a transformer.
+        Texts a batch. Default: 512 for a token table, 64 for a transformer.
     learning_rate : float, optional
         Peak learning rate. Default: 2e-3 for a token table, 4e-4 for a transformer.
+    accumulation : int, default=1
+        Batches a step; pairs are formed inside each.
+    patience : int, optional
+        Stop when the agreement on held-out texts did not rise for so many of about ten looks, and keep the best look's
+        weights. Default: train to the end.
+    targets : TargetStore, str or Path, optional
+        Where the teacher's answers about the pool are kept on disk, for other students and seeds, and to go on from
+        after a kill. Default: in memory.
     device : str, optional
         Where the student trains; default: where the teacher runs.
     random_state : int, default=0
@@ -58,12 +84,18 @@ class DistillationTrainer:
     student_ : LinearProbeClassifier
         The distilled classifier.
     losses_ : list of float
-        Pairwise loss of each step.
+        Loss of each step.
+    curve_ : list of dict
+        Of each look at the student in training: ``step``, ``loss`` (the mean since the last look),
+        ``cosine_correlation`` and ``agreement`` (by a head fitted on the other half of the texts looked at).
     report_ : dict
         ``cosine_correlation_before`` and ``cosine_correlation`` (Pearson, student against teacher, on held-out pool
-        texts), ``agreement`` (share of held-out texts with the teacher's label), ``n_pool``, ``n_gold``,
-        ``n_held_out``, ``steps``. The held-out figures are ``None`` for pools under 50 texts. The same texts choose the
-        head's regularization among four values, so the agreement is slightly kind.
+        texts), ``probe_agreement_before`` and ``probe_agreement`` (share of these with the teacher's label by a head
+        fitted on the other half of them), ``agreement`` (by the student's own head), ``n_pool``, ``n_gold``,
+        ``n_held_out``, ``steps``, ``kept_step`` (whose weights were kept, if not the last), ``domain_distance`` (how
+        unlike the gold texts the pool is; see :func:`fewshot.domain_distance`) and ``notes``. The held-out figures are
+        ``None`` for pools under 50 texts. The same texts choose the head's regularization among four values, so the
+        agreement is slightly kind.
 
     Notes
     -----
@@ -79,19 +111,39 @@ class DistillationTrainer:
     def __init__(
         self,
         teacher: Any,
-        student: str | Encoder = DEFAULT_STUDENT,
+        student: str | PreTrainedConfig | Encoder = DEFAULT_STUDENT,
         *,
+        encoder: str | Encoder | None = None,
+        loss: str | Mapping[str, float] = "cosine",
+        temperature: float | None = None,
+        queue_size: int = 0,
+        mining: str = "uniform",
+        confidence: str = "none",
+        generated: int = 0,
         steps: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        accumulation: int = 1,
+        patience: int | None = None,
+        targets: TargetStore | str | Path | None = None,
         device: str | None = None,
         random_state: int = 0,
     ) -> None:
         self.teacher = teacher
         self.student = student
+        self.encoder = encoder
+        self.loss = loss
+        self.temperature = temperature
+        self.queue_size = queue_size
+        self.mining = mining
+        self.confidence = confidence
+        self.generated = generated
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.accumulation = accumulation
+        self.patience = patience
+        self.targets = targets
         self.device = device
         self.random_state = random_state
 
@@ -100,16 +152,23 @@ class DistillationTrainer:
         unlabeled_texts: Sequence[str],
         texts: Sequence[str] | None = None,
         labels: Sequence[Any] | None = None,
+        *,
+        checkpoints: str | Path | None = None,
+        resume: bool = False,
     ) -> Self:
         """Train the student.
 
         Parameters
         ----------
         unlabeled_texts : sequence of str
-            The pool; duplicates count once. At least 8 texts.
+            The pool; duplicates count once. At least 8 texts. A :class:`~fewshot.data.pool.Pool` stays on disk.
         texts, labels : sequences, optional
-            Gold labels, of the teacher's classes: they join the pool, and the head learns them beside the teacher's
-            probabilities.
+            Gold labels, of the teacher's classes: they join the pool (one of up to 200,000 texts), and the head learns
+            them beside the teacher's probabilities.
+        checkpoints : str or Path, optional
+            A folder private to this run, where checkpoints are written; the caller removes it.
+        resume : bool, default=False
+            Go on from the newest whole checkpoint, to the same student, bit by bit, as without a break.
 
         Returns
         -------
@@ -118,140 +177,95 @@ class DistillationTrainer:
         Raises
         ------
         InputError
-            If the pool is too small, or a gold label is not one of the teacher's classes.
+            If the pool is too small, arguments do not fit together, a gold label is not one of the teacher's classes,
+            or a student given by name is larger than the teacher's encoder.
         TeacherError
             If the teacher's outputs are constant or not finite.
         """
-        check_random_state(self.random_state)
-        teacher = open_teacher(self.teacher)
+        self._check()
+        teacher = open_vector_teacher(self.teacher, self.encoder, self.device)
         check_student(teacher.encoder_, self.student)
-        transfer = make_transfer_set(teacher.label_space_, unlabeled_texts, texts, labels, self.random_state)
-        student, targets = self._student_and_targets(teacher, transfer.texts)
-        before = self._correlation(student, transfer, targets)
-        encoder = self._train(student, transfer, targets)
-        X = unit_rows(encoder.encode(transfer.texts))
-        head = self._fit_head(X, transfer, targets, teacher)
-        self.student_ = LinearProbeClassifier.from_parts(encoder, head, teacher.label_space_)
-        self.report_ = self._report(before, X, transfer, targets, teacher)
-        return self
-
-    def _student_and_targets(self, teacher: EmbeddingClassifier, texts: list[str]) -> tuple[Encoder, TeacherTargets]:
-        encoder = unwrapped(teacher.encoder_)
-        if self.student == "static" and isinstance(encoder, SentenceEncoder):
-            with TokenStatistics(encoder) as statistics:  # one pass over the pool gives targets and tokens in context
-                targets = compute_targets(teacher, texts)
-            return static_student(encoder, statistics), targets
-        return build_student(encoder, self.student, device=self.device), compute_targets(teacher, texts)
-
-    def _train(self, student: Encoder, transfer: TransferSet, targets: TeacherTargets) -> Encoder:
-        schedule = self._schedule(student, len(transfer.train))
-        device = self.device or getattr(student, "device", None) or "cpu"
-        model = trainable_model(student, device)
-        self.losses_ = train_pairwise(
-            model,
-            [transfer.texts[row] for row in transfer.train],
-            PairwiseCosineLoss(model, EmbeddingSimilarity(targets.embeddings[transfer.train])),
-            ShuffledBatches(
-                len(transfer.train),
-                batch_size=schedule.batch_size,
-                steps=schedule.steps,
-                random_state=self.random_state,
-            ),
-            schedule,
-            description=f"distilling into {student.name}",
-            device=device,
+        transfer = make_transfer_set(
+            teacher.label_space_,
+            unlabeled_texts,
+            texts,
+            labels,
+            most_joined=MOST_JOINED,
+            generated=self.generated,
             random_state=self.random_state,
         )
-        return trained_encoder(student, model)
+        student = None if is_table(self.student) else self._untrained(teacher)
+        task, statistics = open_task(
+            teacher, transfer, store=as_store(self.targets), observe=student is None, confidence=self.confidence
+        )
+        if student is None:  # a table is made of what the teacher said of the pool's tokens
+            student = build_student(
+                teacher.encoder_, self.student, texts=transfer.pool, statistics=statistics, device=self.device
+            )
+        before = task.look(student)
+        trained = self._training(checkpoints, resume).run(
+            student,
+            transfer.train,
+            functools.partial(self._loss, task),
+            functools.partial(self._batches, task),
+            None if task.held_out is None else task.look,
+        )
+        self.losses_, self.curve_ = trained.losses, trained.curve
+        self.student_ = LinearProbeClassifier.from_parts(
+            trained.encoder, task.fit_head(trained.encoder), teacher.label_space_
+        )
+        self.report_ = task.report(self.student_, before, steps=len(trained.losses), kept_step=trained.kept_step)
+        return self
 
-    def _schedule(self, student: Encoder, n_texts: int) -> Schedule:
-        default = default_schedule(student, n_texts)
-        batch_size = default.batch_size if self.batch_size is None else self.batch_size
-        passes = default.batch_size / max(1, batch_size)  # smaller batches take more steps to see as many texts
-        return Schedule(
-            round(default.steps * passes) if self.steps is None else self.steps,
-            batch_size,
-            default.learning_rate if self.learning_rate is None else self.learning_rate,
+    def _check(self) -> None:
+        check_random_state(self.random_state)
+        check_similarity_losses(self.loss, queue_size=self.queue_size, temperature=self.temperature)
+        check_mining(self.mining)
+        check_rule(self.confidence)
+        if self.accumulation < 1:
+            raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
+        if self.patience is not None and self.patience < 1:
+            raise InputError(f"patience must be at least 1 look, or None to train to the end; got {self.patience}")
+
+    def _untrained(self, teacher: Any) -> Encoder:
+        student = build_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
+        if not isinstance(self.student, Encoder):
+            check_size(teacher.encoder_, student)
+        return student
+
+    def _training(self, checkpoints: str | Path | None, resume: bool) -> StudentTraining:
+        return StudentTraining(
+            self.steps,
+            self.batch_size,
+            self.learning_rate,
+            self.accumulation,
+            self.patience,
+            self.device,
+            self.random_state,
+            None if checkpoints is None else Path(checkpoints),
+            resume,
         )
 
-    def _correlation(self, student: Encoder, transfer: TransferSet, targets: TeacherTargets) -> float | None:
-        if not len(transfer.held_out):
-            return None
-        vectors = student.encode([transfer.texts[row] for row in transfer.held_out])
-        return _correlation(targets.embeddings[transfer.held_out], vectors, self.random_state)
-
-    def _fit_head(
-        self, X: np.ndarray, transfer: TransferSet, targets: TeacherTargets, teacher: EmbeddingClassifier
-    ) -> LinearHead:
-        multi_label = teacher.label_space_.multi_label
-        wanted = targets.probabilities.copy()
-        if transfer.y is not None:
-            wanted[transfer.gold] = _matrix(transfer.y, wanted.shape[1])
-        train, judged = transfer.train, transfer.held_out
-        if len(judged):
-            heads = [fit_soft_linear(X[train], wanted[train], multi_label=multi_label, C=C) for C in C_GRID]
-            losses = [_cross_entropy(wanted[judged], head.predict_proba(X[judged]), multi_label) for head in heads]
-            head = heads[int(np.argmin(losses))]
-        else:
-            head = fit_soft_linear(X[train], wanted[train], multi_label=multi_label)
-        if not multi_label:
-            return head
-        decided = (wanted[train] >= np.where(np.isin(train, transfer.gold), 0.5, teacher._threshold)[:, None]).astype(
-            int
+    def _loss(self, task: DistillationTask, model: Any) -> BatchLoss:
+        return make_similarity_loss(
+            self.loss,
+            model,
+            task.train.embeddings,
+            weight=task.weight,
+            classes=task.classes(),
+            queue_size=self.queue_size,
+            temperature=self.temperature,
+            random_state=self.random_state,
         )
-        return dataclasses.replace(head, threshold=best_threshold(decided, head.predict_proba(X[train])))
 
-    def _report(
-        self,
-        before: float | None,
-        X: np.ndarray,
-        transfer: TransferSet,
-        targets: TeacherTargets,
-        teacher: EmbeddingClassifier,
-    ) -> dict[str, Any]:
-        rows = transfer.held_out
-        report: dict[str, Any] = {
-            "n_pool": len(transfer.texts) - len(transfer.gold),
-            "n_gold": len(transfer.gold),
-            "n_held_out": len(rows),
-            "steps": len(self.losses_),
-            "cosine_correlation_before": before,
-            "cosine_correlation": None,
-            "agreement": None,
-        }
-        if len(rows):
-            theirs = teacher.labels_from(targets.probabilities[rows])
-            ours = self.student_.labels_from(self.student_.probabilities_from(X[rows]))
-            report["cosine_correlation"] = _correlation(targets.embeddings[rows], X[rows], self.random_state)
-            report["agreement"] = float(np.mean([a == b for a, b in zip(theirs, ours, strict=True)]))
-        return report
-
-
-def default_schedule(student: Encoder, n_texts: int) -> Schedule:
-    """Return how long to train a student on a pool of ``n_texts``.
-
-    A token table takes large batches, a high learning rate and many passes, since a step costs little; a transformer
-    takes some passes over the pool.
-    """
-    if isinstance(student, StaticEncoder):
-        return Schedule(min(2000, max(200, round(20 * n_texts / 512))), 512, 2e-3)
-    return Schedule(min(2000, max(50, round(2 * n_texts / 64))), 64, 4e-4)
-
-
-def _matrix(y: np.ndarray, n_classes: int) -> np.ndarray:
-    return y if y.ndim == 2 else np.eye(n_classes)[y]
-
-
-def _cross_entropy(wanted: np.ndarray, given: np.ndarray, multi_label: bool) -> float:
-    given = given.clip(1e-9, 1 - 1e-9)
-    losses = wanted * np.log(given)
-    if multi_label:
-        losses = losses + (1 - wanted) * np.log1p(-given)
-    return -float(losses.sum(axis=1).mean())
-
-
-def _correlation(teacher: np.ndarray, student: np.ndarray, random_state: int) -> float | None:
-    try:
-        return cosine_correlation(teacher, student, random_state=random_state)
-    except InputError:  # a student that is constant before training has no correlation to report
-        return None
+    def _batches(self, task: DistillationTask, schedule: Schedule) -> BatchSampler:
+        return make_batches(
+            self.mining,
+            task.train.embeddings,
+            task.train.probabilities,
+            batch_size=schedule.batch_size,
+            steps=schedule.steps * self.accumulation,
+            random_state=self.random_state,
+            multi_label=task.multi_label,
+            threshold=task.threshold,
+        )

@@ -17,7 +17,7 @@ from fewshot.classifiers.base import certainty
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.distillation.teacher_targets import TeacherTargets, without_encoder
+from fewshot.distillation.teacher_targets import TeacherTargets, encoder_of
 from fewshot.distillation.teachers import open_teacher
 from fewshot.encoders.base import check_texts
 from fewshot.training.samplers import ShuffledBatches
@@ -99,8 +99,15 @@ class TeacherMixture:
 
     @property
     def encoder_(self) -> Any:
-        """Raise: the mixture has no sentence encoder that a student could be cut from."""
-        raise InputError(without_encoder(self))
+        """The first teacher's sentence encoder: students that are cut from one are cut from that.
+
+        Raises
+        ------
+        InputError
+            If a teacher has none: the mixture has no vectors then.
+        """
+        first, *_ = [encoder_of(teacher) for teacher in self.teachers_]
+        return first
 
     @property
     def fingerprint(self) -> str:

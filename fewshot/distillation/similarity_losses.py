@@ -3,7 +3,8 @@
 - ``"cosine"``: squared differences of cosines (:class:`~fewshot.training.losses.PairwiseCosineLoss`);
 - ``"softmax"``: how each text sees the others (:class:`~fewshot.distillation.relational_losses.SoftmaxSimilarityLoss`);
 - ``"relational"``: proportions and angles (:class:`~fewshot.distillation.relational_losses.RelationalLoss`);
-- ``"match"``: the vectors themselves (:class:`~fewshot.distillation.embedding_match.EmbeddingMatchLoss`).
+- ``"match"``: the vectors themselves (:class:`~fewshot.distillation.embedding_match.EmbeddingMatchLoss`);
+- ``"classes"``: the teacher's probabilities (:class:`~fewshot.distillation.class_loss.ClassLoss`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from fewshot.core.errors import InputError, did_you_mean
+from fewshot.distillation.class_loss import ClassLoss, TeacherClasses
 from fewshot.distillation.embedding_match import EmbeddingMatchLoss
 from fewshot.distillation.memory_queue import QueuedLoss
 from fewshot.distillation.relational_losses import RelationalLoss, SoftmaxSimilarityLoss
@@ -38,6 +40,9 @@ SIMILARITY_LOSSES: dict[str, type[PairLoss]] = {
     "match": EmbeddingMatchLoss,
 }
 """Every similarity loss by name."""
+
+LOSSES: dict[str, Any] = {**SIMILARITY_LOSSES, "classes": ClassLoss}
+"""Every loss of a student's encoder by name."""
 
 _QUEUED = ("cosine", "softmax")
 _SETTING_OF = {"temperature": "softmax", "measure": "match", "projection_learning_rate": "match"}
@@ -120,6 +125,7 @@ def make_similarity_loss(
     embeddings: np.ndarray | PairTargets,
     *,
     weight: np.ndarray | None = None,
+    classes: TeacherClasses | None = None,
     queue_size: int = 0,
     temperature: float | None = None,
     measure: str | None = None,
@@ -131,7 +137,7 @@ def make_similarity_loss(
     Parameters
     ----------
     names : str or mapping of str to float
-        A name in :data:`SIMILARITY_LOSSES`, or several with their weights, such as ``{"cosine": 1, "softmax": 0.1}``.
+        A name in :data:`LOSSES`, or several with their weights, such as ``{"cosine": 1, "softmax": 0.1}``.
     model : SentenceTransformer
         The student's encoder, to be trained by :func:`~fewshot.training.trainer.train_pairwise`.
     embeddings : ndarray of shape (n, dimension), or PairTargets
@@ -139,6 +145,8 @@ def make_similarity_loss(
         several teachers' cosines, go with ``"cosine"``, ``"softmax"`` and ``"relational"``, without queue and weight.
     weight : ndarray of shape (n,), optional
         How much each text counts; see :func:`~fewshot.distillation.confidence.confidence_weights`. Default: alike.
+    classes : TeacherClasses, optional
+        What ``"classes"`` is about.
     queue_size : int, default=0
         Past texts that ``"cosine"`` and ``"softmax"`` hold each batch against as well, 65,536 at most.
     temperature : float, optional
@@ -165,16 +173,13 @@ def make_similarity_loss(
     >>> [type(part).__name__ for part in loss.parts]
     ['SoftmaxSimilarityLoss', 'RelationalLoss']
     """
-    if not isinstance(names, (str, Mapping)):
-        raise InputError(f"losses must be a name, or names with their weights such as {{'cosine': 1}}; got {names!r}")
-    wanted = {names: 1.0} if isinstance(names, str) else dict(names)
     settings = {
         "temperature": temperature,
         "measure": measure,
         "projection_learning_rate": projection_learning_rate,
     }
+    wanted = check_similarity_losses(names, queue_size=queue_size, **settings)
     given = {key: value for key, value in settings.items() if value is not None}
-    _check_names(wanted, given, queue_size)
     targets = _targets(embeddings, weight)
     options: dict[str, dict[str, Any]] = {name: {} for name in wanted}
     for key, value in given.items():
@@ -183,16 +188,31 @@ def make_similarity_loss(
         options["match"]["random_state"] = random_state
     parts: list[tuple[PairLoss | QueuedLoss, float]] = []
     for name, share in wanted.items():
-        loss = SIMILARITY_LOSSES[name](model, targets, **options[name])
+        loss = LOSSES[name](model, classes if name == "classes" else targets, **options[name])
         parts.append((QueuedLoss(loss, queue_size) if queue_size and name in _QUEUED else loss, share))
     return parts[0][0] if isinstance(names, str) else WeightedSum(parts)
 
 
-def _check_names(wanted: dict[str, float], given: dict[str, Any], queue_size: int) -> None:
+def check_similarity_losses(
+    names: str | Mapping[str, float], *, queue_size: int = 0, **settings: Any
+) -> dict[str, float]:
+    """Return losses with their weights; raise :class:`InputError` if one is unknown, or a setting belongs to none.
+
+    Parameters
+    ----------
+    names : str or mapping of str to float
+    queue_size : int, default=0
+    **settings
+        As for :func:`make_similarity_loss`; ``None`` where not given.
+    """
+    if not isinstance(names, (str, Mapping)) or not names:
+        raise InputError(f"loss must be a name, or names with their weights such as {{'cosine': 1}}; got {names!r}")
+    wanted = {names: 1.0} if isinstance(names, str) else dict(names)
+    given = [key for key, value in settings.items() if value is not None]
     for name in wanted:
-        if name not in SIMILARITY_LOSSES:
-            hint = did_you_mean(str(name), SIMILARITY_LOSSES)
-            raise InputError(f"loss must be one of {', '.join(SIMILARITY_LOSSES)}; got {name!r}.{hint}")
+        if name not in LOSSES:
+            hint = did_you_mean(str(name), LOSSES)
+            raise InputError(f"loss must be one of {', '.join(LOSSES)}; got {name!r}.{hint}")
     for key in given:
         if _SETTING_OF[key] not in wanted:
             raise InputError(
@@ -206,6 +226,7 @@ def _check_names(wanted: dict[str, float], given: dict[str, Any], queue_size: in
             f"queue_size={queue_size} goes with the losses {' and '.join(map(repr, _QUEUED))}, got "
             f"{', '.join(map(repr, wanted))}; leave it out or add one of them"
         )
+    return wanted
 
 
 def _targets(embeddings: np.ndarray | PairTargets, weight: np.ndarray | None) -> PairTargets:

@@ -1,13 +1,16 @@
-"""Small encoders for a teacher to teach: some of its own layers, a table of its tokens, or another encoder."""
+"""Small encoders for a teacher to teach: a part of its own, a table of its tokens, or another encoder."""
 
 from collections.abc import Sequence
 from typing import Any, cast
 
 from sentence_transformers import SentenceTransformer
-from torch import nn
+from transformers import PreTrainedConfig
 
 from fewshot.core.errors import InputError
-from fewshot.distillation.token_table import TokenStatistics, static_student, trainable_table, trained_table
+from fewshot.distillation.cut_students import check_cut, from_config, keep, parse_cut
+from fewshot.distillation.table_students import TABLE_STUDENTS, table_student
+from fewshot.distillation.token_statistics import TokenStatistics
+from fewshot.distillation.token_table import trainable_table, trained_table
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT, load_encoder, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
@@ -16,10 +19,12 @@ from fewshot.encoders.static import StaticEncoder
 
 def build_student(
     teacher: Encoder,
-    student: str | Encoder = DEFAULT_STUDENT,
+    student: str | PreTrainedConfig | Encoder = DEFAULT_STUDENT,
     *,
     texts: Sequence[str] | None = None,
+    statistics: TokenStatistics | None = None,
     device: str | None = None,
+    random_state: int = 0,
 ) -> Encoder:
     """Return an untrained student for a teacher's encoder.
 
@@ -27,13 +32,22 @@ def build_student(
     ----------
     teacher : Encoder
         The teacher's sentence encoder; it is not changed.
-    student : str or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
-        ``"layers:N"`` keeps N of the teacher's transformer layers, evenly spaced; ``"static"`` makes a table with one
-        vector a token of the teacher's vocabulary; anything else names an encoder to start from.
+    student : str, PreTrainedConfig or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
+        ``"layers:N"`` keeps N of the teacher's transformer layers, evenly spaced, ``"width:N"`` N dimensions of its
+        hidden states, ``"layers:N+width:M"`` both. ``"static"`` makes a table with one
+        vector a token of the teacher's vocabulary, ``"static:words"`` one with a vector a word of ``texts``; both take
+        ``bigrams``, vectors of frequent pairs, as in ``"static:bigrams"`` and ``"static:words+bigrams"``. A
+        configuration of transformers makes a new model of random weights, with the teacher's tokenizer. Any other
+        string names an encoder to start from.
     texts : sequence of str, optional
-        Unlabelled texts in which ``"static"`` looks at tokens in context; the other kinds do not need them.
+        Unlabelled texts in which a table looks at tokens in context; tables of words or bigrams need them, the other
+        kinds do not.
+    statistics : TokenStatistics, optional
+        What the teacher's tokens looked like in ``texts``, where that is known already.
     device : str, optional
         Where the student shall run; default: where the teacher does.
+    random_state : int, default=0
+        Decides the weights of a student made from a configuration.
 
     Returns
     -------
@@ -48,88 +62,81 @@ def build_student(
     if isinstance(student, Encoder):
         return student
     teacher = unwrapped(teacher)
-    if student == "static" and isinstance(teacher, SentenceEncoder):
-        if not texts:
-            return static_student(teacher)
-        with TokenStatistics(teacher) as statistics:
-            teacher.encode(texts)
-        return static_student(teacher, statistics)
+    if is_table(student) and isinstance(teacher, SentenceEncoder):
+        if statistics is None and texts:
+            with TokenStatistics(teacher) as statistics:
+                teacher.encode(texts)
+        return table_student(cast(str, student), teacher, texts or (), statistics)
     device = device or getattr(teacher, "device", None)
-    if student.startswith("layers:") and isinstance(teacher, SentenceEncoder):
-        model = keep_layers(teacher.trainable_copy(), int(student.partition(":")[2]))
-        return SentenceEncoder(model, name=student, device=device, precision=teacher.precision)
-    return load_encoder(student, device=device)
+    if isinstance(teacher, SentenceEncoder) and (model := _made(teacher, student, random_state)) is not None:
+        name = student if isinstance(student, str) else student.model_type
+        return SentenceEncoder(model, name=name, device=device, precision=teacher.precision)
+    return load_encoder(cast(str, student), device=device)
 
 
-def check_student(teacher: Encoder, student: str | Encoder) -> None:
+def _made(teacher: SentenceEncoder, student: str | PreTrainedConfig, random_state: int) -> SentenceTransformer | None:
+    """Return a student that is cut from the teacher, or new with its tokenizer; ``None`` for the name of an encoder."""
+    if isinstance(student, PreTrainedConfig):
+        return from_config(student, teacher.model, random_state)
+    cut = parse_cut(student)
+    return None if cut is None else keep(teacher.trainable_copy(), cut)
+
+
+def check_student(teacher: Encoder, student: str | PreTrainedConfig | Encoder) -> None:
     """Raise :class:`InputError` if ``student`` is misspelt or cannot be cut from this teacher; long work may follow."""
     if isinstance(student, Encoder):
         return
+    if isinstance(student, PreTrainedConfig):
+        if not isinstance(unwrapped(teacher), SentenceEncoder):
+            raise InputError(f"student takes the teacher's tokenizer, and its encoder is {teacher.name!r}")
+        return
     if not isinstance(student, str) or not student.strip():
         raise InputError(f"student must be 'static', 'layers:N' or an encoder's name, got {student!r}")
-    kind, _, argument = student.partition(":")
-    if kind not in ("static", "layers"):
+    cut = parse_cut(student)
+    if student.partition(":")[0] == "static" and not is_table(student):
+        raise InputError(f"student must be {', '.join(map(repr, TABLE_STUDENTS))}, got {student!r}")
+    if cut is None and not is_table(student):
         return
-    if student != "static" and not (kind == "layers" and argument.isdecimal()):
-        raise InputError(f"student must be 'static', 'layers:N' with a number N, or an encoder's name, got {student!r}")
     teacher = unwrapped(teacher)
     if not isinstance(teacher, SentenceEncoder):
         raise InputError(
             f"student {student!r} is cut from a transformer, and the teacher's encoder is {teacher.name!r}"
         )
-    if kind == "layers":
-        check_depth(len(layer_list(cast(nn.Module, teacher.model[0].auto_model))), int(argument))
+    if cut is not None:
+        check_cut(teacher.model, cut)
 
 
-def keep_layers(model: SentenceTransformer, n_layers: int) -> SentenceTransformer:
-    """Keep ``n_layers`` evenly spaced transformer layers of ``model``, in place, the first and the last among them.
-
-    References
-    ----------
-    Fan, Grave, Joulin 2020, "Reducing Transformer Depth on Demand with Structured Dropout", arXiv:1909.11556.
-    """
-    transformer: Any = model[0].auto_model
-    layers = layer_list(transformer)
-    check_depth(len(layers), n_layers)
-    for index in sorted(set(range(len(layers))) - set(kept_layers(len(layers), n_layers)), reverse=True):
-        del layers[index]
-    transformer.config.num_hidden_layers = n_layers
-    return model
+def is_table(student: Any) -> bool:
+    """Return whether ``student`` names a token table."""
+    return isinstance(student, str) and student in TABLE_STUDENTS
 
 
-def kept_layers(n_layers: int, n_kept: int) -> list[int]:
-    """Return which layers to keep, evenly spaced from the first to the last.
-
-    Examples
-    --------
-    >>> kept_layers(6, 3), kept_layers(12, 4), kept_layers(6, 1)
-    ([0, 2, 5], [0, 4, 7, 11], [0])
-    """
-    return [round(i * (n_layers - 1) / max(1, n_kept - 1)) for i in range(n_kept)]
-
-
-def check_depth(there: int, wanted: int) -> None:
-    """Raise :class:`InputError` unless ``wanted`` of ``there`` layers can be kept."""
-    if not 1 <= wanted <= there:
-        raise InputError(f"student 'layers:{wanted}': the teacher has {there} layers; keep 1 to {there}")
+def check_size(teacher: Encoder, student: Encoder) -> None:
+    """Raise :class:`InputError` if a student has more parameters than the teacher's encoder."""
+    ours, theirs = _n_parameters(student), _n_parameters(teacher)
+    if ours is not None and theirs is not None and ours > theirs:
+        raise InputError(
+            f"student {student.name!r} has {ours:,} parameters, more than the {theirs:,} of the teacher's encoder "
+            f"{teacher.name!r}; choose a smaller one, such as 'layers:3' or 'static', or give it as an Encoder, not by "
+            "name, if you mean it"
+        )
 
 
-def layer_list(transformer: nn.Module) -> nn.ModuleList:
-    """Return the list of layers of a transformer: the first list as long as its configuration says."""
-    depth = cast(Any, transformer).config.num_hidden_layers
-    lists = [m for m in transformer.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
-    if not lists:
-        raise InputError(f"student 'layers:N': {type(transformer).__name__} has no list of {depth} layers to cut from")
-    return lists[0]
+def _n_parameters(encoder: Encoder) -> int | None:
+    """Return how many numbers were learnt, ``None`` for an encoder of the user's own."""
+    encoder = unwrapped(encoder)
+    if isinstance(encoder, SentenceEncoder):
+        return sum(parameter.numel() for parameter in encoder.model.parameters())
+    return encoder.table.size if isinstance(encoder, StaticEncoder) else None
 
 
-def trainable_model(student: Encoder, device: str) -> SentenceTransformer:
+def trainable_model(student: Encoder, device: str, texts: Sequence[str] | None = None) -> SentenceTransformer:
     """Return a sentence-transformers model with the student's weights, for training; the student stays as it is."""
     student = unwrapped(student)
     if isinstance(student, SentenceEncoder):
         return student.trainable_copy()
     if isinstance(student, StaticEncoder):
-        return trainable_table(student, device)
+        return trainable_table(student, device, texts)
     raise InputError(f"student {student.name!r} cannot be trained; take 'static', 'layers:N' or an encoder's name")
 
 

@@ -9,12 +9,11 @@ import numpy as np
 
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.distillation.pool_vocabulary import N_BIGRAMS, N_WORDS, frequent_bigrams, frequent_words
+from fewshot.distillation.token_statistics import TokenStatistics, fast_tokenizer
 from fewshot.distillation.token_table import (
     DIMENSION,
     SCALE,
     SIF_A,
-    TokenStatistics,
-    fast_tokenizer,
     static_student,
     teacher_rows,
 )

@@ -133,8 +133,8 @@ class TargetStore:
         return TeacherTargets(arrays.get("embeddings"), arrays["probabilities"])
 
     def size(self) -> int:
-        """Return the bytes of all targets stored."""
-        return sum(file.stat().st_size for file in self.folder.glob("*/*.npy"))
+        """Return the bytes of all targets stored, and of the sums of tokens beside them."""
+        return sum(file.stat().st_size for file in self.folder.glob("*/*") if file.suffix in (".npy", ".safetensors"))
 
     def _fill(self, path: Path, known: Mapping[str, Any], teacher: Teacher, read: Texts) -> TargetFolder:
         head = read_head(path, **known)
@@ -184,6 +184,11 @@ class TargetStore:
                 f"targets of {folder.head.n_rows} texts need {_megabytes(missing)} more and {str(self.folder)!r} has "
                 f"{_megabytes(free)} free; make room, or choose a folder on another disk"
             )
+
+
+def as_store(targets: TargetStore | str | Path | None) -> TargetStore | None:
+    """Return a store for what names one."""
+    return targets if targets is None or isinstance(targets, TargetStore) else TargetStore(targets)
 
 
 def _complete(path: Path, known: Mapping[str, Any]) -> TargetFolder | None:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fewshot.core.errors import TeacherError
+from fewshot.core.errors import InputError, TeacherError
 from fewshot.data.labels import LabelSpace
+from fewshot.encoders.base import Encoder
 from fewshot.heads.vectors import unit_rows
 
 LEAST_SPREAD = 1e-4
@@ -132,6 +133,15 @@ def finite_probabilities(probabilities: np.ndarray) -> np.ndarray:
 def without_encoder(teacher: Any) -> str:
     """Return what to say where a student is to be made from the sentence encoder of a teacher that has none."""
     return (
-        "teacher must be a fitted classifier with a sentence encoder where a student is made from that; "
-        f"a {type(teacher).__name__} has none"
+        f"teacher must be a fitted classifier with a sentence encoder, and a {type(teacher).__name__} has none; name "
+        "one by encoder=, such as 'bundled': the student is made from it and learns its similarities beside the "
+        "teacher's classes"
     )
+
+
+def encoder_of(teacher: Any) -> Encoder:
+    """Return the sentence encoder of a teacher; raise :class:`InputError` if it has none."""
+    encoder = getattr(teacher, "encoder_", None)
+    if not isinstance(encoder, Encoder):
+        raise InputError(without_encoder(teacher))
+    return encoder

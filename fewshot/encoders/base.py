@@ -51,9 +51,14 @@ class Encoder(ABC):
         """What decides how much of a long text is read, as arguments of ``load_encoder``; empty: all of it."""
         return {}
 
+    @property
+    def chunk_texts(self) -> int:
+        """How many texts of like length are encoded at a time, at most."""
+        return CHUNK_TEXTS
+
     @abstractmethod
     def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
-        """Encode texts of like length; at most :data:`CHUNK_TEXTS` at a time."""
+        """Encode texts of like length; at most :attr:`chunk_texts` at a time."""
 
     @abstractmethod
     def save(self, folder: str | Path) -> None:
@@ -82,8 +87,8 @@ class Encoder(ABC):
         order = sorted(range(len(unique)), key=lambda i: (-len(unique[i]), i))
         vectors = np.empty((len(unique), self.dimension), dtype=np.float32)
         with track(f"embedding with {self.name}", total=len(unique)) as advance:
-            for start in range(0, len(order), CHUNK_TEXTS):
-                chunk = order[start : start + CHUNK_TEXTS]
+            for start in range(0, len(order), self.chunk_texts):
+                chunk = order[start : start + self.chunk_texts]
                 vectors[chunk] = self._encode_batch([unique[i] for i in chunk])
                 advance(len(chunk))
         if len(unique) == len(texts):

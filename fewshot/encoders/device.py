@@ -49,6 +49,17 @@ def has_native_bfloat16(device: str) -> bool:
     return False
 
 
+def computes_apart(device: str) -> bool:
+    """Return whether ``device`` works at one batch while the processor prepares the next.
+
+    Examples
+    --------
+    >>> computes_apart("cuda:0"), computes_apart("cpu")
+    (True, False)
+    """
+    return device.partition(":")[0] == "cuda"
+
+
 def _cpu_flags() -> set[str]:
     cpuinfo = Path("/proc/cpuinfo")
     if platform.system() != "Linux" or not cpuinfo.is_file():

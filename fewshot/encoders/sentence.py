@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,19 @@ from tokenizers import Tokenizer
 from fewshot.core.errors import InputError
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.chunked import add_windows, check_max_length, fast_tokenizer, make_cutter, window_length
-from fewshot.encoders.device import choose_device, has_native_bfloat16
+from fewshot.encoders.device import choose_device, computes_apart, has_native_bfloat16
 from fewshot.encoders.opening import fingerprint_model, open_model, quiet
+from fewshot.encoders.streamed import BATCH_TOKENS, STREAMED_TEXTS, TextStream, agreement, half_forward, half_weights
 from fewshot.encoders.windows import CHARACTERS_PER_TOKEN, LONG_TEXTS, MAX_CHUNKS, WindowCutter
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 LEAST_AGREEMENT = 0.999
 """bfloat16 is used only if every probe text's vector keeps at least this cosine with its float32 vector."""
+
+LEAST_TOKENS = 64
+"""A forward pass of no more tokens is not made smaller still when memory runs out."""
+
+_HALF = "weights in bfloat16"
 
 _PROBES = (
     "ok",
@@ -44,10 +51,12 @@ class SentenceEncoder(Encoder):
         See :func:`fewshot.encoders.device.choose_device`.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         ``"auto"`` computes in bfloat16 where the processor does so natively *and* the vectors of a few probe texts
-        keep a cosine of at least 0.999 with their float32 vectors. Vectors come out as float32 in any case.
+        keep a cosine of at least 0.999 with their float32 vectors. Vectors come out as float32 in any case. On a CUDA
+        device, ``"bfloat16"`` is the type of the weights and of all that passes between layers, if those texts keep
+        that cosine even so, and else of the products of matrices alone.
     batch_size : int, optional
         Texts a forward pass; halved, and kept so, when memory runs out. Default: 16 on a CPU, where small groups of
-        like length pad little and stay in its cache, 128 elsewhere.
+        like length pad little and stay in its cache; on a CUDA device as many as have 65,536 tokens; 128 elsewhere.
     max_length : int, optional
         Tokens that the model reads at once, special tokens included. Default: the model's own.
     long_texts : {"truncate", "chunk"}, default="truncate"
@@ -93,13 +102,16 @@ class SentenceEncoder(Encoder):
         self.long_texts = long_texts
         self.max_chunks = max_chunks
         self._made_cutter: WindowCutter | None = None
+        self._made_stream: TextStream | None = None
         if long_texts == "chunk" and window_length(model) is not None and self._cutter is None:
             raise InputError(
                 f"long_texts='chunk' needs a fast tokenizer that cuts on the right; {name!r} has none; "
                 "choose long_texts='truncate'"
             )
-        self.batch_size = batch_size or (16 if self.device == "cpu" else 128)
         self.dimension = int(model.get_embedding_dimension() or 0)
+        self._streams = computes_apart(self.device)
+        self.batch_size = batch_size or (None if self._streams else 16 if self.device == "cpu" else 128)
+        self.batch_tokens = BATCH_TOKENS
         self.precision = self._choose_precision() if precision == "auto" else precision
         self._fingerprint: str | None = None
 
@@ -165,15 +177,23 @@ class SentenceEncoder(Encoder):
         cutter = self._cutter
         return cutter.crop(texts, rng) if cutter else list(texts)
 
+    @property
+    def chunk_texts(self) -> int:
+        """How many texts of like length are encoded at a time, at most."""
+        return STREAMED_TEXTS if self._streams else super().chunk_texts
+
     def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
         while True:
             try:
                 return self._read(texts)
             except torch.OutOfMemoryError:
-                if self.batch_size == 1:
+                if self.batch_size == 1 or (self.batch_size is None and self.batch_tokens <= LEAST_TOKENS):
                     raise
-                self.batch_size = max(1, self.batch_size // 2)
-                torch.cuda.empty_cache()
+            if self.batch_size is None:  # not in the handler, which still holds what filled the memory
+                self.batch_tokens //= 2
+            else:
+                self.batch_size //= 2
+            torch.cuda.empty_cache()
 
     def _read(self, texts: Sequence[str]) -> np.ndarray:
         cutter = self._cutter if self.long_texts == "chunk" or self._are_very_long(texts) else None
@@ -183,31 +203,60 @@ class SentenceEncoder(Encoder):
         vectors = self._forward(heads)
         if self.long_texts == "truncate":
             return vectors
-        return add_windows(self.model, cutter, heads, vectors, batch_size=self.batch_size, autocast=self._autocast)
+        batch_size = self.batch_size or max(1, self.batch_tokens // cutter.max_length)
+        return add_windows(self.model, cutter, heads, vectors, batch_size=batch_size, autocast=self._autocast)
 
     def _are_very_long(self, texts: Sequence[str]) -> bool:
         length = window_length(self.model)
         return length is not None and max(map(len, texts)) > length * self.max_chunks * CHARACTERS_PER_TOKEN
 
     def _autocast(self, precision: str | None = None) -> contextlib.AbstractContextManager[Any]:
-        if (precision or self.precision) == "float32":
+        if (precision or self.precision) != "bfloat16":
             return contextlib.nullcontext()
         return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16)
 
     def _forward(self, texts: Sequence[str], precision: str | None = None) -> np.ndarray:
+        precision = precision or self.precision
+        if self._streams:
+            return self._streamed(texts, precision)
+        assert self.batch_size is not None
         with self._autocast(precision):
             vectors = self.model.encode(
                 list(texts), batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=False
             )
         return vectors.float().cpu().numpy()
 
+    def _streamed(self, texts: Sequence[str], precision: str) -> np.ndarray:
+        if precision == "bfloat16" and self._is_near_in_half:
+            precision = _HALF
+        weights = half_weights(self.model) if precision == _HALF else None
+
+        def forward(features: dict[str, Any]) -> torch.Tensor:
+            made = half_forward(self.model, weights, features) if weights else self.model(features)
+            return made["sentence_embedding"][:, : self.dimension or None]
+
+        with self._autocast(precision):
+            vectors = self._stream.vectors(texts, forward, batch_size=self.batch_size, batch_tokens=self.batch_tokens)
+        return vectors.cpu().numpy()
+
+    @property
+    def _stream(self) -> TextStream:
+        if self._made_stream is None or self._made_stream.is_outdated:
+            self._made_stream = TextStream(self.model, self.device)
+        return self._made_stream
+
+    @functools.cached_property
+    def _is_near_in_half(self) -> bool:
+        """Whether the vectors are near those of float32 where all that passes between layers is bfloat16."""
+        return half_weights(self.model) is not None and self._is_near(_HALF)
+
+    def _is_near(self, precision: str) -> bool:
+        return agreement(self._forward(_PROBES, "float32"), self._forward(_PROBES, precision)) >= LEAST_AGREEMENT
+
     def _choose_precision(self) -> str:
         if not has_native_bfloat16(self.device):
             return "float32"
-        exact, half = self._forward(_PROBES, "float32"), self._forward(_PROBES, "bfloat16")
-        norms = np.linalg.norm(exact, axis=1) * np.linalg.norm(half, axis=1)
-        agreement = (exact * half).sum(axis=1) / np.maximum(norms, 1e-12)
-        return "bfloat16" if agreement.min() >= LEAST_AGREEMENT else "float32"
+        return "bfloat16" if (self._streams and self._is_near_in_half) or self._is_near("bfloat16") else "float32"
 
     def trainable_copy(self) -> SentenceTransformer:
         """Return a deep copy of the model, for training; this encoder stays as it is."""

@@ -19,6 +19,9 @@ COMPLETE, PRUNED, DEFAULT = COLORS[0], "#999999", COLORS[1]
 WIDE_RANGE = 5.0
 """Numbers whose largest is more than so many times the smallest are drawn on a logarithmic axis."""
 
+ROOM = 26
+"""Letters that stand side by side under a panel."""
+
 
 def plot_trials(
     trials: Sequence[Trial],
@@ -122,10 +125,14 @@ def _draw_setting(axes: "Axes", name: str, trials: Sequence[Trial]) -> None:
             **style,
         )
     if words:
-        axes.set_xticks(range(len(words)), [plain(word) for word in words])
+        long = sum(map(len, words)) > ROOM
+        slant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if long else {}
+        axes.set_xticks(range(len(words)), [plain(word) for word in words], **slant)
         axes.set_xlim(-0.5, len(words) - 0.5)
     elif min(values) > 0 and max(values) / min(values) > WIDE_RANGE:
         _logarithmic(axes, min(values), max(values))
+    else:
+        axes.locator_params(axis="x", nbins=4)
 
 
 def _logarithmic(axes: "Axes", low: float, high: float) -> None:
@@ -134,7 +141,7 @@ def _logarithmic(axes: "Axes", low: float, high: float) -> None:
     ticks = [low, math.sqrt(low * high), high]
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:.2g}" for tick in ticks]))
+    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:,.0f}" if tick >= 100 else f"{tick:.2g}" for tick in ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
 
 

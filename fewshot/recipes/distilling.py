@@ -1,90 +1,201 @@
 """Journey 3, *distil*: from a teacher and unlabelled texts to a student's folder."""
 
-import dataclasses
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import check_output
+from fewshot.core.artifacts import folder_bytes
+from fewshot.data.pool import Pool, open_pool
 from fewshot.data.texts import TextData
+from fewshot.distillation.logits import LogitDistillationTrainer
 from fewshot.distillation.pairwise import DistillationTrainer
-from fewshot.encoders.resolve import DEFAULT_STUDENT
-from fewshot.recipes.making import Made, saved, settings_as_facts
+from fewshot.distillation.target_store import TargetStore
+from fewshot.evaluation.training_curve import plot_training_curve
+from fewshot.recipes.distill_searching import search_distillation
+from fewshot.recipes.distill_settings import LOGIT_LOSSES, DistillSettings
+from fewshot.recipes.distill_space import default_space
+from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
+from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.sources import Reading, content_hash, require_labels
+from fewshot.recipes.student_table import student_table
+from fewshot.recipes.teacher_sources import NLI, open_teachers
 
-
-@dataclasses.dataclass(frozen=True)
-class DistillSettings:
-    """How to distil a teacher.
-
-    Parameters
-    ----------
-    student : str, default "sentence-transformers/paraphrase-MiniLM-L3-v2"
-    steps : int, optional
-    batch_size : int, optional
-    learning_rate : float, optional
-        See :class:`fewshot.DistillationTrainer`.
-    device : str, optional
-    seed : int, default 0
-    """
-
-    student: str = DEFAULT_STUDENT
-    steps: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    device: str | None = None
-    seed: int = 0
+CURVE = "training_curve.png"
+PROBED = {"cosine_correlation": "cosine_correlation", "agreement": "probe_agreement"}
+"""What a look at a student sees, and what its report calls that."""
 
 
 def distill_classifier(
-    teacher: str | Path | TextClassifier,
+    teacher: Any,
     unlabeled: Any,
     labeled: Any = None,
     *,
     out: str | Path,
     settings: DistillSettings | None = None,
     reading: Reading | None = None,
+    test: Any = None,
+    validation: Any = None,
+    resume: bool = False,
 ) -> Made:
     """Distil a teacher into a student on unlabelled text and save the student.
 
     Parameters
     ----------
-    teacher : str, Path or TextClassifier
-        A model directory, or a fitted classifier with a sentence encoder.
-    unlabeled : str, Path, DataFrame, Dataset or TextData
+    teacher : str, Path, TextClassifier, teacher, or sequence of these
+        See :func:`~fewshot.recipes.teacher_sources.open_teachers`.
+    unlabeled : str, Path, DataFrame, Dataset, TextData or Pool
         The pool. Labels in it are not looked at.
     labeled : like ``unlabeled``, optional
         Gold labels, learnt beside the teacher's answers.
     out : str or Path
-        Folder of the student.
+        Folder of the student. Beside it, in ``OUT.training``, lies what an interrupted run needs to go on; it is
+        removed when the student is saved.
     settings : DistillSettings, optional
     reading : Reading, optional
         How to read files.
+    test : like ``unlabeled``, optional
+        Labelled texts to score teacher and student on, before and after; none of them is learnt from.
+    validation : like ``unlabeled``, optional
+        Labelled texts by which a search judges its trials; none of them is learnt from.
+    resume : bool, default=False
+        Go on with an interrupted run, to the same student as without a break.
 
     Returns
     -------
     Made
+        ``facts["table"]`` has a row each for teacher, student before and student after.
     """
-    settings = settings or DistillSettings()
-    reading = reading or Reading()
+    settings, reading = settings or DistillSettings(), reading or Reading()
     check_output(out)
-    pool, report = reading.load_clean(unlabeled)
-    gold: TextData | None = require_labels(reading.load_clean(labeled)[0]) if labeled is not None else None
-    trainer = DistillationTrainer(
+    params = settings.trainer_params()
+    gold, validated = _labeled(reading, labeled), _labeled(reading, validation)
+    judged = None if test is None else require_labels(reading.load(test))
+    pool = _open_pool(unlabeled, reading, settings, [data for data in (judged, validated) if data is not None])
+    opened = open_teachers(
         teacher,
-        settings.student,
-        steps=settings.steps,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        device=settings.device,
-        random_state=settings.seed,
+        classes=settings.classes,
+        template=settings.template,
+        multi_label=bool(reading.multi_label),
+        layers=settings.by_logits,
+        device=settings.teacher_device or settings.device,
     )
+    make = _maker(opened, params, TargetStore(settings.targets))
+    own = (gold.texts, gold.labels) if gold is not None else (None, None)
+    workshop = Workshop(Path(f"{out}.training"), resume=resume)
     start = time.perf_counter()
-    trainer.fit(pool.texts, gold.texts if gold else None, gold.labels if gold else None)
+    searched = _search(make, pool, own, validated, settings, workshop) if settings.search else None
+    chosen = {} if searched is None else searched.params
+    trainer = make(chosen).fit(pool, *own, checkpoints=workshop.folder / "checkpoints", resume=resume)
     facts = {**trainer.report_, "seconds": round(time.perf_counter() - start, 1)}
-    provenance = {**settings_as_facts(settings), "pool hash": content_hash(dataclasses.replace(pool, labels=[]))}
-    if isinstance(teacher, (str, Path)):
-        provenance["teacher"] = Path(teacher).name
-    metrics = {name: value for name, value in trainer.report_.items() if value is not None}
-    return saved(trainer.student_, out, facts, provenance, cleaning=report.summary(), metrics=metrics)
+    facts["notes"] = [*(searched.notes if searched else []), *facts.get("notes", [])]
+    provenance = {**settings_as_facts(settings), "teacher": _told(teacher), "pool hash": pool.content_hash}
+    if gold is not None:
+        provenance["data hash"] = content_hash(gold)
+    made = _save(trainer, out, facts, provenance, pool, searched)
+    workshop.clear()
+    # The student is safe by now; what follows only tells how good it is.
+    table = student_table(opened, trainer, lambda: make({**chosen, "steps": 0}).fit(pool, *own).student_, pool, judged)
+    table[0]["megabytes"], table[-1]["megabytes"] = _megabytes(teacher), made.facts["megabytes"]
+    made.facts["table"] = table
+    return made
+
+
+def _save(
+    trainer: Any,
+    out: str | Path,
+    facts: dict[str, Any],
+    provenance: dict[str, Any],
+    pool: Pool,
+    searched: SearchResult | None,
+) -> Made:
+    metrics = {name: value for name, value in trainer.report_.items() if isinstance(value, (int, float))}
+    made = saved(trainer.student_, out, facts, provenance, cleaning=pool.report.summary(), metrics=metrics)
+    if trainer.losses_:
+        _draw_curve(trainer, made.folder / CURVE)
+    if searched is not None:
+        write_trials(searched, out)
+    return made
+
+
+def _labeled(reading: Reading, source: Any) -> TextData | None:
+    return None if source is None else require_labels(reading.load_clean(source)[0])
+
+
+def _open_pool(unlabeled: Any, reading: Reading, settings: DistillSettings, judged: Sequence[TextData]) -> Pool:
+    """Open the pool without the texts that students are judged on."""
+    if len(reading.text) > 1:
+        unlabeled = reading.load(unlabeled)
+    return open_pool(
+        unlabeled,
+        column=reading.text[0],
+        exclude=[text for data in judged for text in data.texts],
+        max_rows=settings.max_pool,
+        random_state=settings.seed,
+        encoding=reading.encoding,
+    )
+
+
+def _maker(teacher: Any, params: Mapping[str, Any], store: TargetStore) -> Callable[[dict[str, Any]], Any]:
+    kind = LogitDistillationTrainer if params["loss"] in LOGIT_LOSSES else DistillationTrainer
+
+    def make(chosen: dict[str, Any]) -> Any:
+        return kind(teacher, targets=store, **{**params, **chosen})
+
+    return make
+
+
+def _search(
+    make: Callable[[dict[str, Any]], Any],
+    pool: Pool,
+    own: tuple[Any, Any],
+    validated: TextData | None,
+    settings: DistillSettings,
+    workshop: Workshop,
+) -> SearchResult:
+    """Search settings besides those that are given."""
+    given = ("temperature", "alpha", "mining", "confidence", "steps", "learning_rate")
+    known = {name: getattr(settings, name) for name in given if getattr(settings, name) is not None}
+    if settings.loss != DistillSettings.loss:
+        known["loss"] = settings.loss
+    return search_distillation(
+        pool,
+        *own,
+        make=make,
+        space=default_space(make({})).without(**known),
+        n_trials=settings.search,
+        folder=workshop.folder / "search",
+        resume=workshop.resume,
+        random_state=settings.seed,
+        validation=None if validated is None else (validated.texts, validated.labels),
+    )
+
+
+def _draw_curve(trainer: Any, path: Path) -> None:
+    report = trainer.report_
+    before = {name: report.get(f"{key}_before") for name, key in PROBED.items()}
+    plot_training_curve(
+        trainer.losses_,
+        getattr(trainer, "curve_", []),
+        path,
+        before=before if any(value is not None for value in before.values()) else None,
+        kept_step=report.get("kept_step"),
+        title=f"Distilling into {trainer.student_.encoder_.name}" if hasattr(trainer, "curve_") else "Distilling",
+    )
+
+
+def _told(teacher: Any) -> Any:
+    """Return what the model card says of the teacher: names of folders, not their paths."""
+    listed = list(teacher) if isinstance(teacher, (list, tuple)) else [teacher]
+    names = [Path(name).name if isinstance(name, (str, Path)) else type(name).__name__ for name in listed]
+    return names[0] if len(names) == 1 else names
+
+
+def _megabytes(teacher: Any) -> float | None:
+    (name, *others) = teacher if isinstance(teacher, (list, tuple)) else (teacher,)
+    if others or not isinstance(name, (str, Path)):
+        return None
+    if (folder := Path(str(name).removeprefix(NLI))).is_dir():
+        return round(folder_bytes(folder) / 1e6, 1)
+    return None

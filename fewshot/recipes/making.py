@@ -1,6 +1,7 @@
 """What a journey that makes a model leaves behind: the folder, and the facts worth telling."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,24 @@ class Made:
     facts: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """Where interrupted work leaves what it needs to go on.
+
+    Parameters
+    ----------
+    folder : Path
+    resume : bool
+    """
+
+    folder: Path
+    resume: bool
+
+    def clear(self) -> None:
+        """Remove the folder: all is saved."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 def saved(
     classifier: TextClassifier,
     out: str | Path,
@@ -41,7 +60,10 @@ def saved(
     return Made(classifier, Path(out), {**facts, "megabytes": megabytes, "cleaning": cleaning})
 
 
+_DECIDES_NOTHING = ("device", "teacher_device", "targets")
+
+
 def settings_as_facts(settings: Any) -> dict[str, Any]:
-    """Return the settings of a run that were given, without the device, which decides nothing."""
+    """Return the settings of a run that were given, without devices and folders, which decide nothing."""
     given = dataclasses.asdict(settings)
-    return {name: value for name, value in given.items() if value is not None and name != "device"}
+    return {name: value for name, value in given.items() if value is not None and name not in _DECIDES_NOTHING}

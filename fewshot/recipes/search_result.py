@@ -22,11 +22,11 @@ class SearchResult:
     Parameters
     ----------
     params : dict
-        What to train with; empty where the default was kept.
+        Arguments to train with; empty where the default was kept.
     best_number : int
         The best trial.
     best_params : dict
-        Its settings.
+        Its settings, as the table of trials has them.
     best_score : float
         Its score on held-out texts.
     default_score : float or None
@@ -35,10 +35,10 @@ class SearchResult:
         Mean difference of the two, text by text.
     gain_error : float or None
         Standard error of that difference.
-    metric : {"accuracy", "micro_f1"}
+    metric : {"accuracy", "micro_f1", "agreement"}
         What the scores are.
     n_judged : int
-        How many texts were held out, each once a trial.
+        How many texts were judged, each once a trial.
     trials : list of dict
         One a trial: :data:`COLUMNS`, and ``params``. ``state`` is ``complete``, ``pruned`` or ``failed``.
     notes : list of str

@@ -1,7 +1,7 @@
-"""What a search may change: a method's settings, where each may lie, and what it is by default."""
+"""What a search may change: a learner's settings, where each may lie, and what it is by default."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fewshot.core.errors import InputError, did_you_mean
@@ -9,25 +9,34 @@ from fewshot.core.errors import InputError, did_you_mean
 
 @dataclasses.dataclass(frozen=True)
 class Dimension:
-    """One setting of a search: a choice among values, or a number between two on a logarithmic scale.
+    """One setting of a search: a choice among values, or a number between two.
 
     Parameters
     ----------
     name : str
-        The classifier's argument.
+        The learner's argument.
     default : str, int, float, bool or None
-        Its value in the first trial, where the classifier itself names none.
+        Its value in the first trial, where the learner itself names none. ``None`` with ``around``.
     choices : tuple, optional
         All values that it may take.
     low, high : float, optional
-        Instead of ``choices``: the smallest and the largest number, both above 0.
-    when : (str, value), optional
-        Another dimension, declared earlier, and the value of it at which this one matters. Otherwise it is not set.
+        Instead of ``choices``: the smallest and the largest number. Whole ones where they and the default are.
+    when : (str, value) or (str, tuple of values), optional
+        Another dimension, declared earlier, and the value or values of it at which this one matters. Otherwise it is
+        not set.
+    log : bool, default True
+        Numbers lie on a logarithmic scale, above 0; else on a linear one, from 0 on.
+    around : bool, default False
+        ``low`` and ``high`` are multiples of the learner's own value, which :meth:`starting_from` tells.
+    means : tuple of (str, value), optional
+        Arguments that some of the choices stand for: what is no string or number has a name among them.
 
     Examples
     --------
     >>> Dimension("margin", 0.25, low=0.1, high=1.0, when=("loss", "triplet")).matters({"loss": "cosine"})
     False
+    >>> Dimension("steps", None, low=0.5, high=2, around=True).starting_from(300).high
+    600
     """
 
     name: str
@@ -36,30 +45,71 @@ class Dimension:
     low: float = 0.0
     high: float = 0.0
     when: tuple[str, Any] | None = None
+    log: bool = True
+    around: bool = False
+    means: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        inside = self.default in self.choices if self.choices else 0 < self.low <= self.default <= self.high
+        if self.choices:
+            inside, allowed = self.default in self.choices, str(self.choices)
+        elif self.around:
+            inside, allowed = self.default is None and 0 < self.low <= 1 <= self.high, "None where they are multiples"
+        else:
+            inside = self._can_be(self.low) and self.low <= self.default <= self.high
+            allowed = f"{self.low} to {self.high}, both {'above 0' if self.log else '0 or more'}"
         if not inside:
-            allowed = self.choices or f"{self.low} to {self.high}, both above 0"
             raise InputError(f"the default of {self.name} must be one of its values, {allowed}; got {self.default!r}")
+
+    def _can_be(self, number: float) -> bool:
+        return number > 0 or (number == 0 and not self.log)
 
     def matters(self, params: Mapping[str, Any]) -> bool:
         """Tell whether this setting has any effect beside ``params``."""
-        return self.when is None or (self.when[0] in params and params[self.when[0]] == self.when[1])
+        if self.when is None:
+            return True
+        name, values = self.when
+        return name in params and params[name] in (values if isinstance(values, tuple) else (values,))
 
-    def starting_from(self, value: Any) -> "Dimension":
-        """Return the dimension with another default, its numbers wide enough to hold it; ``None`` changes nothing."""
-        if value in self.choices:
-            return dataclasses.replace(self, default=value)
-        if self.choices or not isinstance(value, (int, float)) or value <= 0:
+    def starting_from(self, value: Any) -> "Dimension | None":
+        """Return the dimension with another default, wide enough to hold it; ``None`` changes nothing.
+
+        Returns
+        -------
+        Dimension or None
+            ``None`` if the value cannot be one of a search, such as an object or a list: it is better left as it is.
+        """
+        if value is None:
             return self
-        return dataclasses.replace(self, default=value, low=min(self.low, value), high=max(self.high, value))
+        if self.choices:
+            return self._choosing(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not self._can_be(value):
+            return None
+        low, high = (self.low * value, self.high * value) if self.around else (self.low, self.high)
+        if isinstance(value, int) and self.around:
+            low, high = max(1, round(low)), round(high)
+        low, high = min(low, value), max(high, value)
+        return dataclasses.replace(self, default=value, low=low, high=high, around=False)
+
+    def _choosing(self, value: Any) -> "Dimension | None":
+        named = [name for name, meant in self.means if meant == value]
+        if named or value in self.choices:
+            return dataclasses.replace(self, default=named[0] if named else value)
+        if not isinstance(value, (str, int, float)):
+            return None
+        return dataclasses.replace(self, default=value, choices=(value, *self.choices))
 
     def suggest(self, trial: Any) -> Any:
         """Ask an Optuna trial for a value."""
         if self.choices:
             return trial.suggest_categorical(self.name, self.choices)
-        return trial.suggest_float(self.name, self.low, self.high, log=True)
+        numbers = (self.low, self.high, self.default)
+        if all(isinstance(number, int) for number in numbers):
+            return trial.suggest_int(self.name, self.low, self.high, log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+
+    def argument(self, value: Any) -> Any:
+        """Return what a value stands for."""
+        return dict(self.means).get(value, value) if isinstance(value, str) else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +120,7 @@ class SearchSpace:
     ----------
     dimensions : tuple of Dimension
     in_trials : tuple of (str, value)
-        Further arguments of the classifier, for trials alone: what makes them faster and is not searched.
+        Further arguments of the learner, for trials alone: what makes them faster and is not searched.
 
     Examples
     --------
@@ -91,6 +141,11 @@ class SearchSpace:
                 params[dimension.name] = dimension.suggest(trial)
         return params
 
+    def arguments(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the settings of a trial stand for: the learner's arguments."""
+        by_name = {dimension.name: dimension for dimension in self.dimensions}
+        return {name: by_name[name].argument(value) for name, value in params.items()}
+
     def defaults(self) -> dict[str, Any]:
         """Return the first trial: the default of each setting that matters."""
         params: dict[str, Any] = {}
@@ -100,9 +155,26 @@ class SearchSpace:
         return params
 
     def starting_from(self, params: Mapping[str, Any]) -> "SearchSpace":
-        """Return the space whose first trial is the classifier with these arguments, as far as it can vary them."""
-        moved = tuple(dimension.starting_from(params.get(dimension.name)) for dimension in self.dimensions)
-        return dataclasses.replace(self, dimensions=moved)
+        """Return the space whose first trial is the learner with these arguments.
+
+        An argument that no trial could have, such as a list where the choices are strings, is left as it is: its
+        dimension goes.
+        """
+        moved = {dimension.name: dimension.starting_from(params.get(dimension.name)) for dimension in self.dimensions}
+        space = dataclasses.replace(self, dimensions=tuple(kept for kept in moved.values() if kept is not None))
+        fixed = {name: params[name] for name, kept in moved.items() if kept is None}
+        return space.without(**fixed) if fixed else space
+
+    def varying(self, **choices: Sequence[Any]) -> "SearchSpace":
+        """Return the space with further settings, each a choice among values, the first of them the default.
+
+        Examples
+        --------
+        >>> SETFIT.varying(encoder=("small", "large")).defaults()["encoder"]
+        'small'
+        """
+        more = tuple(Dimension(name, values[0], tuple(dict.fromkeys(values))) for name, values in choices.items())
+        return dataclasses.replace(self, dimensions=(*more, *self.dimensions))
 
     def without(self, **given: Any) -> "SearchSpace":
         """Return the space without settings whose values are given, and without those that these make pointless.

@@ -1,7 +1,6 @@
 """Journey 2, *teach*: from labelled texts to a classifier's folder."""
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
-from fewshot.recipes.making import Made, saved, settings_as_facts
+from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
 from fewshot.recipes.methods import Surroundings, find_method, make_classifier
 from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.search_space import find_space
@@ -147,24 +146,6 @@ def train_classifier(
         write_trials(searched, out)
     workshop.clear()
     return made
-
-
-@dataclasses.dataclass(frozen=True)
-class Workshop:
-    """Where an interrupted training or search leaves what it needs to go on.
-
-    Parameters
-    ----------
-    folder : Path
-    resume : bool
-    """
-
-    folder: Path
-    resume: bool
-
-    def clear(self) -> None:
-        """Remove the folder: all is saved."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def configured(classifier: Any, params: Mapping[str, Any], method: str) -> Any:

@@ -126,15 +126,8 @@ class TrialJudge:
     def _predict(self, classifier: Any, fold: int) -> np.ndarray:
         train, held_out = np.flatnonzero(self.fold_of != fold), np.flatnonzero(self.fold_of == fold)
         classifier.fit([self.texts[row] for row in train], [self.labels[row] for row in train])
-        given = np.asarray(classifier.predict_proba([self.texts[row] for row in held_out]), dtype=np.float64)
-        if not np.isfinite(given).all():
-            raise ValueError("the probabilities are not finite: the training diverged")
-        column = {label: index for index, label in enumerate(self.space.classes)}
-        aligned = np.zeros((len(held_out), len(column)))  # a class that is in no training text has probability 0
-        for label, probability in zip(np.asarray(classifier.classes_).tolist(), given.T, strict=True):
-            if label in column:  # one that has a name and no texts is no held-out text's label
-                aligned[:, column[label]] = probability
-        return aligned
+        given = classifier.predict_proba([self.texts[row] for row in held_out])
+        return aligned(given, classifier.classes_, self.space)
 
 
 def deal_folds(y: np.ndarray, folds: int, random_state: int) -> np.ndarray:
@@ -159,13 +152,53 @@ def deal_folds(y: np.ndarray, folds: int, random_state: int) -> np.ndarray:
     return fold_of
 
 
-def verdict_on(y: np.ndarray, probabilities: np.ndarray) -> Verdict:
+def aligned(probabilities: Any, classes: Any, space: LabelSpace) -> np.ndarray:
+    """Return probabilities with their columns in the order of a task's classes.
+
+    Parameters
+    ----------
+    probabilities : array of shape (n, n_given)
+    classes : sequence of (str or int)
+        What the columns stand for. A class that is missing has probability 0; one that is no class of the task is left
+        out.
+    space : LabelSpace
+        The task's classes.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes)
+
+    Raises
+    ------
+    ValueError
+        If probabilities are not finite: the training diverged.
+
+    Examples
+    --------
+    >>> aligned([[0.9, 0.1]], ["b", "c"], LabelSpace(("a", "b"), False))
+    array([[0. , 0.9]])
+    """
+    given = np.asarray(probabilities, dtype=np.float64)
+    if not np.isfinite(given).all():
+        raise ValueError("the probabilities are not finite: the training diverged")
+    column = {label: index for index, label in enumerate(space.classes)}
+    ordered = np.zeros((len(given), len(column)))
+    for label, probability in zip(np.asarray(classes).tolist(), given.T, strict=True):
+        if label in column:
+            ordered[:, column[label]] = probability
+    return ordered
+
+
+def verdict_on(y: np.ndarray, probabilities: np.ndarray, chosen: np.ndarray | None = None) -> Verdict:
     """Judge probabilities of held-out texts.
 
     Parameters
     ----------
     y : ndarray of shape (n,) or (n, n_classes)
     probabilities : ndarray of shape (n, n_classes)
+    chosen : ndarray of shape (n, n_classes), optional
+        In multi-label tasks, 0/1: the labels that were decided for. Default: those whose probability reaches the
+        threshold that is best for these texts, as where thresholds will be set by a training after the search.
 
     Examples
     --------
@@ -176,8 +209,7 @@ def verdict_on(y: np.ndarray, probabilities: np.ndarray) -> Verdict:
         correct = (probabilities.argmax(axis=1) == y).astype(float)
         score, of_truth = float(correct.mean()), probabilities[np.arange(len(y)), y]
     else:
-        # Each at its own best threshold: the training that follows the search sets thresholds on held-out labels, too.
-        chosen = probabilities >= best_threshold(y, probabilities)
+        chosen = probabilities >= best_threshold(y, probabilities) if chosen is None else chosen
         hits, total = (y * chosen).sum(axis=1), y.sum(axis=1) + chosen.sum(axis=1)
         correct = np.where(total > 0, 2 * hits / np.maximum(total, 1), 1.0)
         score, of_truth = float(2 * hits.sum() / max(total.sum(), 1)), np.where(y, probabilities, 1 - probabilities)

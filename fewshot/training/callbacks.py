@@ -1,6 +1,5 @@
-"""What happens beside the steps of a training: the progress bar, the end of a run that diverged, the watcher."""
+"""What happens beside the steps of a training: the progress bar, and the watcher."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,7 @@ from accelerate.utils import broadcast_object_list
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
-from fewshot.core.errors import InputError
+from fewshot.core.progress import remark
 from fewshot.training.seeding import seeded
 
 Watch = Callable[[int, SentenceTransformer], bool]
@@ -16,7 +15,7 @@ Watch = Callable[[int, SentenceTransformer], bool]
 
 
 class ProgressCallback(TrainerCallback):
-    """Moves a progress bar; a resumed training starts where it was."""
+    """Moves a progress bar, with the loss beside it; a resumed training starts where it was."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         self.advance = advance
@@ -29,33 +28,30 @@ class ProgressCallback(TrainerCallback):
         """Move the bar by one."""
         self.advance(1)
 
-
-class DivergenceCallback(TrainerCallback):
-    """Ends a training whose loss is no number, before such weights are saved or distilled."""
-
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """Raise :class:`InputError` if the loss of this step is not finite."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise InputError(
-                f"training diverged: the loss of step {state.global_step} is {loss}; lower the learning rate"
-            )
+        """Show the loss of the step just done."""
+        if logs and "loss" in logs:
+            remark(loss=f"loss {logs['loss']:.4f}")
 
 
 class WatchCallback(TrainerCallback):
     """Lets a caller look at the model now and then, and stop the training.
 
     The model is in eval mode while watched; random states are the training's again afterwards, so that a run with a
-    watcher ends in the same weights as one without.
+    watcher ends in the same weights as one without. ``check`` is called first: it ends a training that diverged.
     """
 
-    def __init__(self, watch: Watch, every: int, model: SentenceTransformer, random_state: int) -> None:
+    def __init__(
+        self, watch: Watch, every: int, model: SentenceTransformer, random_state: int, check: Callable[[], None]
+    ) -> None:
         self.watch, self.every, self.model, self.random_state = watch, every, model, random_state
+        self.check = check
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Call the watcher after every ``every``-th step."""
         if state.global_step % self.every:
             return
+        self.check()
         was_training = self.model.training
         self.model.eval()
         try:

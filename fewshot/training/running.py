@@ -14,13 +14,16 @@ from transformers import TrainerCallback, TrainingArguments
 
 from fewshot.core.errors import InputError
 from fewshot.core.progress import track
-from fewshot.encoders.device import choose_device, has_native_bfloat16
+from fewshot.encoders.device import choose_device, computes_apart, has_native_bfloat16
 from fewshot.training.batch_loss import BatchLoss
-from fewshot.training.callbacks import DivergenceCallback, ProgressCallback
+from fewshot.training.callbacks import ProgressCallback
 from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, run_identity
 from fewshot.training.pairwise_trainer import PairwiseTrainer
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import seeded
+
+STEPS_UNREAD = 50
+"""Steps after which losses are read, and a divergence is seen, where the device computes beside the processor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Run:
     ----------
     args : TrainingArguments
     callbacks : list of TrainerCallback
-        The progress bar, and the end of a training that diverges.
+        The progress bar.
     schedule : Schedule
     device : str
     saving, resume : bool
@@ -64,7 +67,10 @@ class Run:
     def train(self, trainer: PairwiseTrainer, model: torch.nn.Module) -> list[float]:
         """Train to the end and return the loss of each step; ``model`` is in eval mode and on its device afterwards."""
         saved, loss = trainer.checkpoints, trainer.loss
-        trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=self.resume))
+        try:
+            trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=self.resume))
+        finally:
+            trainer.stop_reading_ahead()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         trainer.release()
         _take_off_autocast(loss)
@@ -117,7 +123,7 @@ def prepare_run(
             accumulation=accumulation,
             saving=checkpoints is not None,
         )
-        callbacks: list[TrainerCallback] = [ProgressCallback(advance), DivergenceCallback()]
+        callbacks: list[TrainerCallback] = [ProgressCallback(advance)]
         yield Run(args, callbacks, schedule, device, checkpoints is not None, resume)
 
 
@@ -152,7 +158,7 @@ def _arguments(
         bf16=half,
         use_cpu=device == "cpu",
         seed=int(random_state),
-        logging_steps=1,
+        logging_steps=STEPS_UNREAD if computes_apart(device) else 1,
         logging_nan_inf_filter=False,
         disable_tqdm=True,
         report_to="none",

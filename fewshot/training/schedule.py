@@ -17,7 +17,7 @@ class Schedule:
     steps : int
         Optimizer steps.
     batch_size : int
-        Texts a step; a batch of B texts trains B(B−1)/2 pairs.
+        Texts a batch. In pairs, B texts train B(B−1)/2 of them, and at least 2 are needed.
     learning_rate : float
         Peak of the linear schedule.
     warmup : float, default=0.1
@@ -25,6 +25,13 @@ class Schedule:
     save_every : int, optional
         Steps between checkpoints, where training writes any. Default: about 5 in a training, at least 10 steps apart.
         The last step always has one.
+    in_pairs : bool, default=True
+        Whether the loss looks at pairs of texts, and not at each text alone.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
 
     Examples
     --------
@@ -37,12 +44,14 @@ class Schedule:
     learning_rate: float
     warmup: float = 0.1
     save_every: int | None = None
+    in_pairs: bool = True
 
     def __post_init__(self) -> None:
         if self.steps < 0:
             raise InputError(f"steps must be 0 or more, got {self.steps}")
-        if self.batch_size < 2:
-            raise InputError(f"batch_size must be at least 2, since one text makes no pair; got {self.batch_size}")
+        if self.batch_size < (2 if self.in_pairs else 1):
+            least = "2, since one text makes no pair" if self.in_pairs else "1"
+            raise InputError(f"batch_size must be at least {least}; got {self.batch_size}")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate must be above 0, got {self.learning_rate}")
         if self.save_every is not None and self.save_every < 1:

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from fewshot.training.row_table import RowTable
+
 _CHUNK = 4096
 """Rows hashed at once, so that a memory map is not read whole into memory."""
 
@@ -98,6 +100,7 @@ class EmbeddingSimilarity:
 
     def __init__(self, embeddings: np.ndarray) -> None:
         self.embeddings = embeddings
+        self._rows = RowTable(embeddings)
 
     @property
     def fingerprint(self) -> str:
@@ -106,8 +109,7 @@ class EmbeddingSimilarity:
 
     def __call__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return targets and weights, both ``(B, B)``; weights sum to 1, the diagonal weighs nothing."""
-        vectors = torch.as_tensor(np.asarray(self.embeddings[rows.cpu().numpy()], dtype=np.float32))
-        vectors = nn.functional.normalize(vectors.to(rows.device))
+        vectors = nn.functional.normalize(self._rows(rows))
         weights = 1.0 - torch.eye(len(rows), device=rows.device)
         return vectors @ vectors.T, weights / weights.sum().clamp_min(1.0)
 

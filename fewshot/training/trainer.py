@@ -92,17 +92,16 @@ def train_pairwise(
         resume=resume,
     )
     with run as prepared:
-        callbacks = list(prepared.callbacks)
-        if watch is not None:
-            callbacks.append(WatchCallback(watch, watch_every, model, random_state))
         trainer = PairwiseTrainer(
             loss,
             prepared.args,
             texts=texts,
             batches=batches,
-            callbacks=callbacks,
+            callbacks=prepared.callbacks,
             checkpoints=prepared.checkpoints(texts, loss, batches),
         )
+        if watch is not None:
+            trainer.add_callback(WatchCallback(watch, watch_every, model, random_state, trainer.read_losses))
         return prepared.train(trainer, model)
 
 

@@ -1,11 +1,21 @@
 """Write the tables of README.md from the result files: ``python -m tests.benchmarks.readme``."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from fewshot.core.artifacts import read_json, write_text
 from fewshot.evaluation.tables import markdown_table
 from tests.benchmarks.common import RESULTS, ROOT
+from tests.benchmarks.distillation_tables import (
+    table_correlation,
+    table_pools,
+    table_published,
+    table_rates,
+    table_seconds,
+    table_students,
+    table_zero_shot,
+)
 from tests.benchmarks.teacher_tables import table_accuracy, table_goals, table_time
 
 
@@ -49,12 +59,25 @@ def main_job_table() -> str:
     return markdown_table(rows)
 
 
+def of_result(name: str, table: Callable[[Any], str]) -> Callable[[], str]:
+    """Return a table's maker that reads the result file when it is called."""
+    return lambda: table(read_json(RESULTS / f"{name}.json"))
+
+
 TABLES = {
     "demo": demo_table,
     "main_job": main_job_table,
-    "teacher_accuracy": lambda: table_accuracy(read_json(RESULTS / "teacher.json")),
-    "teacher_time": lambda: table_time(read_json(RESULTS / "teacher.json")),
-    "teacher_goals": lambda: table_goals(read_json(RESULTS / "teacher.json")),
+    "teacher_accuracy": of_result("teacher", table_accuracy),
+    "teacher_time": of_result("teacher", table_time),
+    "teacher_goals": of_result("teacher", table_goals),
+    "distillation_accuracy": of_result("distillation", table_students),
+    "distillation_correlation": of_result("distillation", table_correlation),
+    "distillation_published": of_result("distillation", table_published),
+    "distillation_seconds": of_result("distillation", table_seconds),
+    "distillation_rates": of_result("distillation", table_rates),
+    "distillation_memory": of_result("distillation", table_pools),
+    "distillation_nli": of_result("distillation", table_zero_shot),
+    "distillation_goals": of_result("distillation", table_goals),
 }
 
 

@@ -1,26 +1,15 @@
-"""Fits in processes of their own, to be killed at a given place.
+"""Fits in processes of their own, to be killed at a given place; see ``tests.jobs``.
 
-Reads one JSON list of jobs a line, forks one process a job, and answers with their exit codes (minus the signal of
-those that were killed). Libraries load once, before the first fork; the parent computes nothing. A job says
-``encoder`` (a folder), ``texts`` and ``labels``, ``out`` (where probabilities go), and optionally ``checkpoints``,
-``resume``, and ``kill``: the stage that dies, and the step after which it does, or ``null`` where it dies once the
-stage is finished.
+A job says ``encoder`` (a folder), ``texts`` and ``labels``, ``out`` (where probabilities go), and optionally
+``checkpoints``, ``resume``, and ``kill``: the stage that dies, and the step after which it does, or ``null`` where it
+dies once the stage is finished.
 """
-
-import json
-import os
-import signal
-import sys
-import traceback
 
 import numpy as np
 
+from tests.jobs import die, serve
+
 SETTINGS = {"steps": 20, "batch_size": 6, "learning_rate": 1e-3, "device": "cpu", "templates": None}
-
-
-def die():
-    """End this process at once, as a power cut does."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def set_trap(stage, step):
@@ -63,26 +52,8 @@ def main(job):
     np.savez(job["out"], X=X, probabilities=probabilities, losses=classifier.losses_, held_out=held_out)
 
 
-def fork(job):
-    """Run a job in a child; return its process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        main(job)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
 if __name__ == "__main__":
     import fewshot.classifiers.setfit
     import fewshot.classifiers.trainings  # noqa: F401 - once for all children
 
-    for line in sys.stdin:
-        children = [fork(job) for job in json.loads(line)]
-        print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)  # noqa: T201
+    serve(main)

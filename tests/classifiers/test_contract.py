@@ -5,20 +5,27 @@ import types
 import pytest
 
 from fewshot.classifiers.loading import KINDS
-from tests.contract import METHODS, PROMISES, Case
+from fewshot.classifiers.sequence import SequenceClassifier
+from fewshot.core.errors import InputError
+from tests.contract import LOOKING, METHODS, PROMISES, READY, Case
+from tests.distillation.logit_cases import make_tokenizer, train_classifier
 
 CELLS = [
     pytest.param(method, task, check, id=f"{method}-{task}-{name}")
     for name, (tasks, check) in PROMISES.items()
-    for method in METHODS
+    for method in (*METHODS, *READY)
     for task in tasks
+    if method in METHODS or name in LOOKING
 ]
 
 
 @pytest.fixture(scope="session")
-def models(tiny_encoder, tiny_static):
-    """The encoders that :data:`METHODS` build on."""
-    return types.SimpleNamespace(sentence=tiny_encoder, static=tiny_static)
+def models(tiny_encoder, tiny_static, tiny_tokenizer):
+    """The models that :data:`METHODS` and :data:`READY` build on."""
+    tokenizer = make_tokenizer(tiny_tokenizer)
+    return types.SimpleNamespace(
+        sentence=tiny_encoder, static=tiny_static, sequence=lambda toy: train_classifier(tokenizer, toy)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +36,9 @@ def fitted(models, request):
     def get(method, task):
         if (method, task) not in known:
             toy = request.getfixturevalue(task)
-            known[method, task] = METHODS[method](models).fit(toy.texts, toy.labels)
+            known[method, task] = (
+                METHODS[method](models).fit(toy.texts, toy.labels) if method in METHODS else READY[method](models, toy)
+            )
         return known[method, task]
 
     return get
@@ -39,9 +48,23 @@ def fitted(models, request):
 def test_contract(method, task, check, models, fitted, request, tmp_path):
     """Prevents what the promise's own docstring names, in each classifier."""
     toy = request.getfixturevalue(task)
-    check(Case(lambda: METHODS[method](models), fitted(method, task), toy, tmp_path))
+    make = (lambda: METHODS[method](models)) if method in METHODS else SequenceClassifier
+    check(Case(make, fitted(method, task), toy, tmp_path))
 
 
-def test_every_kind_is_examined(models):
-    """Prevents a new classifier that nobody entered into the contract's table."""
-    assert {make(models).kind for make in METHODS.values()} == set(KINDS)
+def test_every_kind_is_examined(models, fitted):
+    """Prevents a new classifier that nobody entered into the contract's tables."""
+    learning = {make(models).kind for make in METHODS.values()}
+    ready = {fitted(method, "single").kind for method in READY}
+    assert not learning & ready
+    assert learning | ready == set(KINDS)
+
+
+@pytest.mark.parametrize("task", ["single", "multi"])
+def test_the_ready_refuse_to_learn(task, fitted, request):
+    """Prevents a classifier from being left out of the promises of ``fit`` although it learns by it."""
+    toy = request.getfixturevalue(task)
+    for method in READY:
+        for classifier in (fitted(method, task), SequenceClassifier()):
+            with pytest.raises(InputError, match="does not learn by fit: open a trained one"):
+                classifier.fit(toy.texts, toy.labels)

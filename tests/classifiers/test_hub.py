@@ -22,6 +22,7 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import KINDS, kind_class, load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from tests.distillation.logit_cases import make_classifier, make_tokenizer
 
 
 class Hub:
@@ -91,8 +92,8 @@ def hub(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory, single, tiny_encoder, tiny_static):
-    """Saved models with a transformer, with a token table and without an encoder."""
+def models(tmp_path_factory, single, tiny_encoder, tiny_static, tiny_tokenizer):
+    """Saved models with a transformer, with a token table, without an encoder, and a transformer with a head."""
     parent = tmp_path_factory.mktemp("models")
     classifiers = {
         "sentence": LinearProbeClassifier(encoder=tiny_encoder),
@@ -101,10 +102,11 @@ def models(tmp_path_factory, single, tiny_encoder, tiny_static):
     }
     for name, classifier in classifiers.items():
         classifier.fit(single.texts, single.labels).save(parent / name)
+    make_classifier(make_tokenizer(tiny_tokenizer), ("billing", "delivery", "login")).save(parent / "sequence")
     return parent
 
 
-@pytest.mark.parametrize("name", ["sentence", "static", "plain"])
+@pytest.mark.parametrize("name", ["sentence", "static", "plain", "sequence"])
 def test_what_is_pushed_comes_back(hub, models, single, name):
     """Prevents an allow-list that forgets a file without which the model opens differently or not at all."""
     assert push_to_hub(models / name, "owner/model") == "https://hub.example/owner/model"

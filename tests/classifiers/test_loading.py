@@ -13,11 +13,12 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from tests.distillation.logit_cases import make_classifier, make_tokenizer
 
 
 @pytest.fixture(scope="session")
-def saved(tmp_path_factory, single, tiny_encoder, tiny_static):
-    """One saved model a kind of folder: without an encoder, with a transformer, with a token table."""
+def saved(tmp_path_factory, single, tiny_encoder, tiny_static, tiny_tokenizer):
+    """One saved model a kind of folder: without an encoder, with one, with a token table, a transformer with a head."""
     parent = tmp_path_factory.mktemp("saved")
     classifiers = {
         "plain": NaiveBayesClassifier(),
@@ -26,6 +27,7 @@ def saved(tmp_path_factory, single, tiny_encoder, tiny_static):
     }
     for name, classifier in classifiers.items():
         classifier.fit(single.texts, single.labels).save(parent / name)
+    make_classifier(make_tokenizer(tiny_tokenizer), ("billing", "delivery", "login")).save(parent / "sequence")
     return parent
 
 
@@ -100,7 +102,7 @@ def test_unknown_kind(copied, kind):
     assert "this version knows knn, linear-probe" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["plain", "sentence", "static"])
+@pytest.mark.parametrize("name", ["plain", "sentence", "static", "sequence"])
 @pytest.mark.parametrize("entry", ["params", "classes", "settings", "multi_label", "encoder", "kind"])
 def test_a_missing_entry(copied, name, entry):
     """Prevents a bare KeyError where a listing was edited by hand."""
@@ -119,7 +121,7 @@ def test_entries_of_a_wrong_type(copied, entries):
     assert "damaged" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["plain", "sentence", "static"])
+@pytest.mark.parametrize("name", ["plain", "sentence", "static", "sequence"])
 @pytest.mark.parametrize("damage", [truncate, lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
 def test_damaged_head(copied, name, damage):
     """Prevents half a head from being used, and safetensors' own exception from reaching the user."""
@@ -130,9 +132,10 @@ def test_damaged_head(copied, name, damage):
 
 def test_a_head_without_its_arrays(copied, saved):
     """Prevents a KeyError where the head is another model's."""
-    folder = copied("sentence")
-    shutil.copy(saved / "plain" / "head.safetensors", folder / "head.safetensors")
-    assert "damaged" in refused(folder)
+    for name in ("sentence", "sequence"):
+        folder = copied(name)
+        shutil.copy(saved / "plain" / "head.safetensors", folder / "head.safetensors")
+        assert "damaged" in refused(folder)
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json", "modules.json"])
@@ -150,6 +153,25 @@ def test_incomplete_transformer(copied, file):
     folder = copied("sentence")
     (folder / file).unlink()
     refused(folder)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "tokenizer_config.json", "config.json"])
+@pytest.mark.parametrize("damage", [truncate, lambda file: file.write_bytes(b""), lambda file: file.unlink()])
+def test_damaged_classifier(copied, file, damage):
+    """Prevents random weights, another tokenizer or a traceback where a download broke off."""
+    folder = copied("sequence")
+    damage(folder / file)
+    refused(folder)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin"])
+def test_a_classifier_in_a_pickle_is_not_opened(copied, tmp_path, name):
+    """Prevents code execution by the weights of a classifier of transformers."""
+    folder, trace = copied("sequence"), tmp_path / "exploded"
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(pickle.dumps(Bomb(trace)))
+    refused(folder)
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "modules.json"])

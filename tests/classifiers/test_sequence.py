@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from transformers import AutoModelForSequenceClassification
 
-from fewshot.classifiers.loading import KINDS, load_classifier
+from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.artifacts import read_json
@@ -85,11 +86,6 @@ def test_several_labels(several, multi):
     np.testing.assert_allclose(several.predict_proba(multi.texts), expit(scores), atol=1e-6)
     several.set_thresholds([0.0, 1.0, 0.5])
     assert all("a" in labels and "b" not in labels for labels in several.predict(multi.texts))
-    wanted = [tuple(name for name in "abc" if score[ord(name) - 97] > 1.0) for score in scores]
-    several.tune_thresholds(multi.texts, wanted)
-    tuned = several.score(multi.texts, wanted)
-    several.set_thresholds(0.5)
-    assert tuned >= several.score(multi.texts, wanted)
 
 
 def test_a_folder_of_transformers(of_transformers, pool):
@@ -107,9 +103,8 @@ def test_a_folder_of_transformers(of_transformers, pool):
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_saved_and_opened_is_the_same(of_transformers, pool, multi_label, tmp_path, monkeypatch):
+def test_saved_and_opened_is_the_same(of_transformers, pool, multi_label, tmp_path):
     """Prevents thresholds, the order of outputs or the length from being lost, and a pickle in the folder."""
-    monkeypatch.setitem(KINDS, "sequence", "fewshot.classifiers.sequence:SequenceClassifier")
     made = SequenceClassifier.from_pretrained(
         of_transformers, [7, 3, 5], multi_label=multi_label, max_length=12, device="cpu"
     ).set_thresholds([0.3, 0.6, 0.5])
@@ -121,7 +116,8 @@ def test_saved_and_opened_is_the_same(of_transformers, pool, multi_label, tmp_pa
         np.testing.assert_array_equal(opened.predict_proba(pool), made.predict_proba(pool))
         np.testing.assert_array_equal(opened.threshold_, made.threshold_)
         assert opened.label_space_ == made.label_space_
-        assert opened.max_length_ == 12
+        assert opened.max_length_ == opened.max_length == 12
+        assert opened.batch_size is None
     assert SequenceClassifier.from_pretrained(tmp_path / "model", max_length=9, device="cpu").max_length_ == 9
     assert not [file for file in (tmp_path / "model").rglob("*") if file.suffix in PICKLES]
     config = read_json(tmp_path / "model" / "config.json")
@@ -134,42 +130,51 @@ def test_saved_and_opened_is_the_same(of_transformers, pool, multi_label, tmp_pa
 
 
 def test_memory_that_runs_out(tokenizer, pool, monkeypatch):
-    """Prevents texts from being left without scores where a batch is halved."""
+    """Prevents a batch that memory is too small for from being tried again at each call."""
     classifier = make_classifier(tokenizer, ("a", "b", "c"))
-    expected, forward = classifier.logits(pool), classifier._forward
+    expected, run, sizes = classifier.logits(pool), type(classifier.model_).forward, []
 
-    def small(texts):
-        if len(texts) > 4:
+    def small(self, input_ids, **inputs):
+        sizes.append(len(input_ids))
+        if len(input_ids) > 4:
             raise torch.OutOfMemoryError
-        return forward(texts)
+        return run(self, input_ids, **inputs)
 
-    monkeypatch.setattr(classifier, "_forward", small)
+    monkeypatch.setattr(type(classifier.model_), "forward", small)
     np.testing.assert_allclose(classifier.logits(pool), expected, atol=1e-5)
-    assert classifier._batch_size == 4
-    monkeypatch.setattr(classifier, "_forward", lambda texts: small(texts * 5))
-    with pytest.raises(torch.OutOfMemoryError):
-        classifier.logits(pool)
+    assert max(sizes) == 16
+    sizes.clear()
+    classifier.logits(pool)
+    assert set(sizes) == {4}
+
+
+def test_init_only_stores(classifier):
+    """Prevents arguments that a constructor replaces, loads or checks, which breaks ``clone`` and ``set_params``."""
+    params = {"model": "a", "batch_size": -1, "max_length": 10**9, "device": "tpu"}
+    made = SequenceClassifier(**params)
+    assert made.get_params() == vars(made) == params
+    copied = clone(classifier)
+    assert copied.get_params() == classifier.get_params()
+    assert not hasattr(copied, "classes_")
 
 
 def test_it_does_not_learn(single, classifier):
     """Prevents a fit that leaves the model as it is, and an unfitted one that answers."""
     with pytest.raises(InputError, match="does not learn by fit"):
         SequenceClassifier().fit(single.texts, single.labels)
-    with pytest.raises(NotFittedError):
-        clone(classifier).predict(["x"])
-    with pytest.raises(NotFittedError):
-        SequenceClassifier().logits(["x"])
+    before = classifier.logits(["x"])
+    with pytest.raises(InputError, match="train one with LogitDistillationTrainer"):
+        classifier.fit(single.texts, single.labels)
+    np.testing.assert_array_equal(classifier.logits(["x"]), before)
+    for use in (clone(classifier).predict, SequenceClassifier().logits, SequenceClassifier().features):
+        with pytest.raises(NotFittedError, match="holds no model yet: open a trained one"):
+            use(["x"])
 
 
-def test_wrong_texts_and_thresholds(classifier, several):
-    """Prevents one string from being read as a list of signs, and thresholds outside of probabilities."""
+def test_wrong_texts(classifier):
+    """Prevents one string from being read as a list of signs."""
     with pytest.raises(InputError, match="got one string"):
         classifier.logits("a text")
-    for threshold in (1.5, [0.5, 0.5], float("nan")):
-        with pytest.raises(InputError, match="threshold must be a number from 0 to 1"):
-            several.set_thresholds(threshold)
-    with pytest.raises(InputError, match="thresholds are for multi-label tasks"):
-        classifier.tune_thresholds(["x"], ["a"])
 
 
 def test_parts_that_do_not_fit(tokenizer, tiny_tokenizer):
@@ -215,14 +220,63 @@ def test_folders_of_another_kind(of_transformers, tokenizer, single, tmp_path):
     ) in ([()], [("spam",)])
 
 
-def test_a_damaged_folder(classifier, tmp_path):
-    """Prevents outputs that belong to other classes after a file was edited."""
+def test_each_setting_is_for_its_classifier(of_transformers, tmp_path):
+    """Prevents an option of one call from being lost, or from staying in the folder."""
+    SequenceClassifier.from_pretrained(of_transformers, device="cpu").save(tmp_path / "model")
+    opened = SequenceClassifier.from_pretrained(tmp_path / "model", batch_size=3, max_length=9, device="cpu")
+    assert (opened.batch_size, opened.max_length, opened.max_length_, opened.device) == (3, 9, 9, "cpu")
+    again = load_classifier(tmp_path / "model", device="cpu")
+    assert (again.batch_size, again.max_length, again.max_length_) == (None, None, 64)
+    with pytest.raises(InputError, match="device 'tpu' is not available"):
+        load_classifier(tmp_path / "model", device="tpu")
+    with pytest.raises(InputError, match="max_length must be 3 to 64"):
+        SequenceClassifier.from_pretrained(tmp_path / "model", max_length=65)
+
+
+def test_two_students_are_two(tokenizer, tmp_path):
+    """Prevents stored answers of one student from being taken for another's, which differs in weights alone."""
+    one, same, other = (make_classifier(tokenizer, ("a", "b", "c"), seed=seed) for seed in (0, 0, 1))
+    assert one._state()[1] == same._state()[1]
+    assert one._state()[1] != other._state()[1]
+    one.save(tmp_path / "one")
+    opened = load_classifier(tmp_path / "one", device="cpu")
+    assert opened._state()[1] == one._state()[1]
+    one.logits(["a text", "and one more"])  # sets padding and truncation of the tokenizer
+    assert opened._state()[1] == one._state()[1]
+
+
+def test_the_card(several, multi, tmp_path):
+    """Prevents a folder that does not say what it is, or that holds texts of others."""
+    several.save(tmp_path / "model", metrics={"macro_f1": 0.5}, provenance={"teacher": "runs/teacher"})
+    card = (tmp_path / "model" / "README.md").read_text()
+    for said in ("multi-label", "`a`, `b`, `c`", "tiny", "reads 64 tokens at once; longer texts are cut off"):
+        assert said in card
+    assert "macro_f1: 0.5" in card
+    assert "teacher: runs/teacher" in card
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("fewshot.json", {"classes": ["a", "b"]}, "damaged: 3 outputs, 2 classes"),
+        ("fewshot.json", {"settings": {}}, "damaged: KeyError"),
+        ("fewshot.json", {"settings": {"max_length": 65}}, "damaged: its thresholds or max_length"),
+        ("fewshot.json", {"settings": {"max_length": 0}}, "damaged: its thresholds or max_length"),
+        ("fewshot.json", {"settings": {"max_length": "many"}}, "damaged: ValueError"),
+        ("head.safetensors", {"columns": np.array([0, 1, 1])}, "damaged: 3 outputs, 3 classes"),
+        ("head.safetensors", {"columns": np.array(3)}, "damaged: TypeError"),
+        ("head.safetensors", {"threshold": np.array([0.5, 0.5])}, "damaged: its thresholds"),
+        ("head.safetensors", {"threshold": np.array([0.5, 0.5, np.nan])}, "damaged: its thresholds"),
+    ],
+)
+def test_a_damaged_folder(classifier, tmp_path, file, change, message):
+    """Prevents outputs that belong to other classes after a file was edited, and "you gave a wrong argument" for it."""
     classifier.save(tmp_path / "model")
-    listing = tmp_path / "model" / "fewshot.json"
-    described = json.loads(listing.read_text())
-    listing.write_text(json.dumps(described | {"classes": ["a", "b"]}))
-    with pytest.raises(ModelFormatError, match="damaged: 3 outputs, 2 classes"):
-        SequenceClassifier.from_pretrained(tmp_path / "model")
-    listing.write_text(json.dumps(described | {"settings": {}}))
-    with pytest.raises(ModelFormatError, match="damaged: KeyError"):
-        SequenceClassifier.from_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / file
+    if path.suffix == ".json":
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    else:
+        save_file(load_file(path) | change, path)
+    for opened in (load_classifier, SequenceClassifier.from_pretrained):
+        with pytest.raises(ModelFormatError, match=message):
+            opened(tmp_path / "model", device="cpu")

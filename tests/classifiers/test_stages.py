@@ -1,11 +1,7 @@
 """Stages of a fit on disk: what was killed goes on to the same classifier, and nobody's files are touched."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +10,7 @@ from fewshot.classifiers import trainings
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.stages import MARKER, Stages
 from fewshot.core.errors import InputError
-
-SCRIPT = Path(__file__).with_name("fit_script.py")
-ROOT = Path(__file__).parents[2]
+from tests.jobs import job_server
 
 
 def test_without_a_folder_nothing_is_remembered():
@@ -89,27 +83,13 @@ def test_going_on_with_nothing_is_a_start(tmp_path):
 def run_fits(tmp_path_factory, tiny_folder, single):
     """A function that runs jobs of ``fit_script.py`` at once; it returns what they wrote."""
     folder = tmp_path_factory.mktemp("fits")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     usual = {"encoder": str(tiny_folder), "texts": single.texts, "labels": single.labels}
-    with (
-        (folder / "errors.txt").open("w") as stderr,
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT)],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
+    with job_server("tests.classifiers.fit_script", folder) as serve:
 
         def run(*jobs, expected=0):
             outs = [folder / f"{len(list(folder.iterdir()))}-{i}.npz" for i in range(len(jobs))]
             listed = [{**usual, "out": str(out), **job} for job, out in zip(jobs, outs, strict=True)]
-            process.stdin.write(json.dumps(listed) + "\n")
-            process.stdin.flush()
-            codes = json.loads(process.stdout.readline() or "null")
-            assert codes == [expected] * len(jobs), (folder / "errors.txt").read_text()[-3000:]
+            serve(*listed, expected=expected)
             return [dict(np.load(out)) for out in outs if out.is_file()]
 
         yield run

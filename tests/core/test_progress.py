@@ -2,7 +2,8 @@
 
 import pytest
 
-from fewshot.core.progress import show_progress, track
+from fewshot.core import progress
+from fewshot.core.progress import remark, show_progress, track
 
 
 def test_nothing_is_drawn_unless_asked(capsys):
@@ -32,3 +33,15 @@ def test_a_failure_switches_bars_off_again(capsys):
     with track("second", total=1) as advance:
         advance(1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_remarks_stand_beside_the_innermost_bar():
+    """Prevents the loss of a training from being shown beside another bar, or from ending work that shows none."""
+    remark(loss="unheard")
+    with show_progress(enabled=True), track("training", total=2):
+        with track("embedding", total=1):
+            remark(held_out="of the inner one")
+        remark(loss="loss 0.25", held_out="cosines 0.9")
+        remark(loss="loss 0.125")
+        (bar,) = progress._shown.get().tasks
+        assert bar.fields["remarks"] == "loss 0.125, cosines 0.9"

@@ -1,11 +1,18 @@
 """Tiny transformers for the tests of logit distillation, made in code."""
 
+import copy
+
 import torch
+from scipy.special import log_softmax, softmax
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.data.labels import LabelSpace
+from fewshot.distillation.logit_objective import LogitObjective
+from fewshot.distillation.logit_targets import LogitTargets
+from fewshot.distillation.logit_training import distill_logits
+from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import seeded
 
 NAMES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
@@ -50,6 +57,22 @@ def make_classifier(tokenizer, classes, *, multi_label=False, **options):
     )
 
 
+def train_classifier(tokenizer, toy):
+    """A tiny classifier that learnt a toy task from its gold labels."""
+    space = LabelSpace.of(toy.labels)
+    classifier = make_classifier(tokenizer, space.classes, multi_label=space.multi_label)
+    distill_logits(
+        classifier.model_,
+        toy.texts,
+        classifier.features,
+        LogitTargets(gold=space.encode(toy.labels)),
+        Schedule(60, 16, 3e-3),
+        objective=LogitObjective(1.0, multi_label=space.multi_label),
+        device="cpu",
+    )
+    return classifier
+
+
 class PooledBert(nn.Module):
     """A BERT of one's own: the mean of the token vectors, and a head with a GELU; it returns bare logits."""
 
@@ -92,3 +115,16 @@ def logits_of(model, features):
     """Return a model's logits as an array; its output may be bare."""
     output = model.eval()(**features)
     return getattr(output, "logits", output).numpy()
+
+
+def divergence(teacher, student):
+    """Mean KL(teacher ‖ student) of logits."""
+    return float((softmax(teacher, 1) * (log_softmax(teacher, 1) - log_softmax(student, 1))).sum(1).mean())
+
+
+def train(student, examples, features, targets=None, *, steps=10, batch_size=8, learning_rate=1e-3, **options):
+    """Train a copy of a model; return it and its losses."""
+    student = copy.deepcopy(student)
+    schedule = Schedule(steps, batch_size, learning_rate, save_every=options.pop("save_every", None), in_pairs=False)
+    losses = distill_logits(student, examples, features, targets or LogitTargets(), schedule, device="cpu", **options)
+    return student, losses

@@ -1,12 +1,8 @@
 """A teacher that answers by hash, and a store that it fills, also as processes that can be killed at a chosen place."""
 
 import hashlib
-import json
 import os
-import signal
-import sys
 import time
-import traceback
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +11,7 @@ from fewshot.data.labels import LabelSpace
 from fewshot.distillation import target_shards
 from fewshot.distillation.target_store import TargetStore
 from fewshot.distillation.teacher_targets import TeacherTargets
+from tests.jobs import die, serve
 
 TEXTS = [f"text {i} of the pool" for i in range(10)]
 SHARD_ROWS = 3
@@ -72,7 +69,7 @@ def set_trap(place, at):
             if place == "written":
                 file, start, rows = arguments
                 original(file, start, rows[: len(rows) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         return original(*arguments)
 
     setattr(owner, name, trapped)
@@ -87,23 +84,5 @@ def main(job):
     fill(job["folder"], Oracle(delay=job.get("delay", 0.0), log=job.get("log")))
 
 
-def fork(job):
-    """Run a job in a child; return its process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        main(job)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        children = [fork(job) for job in json.loads(line)]
-        print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)  # noqa: T201
+    serve(main)

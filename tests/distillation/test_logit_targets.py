@@ -6,7 +6,7 @@ import torch
 
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.distillation.logit_losses import MISSING
-from fewshot.distillation.logit_targets import LogitTargets
+from fewshot.distillation.logit_targets import LogitTargets, targets_of
 
 LOGITS = np.arange(12, dtype=np.float32).reshape(4, 3)
 GOLD = np.array([0, MISSING, 2, 1])
@@ -77,3 +77,18 @@ def test_a_broken_teacher(value):
     logits[2, 1] = value
     with pytest.raises(TeacherError, match="logits of example 2 hold NaN"):
         LogitTargets(logits).check(4, 3, multi_label=False)
+
+
+def test_targets_in_the_order_of_the_outputs():
+    """Prevents a student whose outputs stand in another order from learning each class as another."""
+    columns = np.array([2, 0, 1])  # class 0 is output 2, 1 is 0, 2 is 1
+    logits = np.tile([[1.0, 2.0, 3.0]], (4, 1))
+    single = targets_of(logits, columns, np.array([0, 2]), np.arange(4.0))
+    assert single.logits.tolist() == [[2.0, 3.0, 1.0]] * 4
+    assert single.gold.tolist() == [2, 1, MISSING, MISSING]
+    assert single.weights.tolist() == [0, 1, 2, 3]
+    single.check(4, 3, multi_label=False)
+    several = targets_of(logits, columns, np.array([[1, 0, 1]]))
+    assert several.gold.tolist() == [[0, 1, 1], *[[MISSING] * 3] * 3]
+    several.check(4, 3, multi_label=True)
+    assert targets_of(logits, columns).gold is None

@@ -1,63 +1,26 @@
-"""The trainer of logit distillation: outputs of any form, and gradients that do not depend on how a batch is cut."""
+"""The trainer of logit distillation: gradients that do not depend on how a batch is cut, and by how many processes."""
 
-import collections
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from fewshot.core.errors import InputError
 from fewshot.distillation.layer_losses import LayerLoss
-from fewshot.distillation.logit_losses import MISSING, LogitObjective
+from fewshot.distillation.logit_losses import MISSING
+from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
-from fewshot.distillation.logit_trainer import LogitTrainer, run_model
+from fewshot.distillation.logit_trainer import LogitTrainer
 from fewshot.distillation.logit_training import LiveTeacher, distill_logits
 from fewshot.training.schedule import Schedule
 from tests.distillation.logit_cases import features_of, make_bert, make_tokenizer
+from tests.training.test_processes import free_port
 
-Bare = collections.namedtuple("Bare", ["scores"])
-
-
-class Fixed(nn.Module):
-    """Returns what it is told to."""
-
-    def __init__(self, output):
-        super().__init__()
-        self.output = output
-
-    def forward(self, **features):
-        return self.output
-
-
-@pytest.mark.parametrize(
-    "wrap", [lambda x: x, lambda x: (x, None), lambda x: [x], lambda x: {"logits": x}, lambda x: Bare(x)]
-)
-def test_outputs_of_any_form(wrap):
-    """Prevents a model of one's own from being refused for not returning an output of transformers."""
-    logits = torch.ones(2, 3)
-    assert run_model(Fixed(wrap(logits)), {}).logits is logits
-
-
-@pytest.mark.parametrize(
-    ("output", "message"),
-    [
-        (None, "Fixed returned no logits"),
-        ({"scores": torch.ones(2, 3)}, "Fixed returned no logits"),
-        (torch.ones(2, 3, 4), r"Fixed returned logits of shape \(2, 3, 4\)"),
-    ],
-)
-def test_outputs_without_logits(output, message):
-    """Prevents a token classifier, or a bare encoder, from being trained as a classifier of texts."""
-    with pytest.raises(InputError, match=message):
-        run_model(Fixed(output), {})
-
-
-def test_hidden_states_are_asked_for():
-    """Prevents layer losses over nothing, silently."""
-    with pytest.raises(InputError, match="layer_losses need hidden states, and Fixed returned none"):
-        run_model(Fixed({"logits": torch.ones(2, 3)}), {}, hidden_states=True)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +63,23 @@ def test_a_batch_of_32_is_four_of_8(tokenizer, pool, layer_losses, monkeypatch):
     assert sum(gradient.norm() for gradient in whole) > 0.1
     for a, b in zip(whole, parts, strict=True):
         torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-3)
+
+
+def test_two_processes_train_as_one(tmp_path):
+    """Prevents shares of uneven size, weight or gold labels from counting as even ones, and halved gradients."""
+    subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("logit_script.py")), str(tmp_path), free_port()],
+        check=True,
+        timeout=280,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    alone, *together = (dict(np.load(tmp_path / f"{name}.npz")) for name in ("alone", "0", "1"))
+    for arrays in together:
+        assert arrays.keys() == alone.keys()
+        for name, array in alone.items():
+            np.testing.assert_allclose(arrays[name], array, atol=1e-6, rtol=0, err_msg=name)
+    for name in ("body.weight", "head.weight"):
+        assert np.abs(alone[f"gradient {name}"]).max() > 0.05
 
 
 def test_projections_are_clipped(tokenizer, pool, monkeypatch):

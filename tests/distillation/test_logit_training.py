@@ -1,125 +1,26 @@
-"""Training on logits: texts and images, models of one's own, breaks, and wrong arguments."""
+"""Training on logits: targets, layers, breaks, and wrong arguments."""
 
 import copy
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax, softmax
-from sklearn.metrics import f1_score, top_k_accuracy_score
 from torch import nn
-from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, ViTConfig, ViTForImageClassification
 
 from fewshot.core.errors import InputError, TeacherError
-from fewshot.distillation.layer_losses import LayerLoss
-from fewshot.distillation.logit_losses import MISSING, LogitObjective
+from fewshot.distillation.layer_losses import LayerLoss, LayerMeasure
+from fewshot.distillation.logit_losses import MISSING
+from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
-from fewshot.distillation.logit_training import LiveTeacher, distill_logits
-from fewshot.training.schedule import Schedule
-from fewshot.training.seeding import seeded
-from tests.distillation.logit_cases import PooledBert, features_of, logits_of, make_bert, make_tokenizer, weights
+from fewshot.distillation.logit_training import LiveTeacher
+from fewshot.distillation.model_outputs import recorded_outputs
+from tests.distillation.logit_cases import PooledBert, features_of, logits_of, make_bert, make_tokenizer, train, weights
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_tokenizer):
     """A tokenizer as transformers' models come with one."""
     return make_tokenizer(tiny_tokenizer)
-
-
-def divergence(teacher, student):
-    """Mean KL(teacher ‖ student) of logits."""
-    return float((softmax(teacher, 1) * (log_softmax(teacher, 1) - log_softmax(student, 1))).sum(1).mean())
-
-
-def train(student, examples, features, targets=None, *, steps=10, batch_size=8, learning_rate=1e-3, **options):
-    """Train a copy of a model; return it and its losses."""
-    student = copy.deepcopy(student)
-    schedule = Schedule(steps, batch_size, learning_rate, save_every=options.pop("save_every", None))
-    losses = distill_logits(student, examples, features, targets or LogitTargets(), schedule, device="cpu", **options)
-    return student, losses
-
-
-def test_images_from_a_transformer_to_a_convolutional_net():
-    """Prevents a training that only works for token ids, or for models whose inputs and layers are alike."""
-    with seeded(0) as rng:
-        vit = ViTForImageClassification(
-            ViTConfig(
-                hidden_size=16,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                intermediate_size=32,
-                image_size=32,
-                patch_size=8,
-                num_labels=3,
-            )
-        )
-        nn.init.normal_(vit.classifier.weight, std=0.5)
-        config = MobileNetV2Config(
-            image_size=32, depth_multiplier=0.1, finegrained_output=False, classifier_dropout_prob=0.0, num_labels=3
-        )
-        mobile_net = MobileNetV2ForImageClassification(config)
-        colours = rng.normal(scale=2.0, size=(48, 3, 1, 1))  # each image mostly of one colour
-        images = (colours + 0.3 * rng.normal(size=(48, 3, 32, 32))).astype(np.float32)
-
-    def features(batch):
-        return {"pixel_values": torch.from_numpy(np.stack(batch))}
-
-    before = divergence(logits_of(vit, features(images)), logits_of(mobile_net, features(images)))
-    student, losses = train(
-        mobile_net,
-        images,
-        features,
-        steps=25,
-        batch_size=16,
-        learning_rate=5e-3,
-        objective=LogitObjective(0.0),
-        teacher=LiveTeacher(vit),
-        layer_losses=[LayerLoss("pooled", layers=((15, 2),), weight=0.1)],
-    )
-    assert len(losses) == 25
-    assert losses[-1] < losses[0]
-    assert divergence(logits_of(vit, features(images)), logits_of(student, features(images))) < 0.7 * before
-
-
-def test_a_teacher_of_ones_own_and_the_same_student_without_one(tokenizer, single):
-    """Prevents a teacher that needs the outputs of transformers, and distillation that is no nearer to it than none."""
-    y = np.unique(single.labels, return_inverse=True)[1]
-    teacher, _ = train(
-        PooledBert(tokenizer, seed=1),
-        single.texts,
-        features_of(tokenizer, "input_ids", "attention_mask"),
-        LogitTargets(gold=y),
-        steps=30,
-        objective=LogitObjective(1.0),
-    )
-    theirs = logits_of(teacher, features_of(tokenizer, "input_ids", "attention_mask")(single.test_texts))
-    y_test = np.unique(single.test_labels, return_inverse=True)[1]
-    assert f1_score(y_test, theirs.argmax(1), average="macro") > 0.8
-    start = make_bert(tokenizer, layers=4, seed=5)
-    examples = single.texts + single.test_texts  # the test texts without their labels
-    gold = np.concatenate([y, np.full(len(single.test_texts), MISSING)])
-    scores = {}
-    for name, alpha in (("with a teacher", 0.3), ("without", 1.0)):
-        student, losses = train(
-            start,
-            examples,
-            features_of(tokenizer),
-            LogitTargets(gold=gold),
-            steps=30,
-            objective=LogitObjective(alpha, 2.0),
-            teacher=LiveTeacher(teacher, features_of(tokenizer, "input_ids", "attention_mask")) if alpha < 1 else None,
-        )
-        ours = logits_of(student, features_of(tokenizer)(single.test_texts))
-        scores[name] = {
-            "losses": losses,
-            "divergence": divergence(theirs, ours),
-            "macro F1": f1_score(y_test, ours.argmax(1), average="macro"),
-            "top 2": top_k_accuracy_score(y_test, ours, k=2),
-        }
-    for found in scores.values():
-        assert len(found["losses"]) == 30
-        assert 0 <= found["macro F1"] <= found["top 2"] + 1 <= 2
-    assert scores["with a teacher"]["divergence"] < scores["without"]["divergence"]
 
 
 def test_two_encodings_in_one_batch(tokenizer, pool):
@@ -184,6 +85,63 @@ def test_layers_come_nearer(tokenizer, pool, kind):
         layer_losses=[LayerLoss(kind, weight=100.0, learning_rate=1e-2)],
     )
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_modules_and_a_distance_of_ones_own(tokenizer, pool):
+    """Prevents layer losses from needing models that return hidden states, and a distance that is never called."""
+
+    def lengths(student, teacher):
+        return (student.norm(dim=1) - teacher.norm(dim=1)).square()
+
+    own = features_of(tokenizer, "input_ids", "attention_mask")
+    teacher = PooledBert(tokenizer, layers=3, seed=3)
+    pairs = (("head.1", "head.1"), ("bert.encoder.layer.0.attention", "bert.encoder.layer.2"))
+    student, losses = train(
+        PooledBert(tokenizer, width=16, dropout=0.0, seed=4),
+        pool[:16],
+        own,
+        steps=15,
+        batch_size=16,
+        learning_rate=3e-3,
+        objective=LogitObjective(1.0),
+        targets=LogitTargets(gold=np.zeros(16, dtype=int)),
+        teacher=LiveTeacher(teacher),
+        layer_losses=[
+            LayerLoss("hidden_mse", layers=pairs[1:], weight=10.0, learning_rate=1e-2),
+            LayerLoss(LayerMeasure(lengths, token_wise=False, projected=False), layers=pairs[:1], weight=10.0),
+        ],
+    )
+    assert losses[-1] < 0.8 * losses[0]
+    with recorded_outputs(teacher, ["head.1"]) as theirs, recorded_outputs(student, ["head.1"]) as ours:
+        logits_of(teacher, own(pool[:16])), logits_of(student, own(pool[:16]))
+    assert (ours["head.1"].norm(dim=1) - theirs["head.1"].norm(dim=1)).abs().mean() < 0.3
+
+
+def test_one_example_a_batch(tokenizer, pool):
+    """Prevents a minimum of two, which only losses of pairs need."""
+    targets = LogitTargets(np.random.default_rng(0).normal(scale=3.0, size=(8, 3)))
+    _, losses = train(
+        make_bert(tokenizer, dropout=0.0), pool[:8], features_of(tokenizer), targets, steps=1, batch_size=1,
+        accumulation=8, objective=LogitObjective(0.0), precision="float32",
+    )  # fmt: skip
+    _, again = train(
+        make_bert(tokenizer, dropout=0.0), pool[:8], features_of(tokenizer), targets, steps=1, batch_size=8,
+        objective=LogitObjective(0.0), precision="float32",
+    )  # fmt: skip
+    assert losses == pytest.approx(again, rel=1e-4)
+
+
+def test_weights_of_examples(tokenizer, pool):
+    """Prevents a weight from being lost on the way: an example without weight is as if it were not there."""
+    logits = np.random.default_rng(0).normal(scale=3.0, size=(8, 3))
+    weights_of = np.array([2.0] * 4 + [0.0] * 4)
+    options = {"steps": 1, "batch_size": 8, "objective": LogitObjective(0.0), "precision": "float32"}
+    start = make_bert(tokenizer, dropout=0.0)
+    _, weighted = train(start, pool[:8], features_of(tokenizer), LogitTargets(logits, weights=weights_of), **options)
+    _, fewer = train(start, pool[:4], features_of(tokenizer), LogitTargets(logits[:4]), **options)
+    assert weighted == pytest.approx(fewer, rel=1e-4)
+    _, alike = train(start, pool[:8], features_of(tokenizer), LogitTargets(logits), **options)
+    assert weighted != pytest.approx(alike, rel=1e-2)
 
 
 def test_the_same_bits_after_a_break(tokenizer, pool, tmp_path):
@@ -276,7 +234,11 @@ def test_nothing_is_left_behind(tokenizer, pool, tmp_path, monkeypatch, capsys):
         ({"targets": LogitTargets(np.zeros((8, 2)))}, r"logits must have shape \(8, 3\)"),
         ({"targets": LogitTargets(np.zeros((8, 3))), "accumulation": 0}, "accumulation must be at least 1"),
         ({"targets": LogitTargets(np.zeros((8, 3))), "resume": True}, "resume=True needs checkpoints"),
-        ({"targets": LogitTargets(np.zeros((8, 3))), "batch_size": 1}, "batch_size must be at least 2"),
+        ({"targets": LogitTargets(np.zeros((8, 3))), "batch_size": 0}, "batch_size must be at least 1; got 0"),
+        (
+            {"teacher": LiveTeacher(nn.Linear(1, 3)), "layer_losses": [LayerLoss("pooled", layers=(("bert.x", 1),))]},
+            "the module 'bert.x'",
+        ),
         ({"targets": LogitTargets(np.zeros((8, 3))), "random_state": -1}, "random_state must be an integer"),
     ],
 )
@@ -287,15 +249,25 @@ def test_wrong_arguments(tokenizer, pool, options, message):
 
 
 def test_wrong_teachers(tokenizer, pool):
-    """Prevents a teacher of other classes, one of NaN, and a training of one example."""
+    """Prevents a teacher of other classes, and a training of one example."""
     student, features = make_bert(tokenizer), features_of(tokenizer)
     with pytest.raises(InputError, match="the teacher has 2 classes, the student 3"):
         train(student, pool[:8], features, teacher=LiveTeacher(make_bert(tokenizer, 2)))
-    broken = make_bert(tokenizer)
-    nn.init.constant_(broken.classifier.bias, float("nan"))
-    with pytest.raises(TeacherError, match="logits hold NaN"):
-        train(student, pool[:8], features, teacher=LiveTeacher(broken))
-    with pytest.raises(InputError, match="the loss of step 1 is nan; lower the learning rate"):
-        train(broken, pool[:8], features, teacher=LiveTeacher(student))
     with pytest.raises(InputError, match="examples must be at least 2"):
         train(student, pool[:1], features, teacher=LiveTeacher(student))
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_nan(tokenizer, pool, multi_label):
+    """Prevents a student that follows NaN quietly, and the advice to lower the learning rate for it."""
+    sound, broken, features = make_bert(tokenizer), make_bert(tokenizer), features_of(tokenizer)
+    nn.init.constant_(broken.classifier.bias, float("nan"))
+    options = {"objective": LogitObjective(0.0, multi_label=multi_label)}
+    with pytest.raises(TeacherError, match="logits hold NaN"):
+        train(sound, pool[:8], features, teacher=LiveTeacher(broken), **options)
+    logits = np.zeros((8, 3))
+    logits[5, 2] = np.inf
+    with pytest.raises(TeacherError, match="logits of example 5 hold NaN"):
+        train(sound, pool[:8], features, LogitTargets(logits), **options)
+    with pytest.raises(InputError, match="the loss of step 1 is nan; lower the learning rate"):
+        train(broken, pool[:8], features, teacher=LiveTeacher(sound), **options)

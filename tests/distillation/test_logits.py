@@ -2,18 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.classifiers.sequence import SequenceClassifier
-from fewshot.core.errors import InputError
+from fewshot.core.errors import DataWarning, InputError, TeacherError
 from fewshot.data.labels import LabelSpace
+from fewshot.data.pool import open_pool
 from fewshot.distillation.layer_losses import LayerLoss
-from fewshot.distillation.logit_losses import Temperature
+from fewshot.distillation.logit_temperature import Temperature
 from fewshot.distillation.logits import LogitDistillationTrainer
-from tests.distillation.logit_cases import bert_config, make_classifier, make_tokenizer, weights
+from tests.distillation.logit_cases import NAMES, bert_config, make_classifier, make_tokenizer, weights
 
-KEYS = {"n_pool", "n_gold", "n_held_out", "steps", "agreement_before", "agreement"}
+KEYS = {"n_pool", "n_gold", "n_held_out", "n_left_out", "steps", "agreement_before", "agreement"}
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +124,7 @@ def test_the_same_student_after_a_break(tiny, pool, tmp_path, monkeypatch):
 
     def failing(self, texts):
         calls.append(texts)
-        if len(calls) > 30:  # after the held-out texts and some steps
+        if len(calls) > 28:  # two to check tokens, twice two to look at shapes, two a step; a checkpoint at the tenth
             raise KeyboardInterrupt
         return features(self, texts)
 
@@ -129,6 +132,7 @@ def test_the_same_student_after_a_break(tiny, pool, tmp_path, monkeypatch):
         patch.setattr(SequenceClassifier, "features", failing)
         with pytest.raises(KeyboardInterrupt):
             distil(tiny, "layers:2", pool, fit={"checkpoints": tmp_path}, **options)
+    assert any(tmp_path.iterdir())
     resumed = distil(tiny, "layers:2", pool, fit={"checkpoints": tmp_path, "resume": True}, **options)
     assert resumed.losses_ == whole.losses_
     assert weights(resumed.student_.model_) == weights(whole.student_.model_)
@@ -154,12 +158,17 @@ def test_a_small_pool_has_no_held_out_figures(tiny, pool):
         ({"loss": "ce"}, "loss must be one of kl, mse"),
         ({"ramp": "up"}, "ramp must be one of"),
         ({"steps": -1}, "steps"),
-        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
+        ({"confidence": "drop"}, "confidence 'drop:P' needs a P"),
+        ({"confidence": 0.8}, "confidence must be 'none', 'weight' or 'drop:P'"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"accumulation": 0}, "accumulation"),
         ({"random_state": 1.5}, "random_state"),
         ({"fit": {"resume": True}}, "resume=True needs checkpoints"),
         ({"student": "layers:9"}, "keep 1 to 4"),
+        ({"student": "static"}, "has no logits of its own; take DistillationTrainer"),
+        ({"layer_losses": [LayerLoss("pooled", layers=(("bert.x", 1),))]}, "module 'bert.x'"),
+        ({"layer_losses": [LayerLoss("pooled", layers=((1, 5),))]}, r"the pair \(1, 5\), but the student has 1 layers"),
     ],
 )
 def test_wrong_arguments(tiny, pool, options, message, monkeypatch):
@@ -172,13 +181,89 @@ def test_wrong_arguments(tiny, pool, options, message, monkeypatch):
 def test_layers_that_cannot_be_compared(tiny, probe, tokenizer, tiny_folder, pool, monkeypatch):
     """Prevents tokens of different tokenizers from being matched one by one, and layers of a model without any."""
     monkeypatch.setattr(SequenceClassifier, "logits", lambda *_: pytest.fail("the teacher was asked"))
-    shorter = make_tokenizer(tokenizer.backend_tokenizer, max_length=8)
-    other = make_classifier(shorter, ("a", "b", "c"))
-    other.features = lambda texts: tokenizer(
-        [text[::-1] for text in texts], padding=True, return_tensors="pt"
-    )  # as another tokenizer's numbers would be
-    student = make_classifier(tokenizer, ("a", "b", "c"))
-    with pytest.raises(InputError, match=r"use LayerLoss\('pooled'\)"):
-        distil(other, student, pool, layer_losses=[LayerLoss("hidden_mse")])
+    signs = {sign: number for number, sign in enumerate([*NAMES.values(), *"abcdefghijklmnopqrstuvwxyz "])}
+    backend = Tokenizer(models.WordLevel(signs, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    by_sign = make_tokenizer(backend)
+    shorter = make_tokenizer(tokenizer.backend_tokenizer, max_length=4)
+    for other in (by_sign, shorter):
+        student = make_classifier(other, ("a", "b", "c"))
+        for kind in ("hidden_mse", "hidden_cosine", "token_similarity"):
+            with pytest.raises(InputError, match=rf"'{kind}' compares token by token.*use LayerLoss\('pooled'\)"):
+                distil(tiny, student, pool, layer_losses=[LayerLoss(kind)])
     with pytest.raises(InputError, match="the teacher is a LinearProbeClassifier"):
         distil(probe, str(tiny_folder), pool, layer_losses=[LayerLoss("pooled")])
+
+
+def test_pooled_layers_of_another_tokenizer(tiny, tokenizer, pool):
+    """Prevents the advice that the error above gives from failing."""
+    shorter = make_tokenizer(tokenizer.backend_tokenizer, max_length=4)
+    trainer = distil(tiny, make_classifier(shorter, ("a", "b", "c")), pool, layer_losses=[LayerLoss("pooled")], steps=2)
+    assert len(trainer.losses_) == 2
+    assert trainer.student_.max_length_ == 4
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_gold_labels_of_other_classes(tokenizer, pool, multi_label):
+    """Prevents labels that the teacher does not know from being learnt as others, or dropped."""
+    teacher = make_classifier(tokenizer, ("a", "b"), multi_label=multi_label)
+    labels = [("a", "d")] if multi_label else ["d"]
+    with pytest.raises(InputError, match="label 'd' is not one of the 2 classes 'a', 'b'"):
+        distil(teacher, "layers:1", pool, ["a text"], labels)
+
+
+@pytest.mark.parametrize("texts", [[], ["", " ", "\n"] * 20, ["one"] * 99])
+def test_an_empty_pool(tiny, texts):
+    """Prevents a training on nothing, or on one text a hundred times."""
+    with pytest.raises(InputError, match="distillation needs at least 8"):
+        distil(tiny, "layers:1", texts)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_broken_teacher(tokenizer, pool, multi_label):
+    """Prevents a student that follows NaN quietly, or one and the same answer."""
+    teacher = make_classifier(tokenizer, ("a", "b"), multi_label=multi_label)
+    torch.nn.init.constant_(teacher.model_.classifier.bias, float("nan"))
+    with pytest.raises(TeacherError, match="NaN or infinite values; train the teacher again"):
+        distil(teacher, "layers:1", pool)
+    torch.nn.init.zeros_(teacher.model_.classifier.weight)
+    torch.nn.init.zeros_(teacher.model_.classifier.bias)
+    with pytest.raises(TeacherError, match="gives every text the same scores"):
+        distil(teacher, "layers:1", pool)
+
+
+def test_a_larger_student(tiny, tokenizer, pool):
+    """Prevents a distillation into something larger, unnoticed until it is served."""
+    with pytest.warns(DataWarning, match="heads not counted: it will be larger and slower"):
+        distil(tiny, bert_config(len(tokenizer), layers=5), pool, steps=0)
+
+
+def test_confidence(tiny, pool):
+    """Prevents a rule that changes nothing, and a count of texts left out that is not theirs."""
+    sure = tiny.predict_proba(pool).max(axis=1)
+    least = float(np.quantile(sure, 0.4))
+    dropped = distil(tiny, "layers:2", pool, confidence=f"drop:{least}", steps=3)
+    assert 30 < dropped.report_["n_left_out"] < 60
+    assert dropped.report_["n_pool"] == 120
+    whole = distil(tiny, "layers:2", pool, steps=3)
+    weighted = distil(tiny, "layers:2", pool, confidence="weight", steps=3)
+    assert whole.report_["n_left_out"] == 0
+    assert weighted.losses_ != whole.losses_
+
+
+def test_a_mixture_of_teachers(tiny, tokenizer, pool):
+    """Prevents several teachers from needing another trainer."""
+    space = tiny.label_space_
+    other = make_classifier(tokenizer, space.classes, seed=7)
+    trainer = distil([(tiny, 1), (other, 1)], make_classifier(tokenizer, space.classes, seed=5), pool, steps=40)
+    assert trainer.student_.label_space_ == space
+    assert trainer.losses_[-1] < trainer.losses_[0]
+
+
+def test_a_pool_in_a_file(tiny, pool, tmp_path):
+    """Prevents a pool that is larger than memory from being read into it, and other targets than those of its texts."""
+    (tmp_path / "pool.csv").write_text("\n".join(["text", *pool]) + "\n")
+    opened = open_pool(tmp_path / "pool.csv")
+    from_file, from_memory = (distil(tiny, "layers:2", texts, steps=3) for texts in (opened, pool))
+    assert from_file.losses_ == from_memory.losses_
+    assert from_file.report_ == from_memory.report_

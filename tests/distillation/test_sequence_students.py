@@ -5,7 +5,7 @@ import pytest
 
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
-from fewshot.core.errors import InputError
+from fewshot.core.errors import DataWarning, InputError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
 from fewshot.distillation.sequence_students import build_sequence_student
 from tests.distillation.logit_cases import bert_config, make_classifier, make_tokenizer, weights
@@ -69,6 +69,10 @@ def test_thresholds_begin_as_the_teachers(tiny_tokenizer):
         ("", "student must be an encoder's name"),
         (None, "student must be an encoder's name"),
         (bert_config(7), "vocab_size 7, but the tokenizer has"),
+        ("static", r"has no logits of its own; take DistillationTrainer\(teacher, student='static'\)"),
+        ("static:words+bigrams", "has no logits of its own"),
+        ("layer:2", "'layers:N', a configuration .* got 'layer:2', which is no folder, either. Did you mean 'layers'"),
+        ("width:3", "got 'width:3', which is no folder, either.$"),
     ],
 )
 def test_wrong_students(teacher, student, message):
@@ -86,3 +90,34 @@ def test_students_that_do_not_fit(teacher, single):
         build_sequence_student(bayes, bert_config(200), bayes.label_space_)
     with pytest.raises(InputError, match=r"student has the classes 'a', 'b', 'c'.*the teacher 'billing'"):
         build_sequence_student(bayes, teacher, bayes.label_space_)
+
+
+def test_a_token_table_is_no_student(teacher, tiny_static, tmp_path):
+    """Prevents an error of transformers about a folder that is a fine student for the other trainer."""
+    tiny_static.save(tmp_path / "table")
+    with pytest.raises(InputError, match=r"table' is a table of tokens, which has no logits of its own"):
+        build_sequence_student(teacher, str(tmp_path / "table"), SPACE)
+    with pytest.raises(InputError, match="student must be an encoder's name"):
+        build_sequence_student(teacher, tiny_static, SPACE)
+    with pytest.raises(SourceNotFoundError, match="neither a local folder nor to be had from the Hub"):
+        build_sequence_student(teacher, "nobody/nothing", SPACE)
+
+
+def test_a_folder_may_have_any_name(teacher, tiny_folder, tmp_path):
+    """Prevents a folder with a colon in its name from being taken for a misspelt word."""
+    (tmp_path / "static:mine").symlink_to(tiny_folder)
+    made = build_sequence_student(teacher, tmp_path / "static:mine", SPACE, device="cpu")
+    assert made.model == str(tmp_path / "static:mine")
+
+
+def test_a_student_larger_than_its_teacher(teacher, tiny_static, tiny_folder, single):
+    """Prevents a distillation that ends in a larger model, unnoticed; and a warning at a student of the same size."""
+    large = bert_config(len(teacher.tokenizer_), layers=5)
+    with pytest.warns(
+        DataWarning, match=r"the student has [\d,]+ parameters and the teacher [\d,]+, heads not counted"
+    ):
+        build_sequence_student(teacher, large, SPACE, device="cpu")
+    build_sequence_student(teacher, bert_config(len(teacher.tokenizer_), layers=4), SPACE, device="cpu")
+    table = LinearProbeClassifier(encoder=tiny_static).fit(single.texts, single.labels)
+    with pytest.warns(DataWarning, match="it will be larger and slower than what it learns from"):
+        build_sequence_student(table, str(tiny_folder), table.label_space_, device="cpu")

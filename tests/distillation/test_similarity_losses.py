@@ -252,12 +252,16 @@ def test_two_processes_train_as_one(tmp_path):
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
-        ("cosin", {}, "loss must be one of cosine, softmax, relational, match; got 'cosin'. Did you mean 'cosine'"),
+        (
+            "cosin",
+            {},
+            "loss must be one of cosine, softmax, relational, match, classes; got 'cosin'. Did you mean 'cosine'",
+        ),
         ({"cosine": 1, "relation": 1}, {}, "got 'relation'. Did you mean 'relational'"),
         ({"cosine": 0.0}, {}, "the weight of PairwiseCosineLoss must be above 0, got 0.0"),
         ({"cosine": float("nan")}, {}, "must be above 0, got nan"),
-        ({}, {}, "a sum of losses needs at least one loss"),
-        (["cosine", "softmax"], {}, "losses must be a name, or names with their weights such as {'cosine': 1}; got"),
+        ({}, {}, "loss must be a name, or names with their weights"),
+        (["cosine", "softmax"], {}, "loss must be a name, or names with their weights such as {'cosine': 1}; got"),
         ("cosine", {"temperature": 0.1}, "temperature is a setting of the loss 'softmax', got 'cosine'"),
         ("softmax", {"measure": "mse"}, "measure is a setting of the loss 'match', got 'softmax'"),
         ("softmax", {"temperature": -1.0}, "temperature must be above 0, got -1.0"),

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from fewshot.core.errors import InputError, SourceNotFoundError
-from fewshot.distillation.students import (
-    build_student,
-    check_student,
-    keep_layers,
-    kept_layers,
-    trainable_model,
-    trained_encoder,
-)
+from fewshot.distillation.cut_students import evenly_spaced, keep_layers
+from fewshot.distillation.students import build_student, check_student, trainable_model, trained_encoder
 from fewshot.encoders.cached import CachedEncoder
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
@@ -24,7 +18,7 @@ from fewshot.encoders.static import StaticEncoder
 def test_kept_layers_are_spaced_evenly(n_layers):
     """Prevents a layer that is kept twice, or a student without the first or the last layer."""
     for n_kept in range(1, n_layers + 1):
-        kept = kept_layers(n_layers, n_kept)
+        kept = evenly_spaced(n_layers, n_kept)
         assert len(set(kept)) == n_kept
         assert kept == sorted(kept)
         assert kept[0] == 0
@@ -40,7 +34,7 @@ def test_layers_are_cut(tiny_encoder, pool, n_layers):
     student = build_student(tiny_encoder, f"layers:{n_layers}")
     transformer, teacher = student.model[0].auto_model, tiny_encoder.model[0].auto_model
     assert len(transformer.encoder.layer) == transformer.config.num_hidden_layers == n_layers
-    for layer, index in zip(transformer.encoder.layer, kept_layers(4, n_layers), strict=True):
+    for layer, index in zip(transformer.encoder.layer, evenly_spaced(4, n_layers), strict=True):
         ours, theirs = layer.state_dict(), teacher.encoder.layer[index].state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     vectors = student.encode(pool[:5])
@@ -83,7 +77,13 @@ def test_each_kind_of_student(tiny_encoder, tiny_static, tiny_folder, pool):
         ("layers:-1", "with a number N"),
         ("layers:²", "with a number N"),
         ("layers", "with a number N"),
-        ("static:3", "with a number N"),
+        ("layers:2+layers:2", "with a number N"),
+        ("layers:2+depth:3", "with a number N"),
+        ("width:x", "with a number N"),
+        ("width:8", "the teacher is 32 wide in 2 heads of 16; keep a multiple of 16, up to 32"),
+        ("width:64", "keep a multiple of 16, up to 32"),
+        ("layers:9+width:16", "the teacher has 4 layers; keep 1 to 4"),
+        ("static:3", "student must be 'static', 'static:bigrams'"),
         ("", "student must be"),
         ("  ", "student must be"),
         (None, "student must be"),
@@ -138,3 +138,47 @@ def test_a_model_without_a_list_of_layers(tiny_model):
     odd[0].auto_model.config.num_hidden_layers = 7
     with pytest.raises(InputError, match="has no list of 7 layers to cut from"):
         keep_layers(odd, 2)
+
+
+@pytest.mark.parametrize("student", ["width:16", "layers:2+width:16"])
+def test_width_is_cut(tiny_encoder, pool, student, tmp_path):
+    """Prevents weights of the wrong places, a pooling of the old width, and a teacher that was narrowed."""
+    before, state = tiny_encoder.encode(pool[:3]), torch.get_rng_state()
+    made = build_student(tiny_encoder, student)
+    assert torch.equal(torch.get_rng_state(), state)
+    transformer = made.model[0].auto_model
+    assert (made.dimension, transformer.config.hidden_size, transformer.config.num_attention_heads) == (16, 16, 1)
+    assert transformer.config.intermediate_size == 32
+    assert len(transformer.encoder.layer) == (4 if student == "width:16" else 2)
+    teacher = tiny_encoder.model[0].auto_model
+    ours, theirs = transformer.embeddings.word_embeddings.weight, teacher.embeddings.word_embeddings.weight
+    assert torch.equal(ours, theirs[:, :16])  # the first of two heads
+    vectors = made.encode(pool[:3])
+    assert np.isfinite(vectors).all()
+    np.testing.assert_array_equal(tiny_encoder.encode(pool[:3]), before)
+    made.save(tmp_path / "student")
+    loaded = SentenceEncoder.load(tmp_path / "student", device="cpu", precision="float32")
+    np.testing.assert_array_equal(loaded.encode(pool[:3]), vectors)
+
+
+def test_the_whole_width_changes_nothing(tiny_encoder, pool):
+    """Prevents weights that are permuted, transposed or left random on their way."""
+    made = build_student(tiny_encoder, "width:32")
+    np.testing.assert_allclose(made.encode(pool[:3]), tiny_encoder.encode(pool[:3]), atol=1e-6)
+
+
+def test_a_student_from_a_configuration(tiny_encoder, tiny_static, pool):
+    """Prevents weights that the seed does not decide, and tokens that the new model has no vector for."""
+    from transformers import BertConfig
+
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = BertConfig(vocab_size=len(tiny_encoder.model.tokenizer), max_position_embeddings=24, **size)
+    first, again, other = (build_student(tiny_encoder, config, random_state=seed) for seed in (0, 0, 1))
+    assert first.dimension == 16
+    assert first.model.max_seq_length == 24
+    np.testing.assert_array_equal(first.encode(pool[:3]), again.encode(pool[:3]))
+    assert np.abs(first.encode(pool[:3]) - other.encode(pool[:3])).max() > 1e-3
+    with pytest.raises(InputError, match="the configuration has 9 tokens"):
+        build_student(tiny_encoder, BertConfig(vocab_size=9, **size))
+    with pytest.raises(InputError, match="takes the teacher's tokenizer"):
+        check_student(tiny_static, config)

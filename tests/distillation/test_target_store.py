@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import tracemalloc
@@ -29,6 +28,7 @@ from fewshot.distillation.teacher_targets import TeacherTargets
 from fewshot.distillation.teachers import compute_targets
 from fewshot.training.targets import EmbeddingSimilarity
 from tests.distillation.store_script import SHARD_ROWS, TEXTS, Oracle, files, fill
+from tests.jobs import job_server
 
 N_SHARDS = -(-len(TEXTS) // SHARD_ROWS)
 PLACES = [("asked", at) for at in range(1, 6)]  # once before the start, then once a shard
@@ -39,28 +39,7 @@ PLACES += [("renamed", at) for at in range(1, 9)]  # the head, two arrays, four 
 @pytest.fixture(scope="module")
 def run_jobs(tmp_path_factory):
     """A function that runs jobs of ``store_script.py`` at once and returns their exit codes."""
-    errors = tmp_path_factory.mktemp("jobs") / "errors.txt"
-    root = str(Path(__file__).parents[2])
-    with (
-        errors.open("w") as stderr,
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.distillation.store_script"],
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
-
-        def run(*jobs):
-            process.stdin.write(json.dumps(jobs) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-            assert answer, errors.read_text()[-3000:]
-            return json.loads(answer)
-
+    with job_server("tests.distillation.store_script", tmp_path_factory.mktemp("jobs")) as run:
         yield run
 
 

@@ -91,7 +91,7 @@ def test_a_classifier_without_an_encoder_teaches_probabilities(data, pool, reque
     assert targets.embeddings is None
     np.testing.assert_array_equal(targets.probabilities, classifier.predict_proba(pool))
     assert open_teacher(classifier).label_space_ == classifier.label_space_
-    with pytest.raises(InputError, match="with a sentence encoder where a student is made from that"):
+    with pytest.raises(InputError, match="NaiveBayesClassifier has none; name one by encoder="):
         DistillationTrainer(classifier, "static").fit(pool)
 
 

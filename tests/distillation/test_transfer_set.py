@@ -1,44 +1,58 @@
-"""The texts of a logit distillation: each once, gold first, targets in the order of the student's outputs."""
+"""The texts of a distillation: each once, gold first, always the same ones held out."""
 
-import numpy as np
 import pytest
 
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.distillation.logit_losses import MISSING
-from fewshot.distillation.logit_targets import targets_of
+from fewshot.data.pool import open_pool
 from fewshot.distillation.transfer_set import make_transfer_set
 
 SPACE = LabelSpace(("a", "b", "c"), multi_label=False)
-SEVERAL = LabelSpace(("a", "b", "c"), multi_label=True)
 POOL = [f"text {i}" for i in range(60)]
 
 
 def test_each_text_once():
     """Prevents a gold text from coming again as unlabelled, or held out, and empty texts from being learnt."""
-    found = make_transfer_set(SPACE, [*POOL, *POOL[:5], " ", "text 3"], ["text 3", "new"], ["b", "c"], 0)
-    assert found.texts[:2] == ["text 3", "new"]
-    assert sorted(found.texts) == sorted([*POOL, "new"])
+    found = make_transfer_set(SPACE, [*POOL, *POOL[:5], " ", "text 3"], ["text 3", "new"], ["b", "c"])
+    assert list(found.train)[:2] == ["text 3", "new"]
+    assert found.n_joined == 2
+    assert sorted([*found.train, *found.held_out]) == sorted([*POOL, "new"])
     assert len(found.held_out) == 5
-    assert sorted([*found.train, *found.held_out]) == list(range(61))
-    assert set(found.gold) <= set(found.train)
-    again = make_transfer_set(SPACE, POOL, None, None, 0)
-    other = make_transfer_set(SPACE, POOL, None, None, 1)
-    assert again.y is None
-    assert again.held_out.tolist() != other.held_out.tolist()
+    assert found.n_pool == 59
+    assert found.y.tolist() == [1, 2]
+    assert make_transfer_set(SPACE, POOL).y is None
 
 
-def test_targets_in_the_order_of_the_outputs():
-    """Prevents a student whose outputs stand in another order from learning each class as another."""
-    columns = np.array([2, 0, 1])  # class a is output 2, b is 0, c is 1
-    logits = np.tile([[1.0, 2.0, 3.0]], (8, 1))
-    single = targets_of(make_transfer_set(SPACE, POOL[:7], ["gold"], ["a"], 0), logits, columns)
-    assert single.logits[0].tolist() == [2.0, 3.0, 1.0]
-    assert single.gold.tolist() == [2, *[MISSING] * 7]
-    several = targets_of(make_transfer_set(SEVERAL, POOL[:7], ["gold"], [("a", "c")], 0), logits, columns)
-    assert several.gold[0].tolist() == [0, 1, 1]
-    assert (several.gold[1:] == MISSING).all()
-    assert targets_of(make_transfer_set(SPACE, POOL[:8], None, None, 0), logits, columns).gold is None
+def test_the_same_texts_are_held_out_in_order_of_the_pool():
+    """Prevents seeds and students from being held against different texts."""
+    found = make_transfer_set(SPACE, POOL)
+    assert found.held_out == make_transfer_set(SPACE, POOL).held_out
+    assert list(found.train) == [text for text in POOL if text not in found.held_out]
+    assert found.held_out == [text for text in POOL if text in found.held_out]
+    assert make_transfer_set(SPACE, POOL[:49]).held_out == []
+    assert len(make_transfer_set(SPACE, [f"text {i}" for i in range(9_000)]).held_out) == 500
+
+
+def test_gold_beside_a_large_pool():
+    """Prevents a copy of millions of rows for the sake of a few."""
+    for pool in (POOL, open_pool(POOL)):
+        found = make_transfer_set(SPACE, pool, ["gold"], ["a"], most_joined=59)
+        assert found.n_joined == 0
+        assert found.train is found.pool
+        assert found.gold_texts == ["gold"]
+        assert make_transfer_set(SPACE, pool, ["gold"], ["a"], most_joined=60).n_joined == 1
+
+
+def test_generated_texts_are_trained_on_and_never_held_out():
+    """Prevents figures on texts that nobody wrote, and parts of held-out texts in the training."""
+    plain = make_transfer_set(SPACE, POOL, ["gold of mine"], ["a"])
+    more = make_transfer_set(SPACE, POOL, ["gold of mine"], ["a"], generated=30)
+    assert more.held_out == plain.held_out
+    assert list(more.train)[: len(plain.train)] == list(plain.train)
+    made = list(more.train)[len(plain.train) :]
+    assert len(set(made)) == len(made) >= 20
+    assert not set(made) & {*plain.train, *plain.held_out}
+    assert make_transfer_set(SPACE, open_pool(POOL), generated=30).n_pool > 60
 
 
 @pytest.mark.parametrize(
@@ -56,4 +70,4 @@ def test_targets_in_the_order_of_the_outputs():
 def test_wrong_texts(arguments, message):
     """Prevents training on nothing, or on labels that the teacher does not know."""
     with pytest.raises(InputError, match=message):
-        make_transfer_set(SPACE, *arguments, 0)
+        make_transfer_set(SPACE, *arguments)

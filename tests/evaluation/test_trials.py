@@ -47,3 +47,15 @@ def test_the_best_so_far_never_falls(monkeypatch):
     lines = {line.get_label(): line for line in drawn[0].axes[0].get_lines()}
     assert list(lines["best so far"].get_ydata()) == [0.5, 0.5, 0.7, 0.7]
     assert set(lines["default"].get_ydata()) == {0.5}
+
+
+def test_long_names_and_whole_numbers_can_be_read(monkeypatch):
+    """Prevents names that run into each other, and steps of "1.4e+02"."""
+    drawn = []
+    monkeypatch.setattr("fewshot.evaluation.trials.png_bytes", lambda figure, path: drawn.append(figure) or b"")
+    losses = ("cosine", "softmax", "relational", "cosine+softmax")
+    plot_trials([trial(n, 0.5, loss=loss, steps=50 * 4**n, kind="ab"[n % 2]) for n, loss in enumerate(losses)])
+    loss, steps, kind = drawn[0].axes[1:]
+    assert {label.get_rotation() for label in loss.get_xticklabels()} == {30.0}
+    assert {label.get_rotation() for label in kind.get_xticklabels()} == {0.0}
+    assert [label.get_text() for label in steps.get_xticklabels()] == ["50", "400", "3,200"]

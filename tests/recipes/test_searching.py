@@ -13,7 +13,8 @@ import pytest
 from fewshot.core.errors import InputError, MissingExtraError
 from fewshot.recipes.search_result import conclude, write_trials
 from fewshot.recipes.search_space import SETFIT, SearchSpace
-from fewshot.recipes.searching import JOURNAL, search_settings
+from fewshot.recipes.search_study import JOURNAL
+from fewshot.recipes.searching import search_settings
 from tests.recipes.search_script import LABELS, SPACE, TEXTS, Guesser, search
 
 optuna = pytest.importorskip("optuna")

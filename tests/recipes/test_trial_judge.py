@@ -90,6 +90,16 @@ def test_the_multi_label_score_is_scikit_learns_micro_f1():
     )
 
 
+def test_labels_that_a_student_decided_for_count_as_they_are():
+    """Prevents a threshold tuned on the judged texts from standing in for the student's own."""
+    y = np.array([[1, 0], [0, 1]])
+    probabilities = np.array([[0.4, 0.1], [0.1, 0.4]])
+    assert verdict_on(y, probabilities).score == 1.0
+    decided = verdict_on(y, probabilities, np.array([[1, 0], [0, 0]]))
+    assert decided.score == pytest.approx(2 / 3)
+    assert decided.right == [1.0, 0.0]
+
+
 def test_likelihood_breaks_ties_and_never_outweighs_a_text():
     """Prevents the head with the boldest probabilities from winning over one that is right more often."""
     y = np.tile([0, 1], 100)

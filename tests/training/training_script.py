@@ -1,30 +1,21 @@
-"""Trainings in processes of their own, to be killed or run beside others.
+"""Trainings in processes of their own, to be killed or run beside others; see ``tests.jobs``.
 
-Reads one JSON list of jobs a line, forks one process a job, and answers with their exit codes (minus the signal of
-those that were killed). Libraries load once, before the first fork; the parent computes nothing. A job says ``model``
-(a folder), ``out`` (where weights and losses go), and optionally ``checkpoints``, ``resume``, ``kill_at_step``,
-``kill_before`` (``"optimizer"`` or ``"manifest"``: of the checkpoint after ``kill_in_save`` steps), ``environment``,
-``joint``, ``momentum`` (plain SGD) and ``dropout`` (false for none).
+A job says ``model`` (a folder), ``out`` (where weights and losses go), and optionally ``checkpoints``, ``resume``,
+``kill_at_step``, ``kill_before`` (``"optimizer"`` or ``"manifest"``: of the checkpoint after ``kill_in_save`` steps),
+``environment``, ``joint``, ``momentum`` (plain SGD) and ``dropout`` (false for none).
 """
 
-import json
 import os
-import signal
-import sys
-import traceback
 from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
+from tests.jobs import die, serve
+
 TEXTS = [f"{word} {other} {'again ' * (i % 5)}" for i, (word, other) in enumerate(zip("abcdef" * 4, "xyzuv" * 5))]  # noqa: B905
 Y = np.arange(len(TEXTS)) % 3
 SAVE_EVERY = 4
-
-
-def die():
-    """End this process at once, as a power cut does."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def set_trap(job):
@@ -108,26 +99,7 @@ def main(job):
         np.savez(job["out"], losses=np.array(losses), **arrays)
 
 
-def fork(job):
-    """Run a job in a child; return its process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.environ.update(job.get("environment", {}))
-        main(job)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
 if __name__ == "__main__":
     import fewshot.training.trainer  # noqa: F401 - once for all children
 
-    for line in sys.stdin:
-        children = [fork(job) for job in json.loads(line)]
-        print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)  # noqa: T201
+    serve(main)

@@ -1,0 +1,72 @@
+"""Scores of many texts by a model that takes a few at once.
+
+Each text is read once, texts of like length together, and fewer at a time when memory runs out.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from fewshot.core.progress import track
+
+
+def batched_scores(
+    forward: Callable[[list[str]], np.ndarray],
+    texts: Sequence[str],
+    n_columns: int,
+    *,
+    batch_size: int,
+    description: str,
+) -> tuple[np.ndarray, int]:
+    """Return the scores of texts, and the batch size that memory was enough for.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(list of texts)`` returns scores ``(n_texts, n_columns)``.
+    texts : sequence of str
+    n_columns : int
+    batch_size : int
+        Texts a call; halved for good when torch is out of memory.
+    description : str
+        Label of the progress bar.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_texts, n_columns), float32
+        Equal texts have equal rows.
+    batch_size : int
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        If there is no memory for one text.
+
+    Examples
+    --------
+    >>> def lengths(texts):
+    ...     return np.array([[len(text)] for text in texts])
+    >>> scores, batch_size = batched_scores(lengths, ["ab", "c", "ab"], 1, batch_size=2, description="counting")
+    >>> scores.ravel(), batch_size
+    (array([2., 1., 2.], dtype=float32), 2)
+    """
+    position = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    unique = list(position)
+    order = sorted(range(len(unique)), key=lambda row: (-len(unique[row]), row))  # a batch pads to its longest text
+    scores = np.empty((len(unique), n_columns), dtype=np.float32)
+    start = 0
+    with track(description, total=len(unique)) as advance:
+        while start < len(order):
+            rows = order[start : start + batch_size]
+            try:
+                scores[rows] = forward([unique[row] for row in rows])
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size //= 2
+                torch.cuda.empty_cache()
+                continue
+            start += len(rows)
+            advance(len(rows))
+    return scores[[position[text] for text in texts]], batch_size

@@ -1,0 +1,157 @@
+"""The training of a student's encoder on pairs: its schedule, the looks at it, and what is kept of both."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+from torch.utils.data import BatchSampler
+
+from fewshot.distillation.students import trainable_model, trained_encoder
+from fewshot.distillation.watching import StudentWatch
+from fewshot.encoders.base import Encoder
+from fewshot.encoders.resolve import unwrapped
+from fewshot.encoders.static import StaticEncoder
+from fewshot.training.batch_loss import BatchLoss
+from fewshot.training.schedule import Schedule
+from fewshot.training.trainer import train_pairwise
+
+LOOKS = 10
+"""A student is looked at about so often in a training."""
+
+MOST_LOOKED_AT = 200
+"""Held-out texts of a look at a transformer; a token table reads all of them in no time."""
+
+Figures = Mapping[str, float | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedStudent:
+    """A trained encoder, and how it came to be.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    losses : list of float
+        Of each step.
+    curve : list of dict
+        Of each look: ``step``, ``loss`` (the mean since the look before) and what was seen.
+    kept_step : int or None
+        The step whose weights were kept, where not simply the last.
+    """
+
+    encoder: Encoder
+    losses: list[float]
+    curve: list[dict[str, Any]]
+    kept_step: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentTraining:
+    """How to train a student; what is ``None`` is chosen by its kind and the number of texts.
+
+    Parameters
+    ----------
+    steps, batch_size, learning_rate, accumulation, patience, device, random_state
+        See :class:`~fewshot.distillation.pairwise.DistillationTrainer`.
+    checkpoints : Path, optional
+    resume : bool
+        See :func:`~fewshot.training.trainer.train_pairwise`.
+    """
+
+    steps: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    accumulation: int = 1
+    patience: int | None = None
+    device: str | None = None
+    random_state: int = 0
+    checkpoints: Path | None = None
+    resume: bool = False
+
+    def schedule(self, n_texts: int, *, table: bool) -> Schedule:
+        """Return how long to train on ``n_texts`` texts a token ``table``, or else a transformer."""
+        default = default_schedule(n_texts, table=table)
+        batch_size = default.batch_size if self.batch_size is None else self.batch_size
+        # Smaller batches take more steps to see as many texts.
+        passes = default.batch_size / max(1, batch_size * self.accumulation)
+        return Schedule(
+            round(default.steps * passes) if self.steps is None else self.steps,
+            batch_size,
+            default.learning_rate if self.learning_rate is None else self.learning_rate,
+        )
+
+    def run(
+        self,
+        student: Encoder,
+        texts: Sequence[str],
+        make_loss: Callable[[SentenceTransformer], BatchLoss],
+        make_batches: Callable[[Schedule], BatchSampler],
+        look: Callable[[Encoder, int | None], Figures] | None,
+    ) -> TrainedStudent:
+        """Train a copy of a student's encoder.
+
+        Parameters
+        ----------
+        student : Encoder
+            It stays as it is.
+        texts : sequence of str
+        make_loss : callable
+            ``make_loss(model)`` gives the loss of the model in training.
+        make_batches : callable
+            ``make_batches(schedule)`` gives as many batches as :attr:`n_batches` says.
+        look : callable, optional
+            ``look(encoder, n_texts)`` gives held-out figures on at most so many texts.
+        """
+        schedule = self.schedule(len(texts), table=isinstance(unwrapped(student), StaticEncoder))
+        device = self.device or getattr(student, "device", None) or "cpu"
+        model = trainable_model(student, device, texts)
+        watch = None if look is None else self._watch(student, look)
+        losses = train_pairwise(
+            model,
+            texts,
+            make_loss(model),
+            make_batches(schedule),
+            schedule,
+            description=f"distilling into {student.name}",
+            device=device,
+            random_state=self.random_state,
+            accumulation=self.accumulation,
+            checkpoints=self.checkpoints,
+            resume=self.resume,
+            watch=watch,
+            watch_every=max(1, schedule.steps // LOOKS),
+        )
+        kept_step = None if watch is None else watch.restore(model)
+        curve = [] if watch is None else _with_losses(watch.rows, losses)
+        return TrainedStudent(trained_encoder(student, model), losses, curve, kept_step)
+
+    def _watch(self, student: Encoder, look: Callable[[Encoder, int | None], Figures]) -> StudentWatch:
+        n_texts = None if isinstance(student, StaticEncoder) else MOST_LOOKED_AT
+
+        def look_at(model: SentenceTransformer) -> Figures:
+            return look(trained_encoder(student, model), n_texts)
+
+        return StudentWatch(look_at, patience=self.patience, folder=self.checkpoints, resume=self.resume)
+
+
+def default_schedule(n_texts: int, *, table: bool) -> Schedule:
+    """Return how long to train a student on a pool of ``n_texts``.
+
+    A token table takes large batches, a high learning rate and many passes, since a step costs little; a transformer
+    takes some passes over the pool.
+    """
+    if table:
+        return Schedule(min(2000, max(200, round(20 * n_texts / 512))), 512, 2e-3)
+    return Schedule(min(2000, max(50, round(2 * n_texts / 64))), 64, 4e-4)
+
+
+def _with_losses(rows: Sequence[Mapping[str, Any]], losses: Sequence[float]) -> list[dict[str, Any]]:
+    """Return the rows of a curve with the mean loss since the row before."""
+    before, curve = 0, []
+    for row in rows:
+        curve.append({"step": row["step"], "loss": float(np.mean(losses[before : row["step"]])), **row})
+        before = row["step"]
+    return curve

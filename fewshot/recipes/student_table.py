@@ -1,0 +1,99 @@
+"""The table at the end of a distillation: the teacher, the student before, the student after, and the gap closed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fewshot.data.texts import TextData
+from fewshot.evaluation.benchmark import measure_throughput
+from fewshot.evaluation.metrics import score_labels
+
+MOST_TIMED = 200
+
+
+def student_table(
+    teacher: Any,
+    trainer: Any,
+    make_before: Callable[[], Any],
+    pool: Sequence[str],
+    test: TextData | None,
+) -> list[dict[str, Any]]:
+    """Return a row each for the teacher, the student before its training, and after it.
+
+    Parameters
+    ----------
+    teacher : object with ``predict_proba`` and ``label_space_``
+    trainer : DistillationTrainer or LogitDistillationTrainer
+        Fitted.
+    make_before : callable
+        Gives the untrained student with a head on the teacher's answers; called where there is a test set.
+    pool : sequence of str
+        Some of its texts are predicted to measure the speeds, the two taking turns.
+    test : TextData, optional
+        To score all three on.
+
+    Returns
+    -------
+    list of dict
+        ``model``, ``cosine_correlation`` and ``agreement`` (of the students, on held-out texts; by a probe, see
+        :class:`fewshot.DistillationTrainer`), ``score`` (accuracy on the test set, in multi-label tasks micro F1) and
+        ``texts_per_second``.
+    """
+    report, student = trainer.report_, trainer.student_
+    some = [pool[row] for row in range(min(len(pool), MOST_TIMED))]
+    speed = measure_throughput(
+        {"teacher": teacher.predict_proba, "student": student.predict_proba}, some, rounds=1, max_seconds=4.0
+    )
+    agreement = "probe_agreement" if "probe_agreement" in report else "agreement"
+    rows: list[dict[str, Any]] = [
+        {"model": "teacher", "texts_per_second": speed["teacher"]},
+        {"model": "student before"},
+        {"model": "student after", "texts_per_second": speed["student"]},
+    ]
+    for row, ending in zip(rows[1:], ("_before", ""), strict=True):
+        row["cosine_correlation"] = report.get(f"cosine_correlation{ending}")
+        row["agreement"] = report.get(f"{agreement}{ending}")
+    if test is not None:
+        for row, model in zip(rows, (teacher, make_before(), student), strict=True):
+            row["score"] = score_of(model, test)
+    return rows
+
+
+def score_of(model: Any, test: TextData) -> float:
+    """Return accuracy, in multi-label tasks micro F1, of a classifier or of any teacher."""
+    space = model.label_space_
+    if hasattr(model, "predict"):
+        predicted = model.predict(test.texts)
+    else:
+        probabilities = model.predict_proba(test.texts)
+        decided = probabilities >= getattr(model, "_threshold", 0.5) if space.multi_label else probabilities.argmax(1)
+        predicted = space.decode(decided)
+    scores = score_labels(test.labels, predicted, multi_label=space.multi_label)
+    return float(scores["micro_f1" if space.multi_label else "accuracy"])
+
+
+def gap_closed(rows: Sequence[dict[str, Any]], key: str) -> float | None:
+    """Return which share of the way from the student before to the teacher the training went.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of :func:`student_table`.
+    key : str
+        ``"score"``, or ``"agreement"``, of which the teacher's own is 1.
+
+    Returns
+    -------
+    float or None
+        1 at the teacher, negative where the training did harm; ``None`` where there was no gap, or nothing is known.
+
+    Examples
+    --------
+    >>> rows = [{"score": 0.9}, {"score": 0.5}, {"score": 0.8}]
+    >>> round(gap_closed(rows, "score"), 2)
+    0.75
+    """
+    goal = 1.0 if key == "agreement" else rows[0].get(key)
+    before, after = rows[1].get(key), rows[2].get(key)
+    if goal is None or before is None or after is None or goal <= before:
+        return None
+    return float((after - before) / (goal - before))
