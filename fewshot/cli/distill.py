@@ -38,8 +38,8 @@ def distill(
     loss: Annotated[
         str | None,
         typer.Option(
-            help="cosine, softmax, relational, match, classes, or several as cosine=1,softmax=0.1 (pairs); kl or mse (scores of "
-            "a whole classifier) [default: cosine]."
+            help="cosine, softmax, relational, match, classes, or several as cosine=1,softmax=0.1 (an encoder, then a "
+            "head); kl or mse (a whole classifier) [default: cosine]."
         ),
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="Of softmax and kl.")] = None,
