@@ -19,8 +19,9 @@ class DistillSettings:
     student : str, default "sentence-transformers/paraphrase-MiniLM-L3-v2"
     loss : str, default "cosine"
         ``cosine``, ``softmax``, ``relational``, ``match``, ``classes``, or several with weights,
-        ``cosine=1,softmax=0.1``: the student's encoder learns, then a head; see :class:`fewshot.DistillationTrainer`. ``kl`` or ``mse``: the student is
-        a transformer with a head, and learns the teacher's scores; see :class:`fewshot.LogitDistillationTrainer`.
+        ``cosine=1,softmax=0.1``: the student's encoder learns, then a head; see :class:`fewshot.DistillationTrainer`.
+        ``kl`` or ``mse``: the student is a transformer with a head, and learns the teacher's scores; see
+        :class:`fewshot.LogitDistillationTrainer`.
     temperature : float, optional
         Of ``softmax`` and ``kl``.
     alpha : float, optional

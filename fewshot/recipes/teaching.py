@@ -127,13 +127,7 @@ def train_classifier(
     if start_from is not None:
         classifier = _updated(start_from, rows, settings, workshop)
     else:
-        params = settings.classifier_params()
-        if settings.search:
-            searched = _search(settings, params, rows, around, workshop)
-            params |= searched.params
-        classifier = configured(make_classifier(settings.method, around), params, settings.method)
-        _fit(classifier, rows, judges, workshop)
-        classifier = getattr(classifier, "student_", classifier)
+        classifier, searched = _trained(settings, rows, judges, around, workshop)
     seconds = round(time.perf_counter() - start, 1)
     facts: dict[str, Any] = {"texts": len(rows), "classes": len(classifier.classes_), "seconds": seconds}
     told = getattr(classifier, "report_", {})  # goes to the model card
@@ -163,6 +157,19 @@ def configured(classifier: Any, params: Mapping[str, Any], method: str) -> Any:
             has = ", ".join(known) or "none"
             raise InputError(f"method {method!r} has no setting {flag}; it has {has}.{did_you_mean(name, known)}")
     return classifier.set_params(**params) if params else classifier
+
+
+def _trained(
+    settings: TrainSettings, rows: TextData, judges: TextData | None, around: Surroundings, workshop: Workshop
+) -> tuple[Any, SearchResult | None]:
+    """Return a fitted classifier, and what a search for its settings found, where one was asked for."""
+    params, searched = settings.classifier_params(), None
+    if settings.search:
+        searched = _search(settings, params, rows, around, workshop)
+        params |= searched.params
+    classifier = configured(make_classifier(settings.method, around), params, settings.method)
+    _fit(classifier, rows, judges, workshop)
+    return getattr(classifier, "student_", classifier), searched
 
 
 def _fit(classifier: Any, rows: TextData, judges: TextData | None, workshop: Workshop) -> None:

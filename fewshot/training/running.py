@@ -124,7 +124,9 @@ def prepare_run(
             saving=checkpoints is not None,
         )
         callbacks: list[TrainerCallback] = [ProgressCallback(advance)]
-        yield Run(args, callbacks, schedule, device, checkpoints is not None, resume)
+        with torch.cuda.device(args.device) if args.device.type == "cuda" else contextlib.nullcontext():
+            # checkpoints hold the random state of the current card
+            yield Run(args, callbacks, schedule, device, checkpoints is not None, resume)
 
 
 @contextlib.contextmanager
@@ -170,7 +172,15 @@ def _arguments(
     )
     if args.n_gpu > 1:  # DataParallel would form pairs on each GPU alone; several GPUs train under torchrun
         args._n_gpu = 1
+    if args.world_size == 1 and ":" in device:
+        _place(args, torch.device(device))
     return args
+
+
+def _place(args: TrainingArguments, device: torch.device) -> None:
+    """Let the training run on this very device; transformers and accelerate would take the first of its kind."""
+    vars(args)["_setup_devices"] = device  # a cached property, which ``args.device`` returns
+    args.distributed_state.device = device
 
 
 def _start(checkpoints: CheckpointFolder, *, resume: bool) -> str | None:

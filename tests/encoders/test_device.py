@@ -5,7 +5,7 @@ import torch
 
 from fewshot.core.errors import InputError
 from fewshot.encoders import device as device_module
-from fewshot.encoders.device import choose_device, has_native_bfloat16
+from fewshot.encoders.device import choose_device, computes_apart, has_native_bfloat16
 
 
 @pytest.mark.parametrize("device", ["gpu", "", "tpu:0", "CPU", "cuda:99", "cuda:x"])
@@ -36,3 +36,8 @@ def test_bfloat16_follows_the_processor(monkeypatch):
         monkeypatch.setattr(device_module, "_cpu_flags", lambda flags=flags: flags)
         assert has_native_bfloat16.__wrapped__("cpu") is expected
     assert has_native_bfloat16.__wrapped__("mps") is False
+
+
+def test_who_computes_beside_the_processor():
+    """Prevents a CPU from preparing batches in a thread that takes its own cores away."""
+    assert [computes_apart(device) for device in ("cpu", "cuda", "cuda:3", "mps")] == [False, True, True, False]

@@ -1,0 +1,39 @@
+"""What every training shares."""
+
+import pytest
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+
+from fewshot.training import running
+from fewshot.training.schedule import Schedule
+
+
+@pytest.fixture
+def clean_state():
+    """Leave accelerate's state, which is one for the whole process, as if nothing had been trained."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def arguments(folder, device):
+    """Return the trainer's arguments."""
+    options = {"half": False, "random_state": 0, "accumulation": 1, "saving": False}
+    return running._arguments(folder, Schedule(2, 4, 1e-3), device=device, **options)
+
+
+def test_a_card_by_number(tmp_path, clean_state, monkeypatch):
+    """Prevents a student for the second card from training on the first, beside its teacher."""
+    args = arguments(tmp_path, "cpu")
+    assert args.device == PartialState().device == torch.device("cpu")
+    second = torch.device("cuda:1")  # there need be none to ask where a tensor would go
+    running._place(args, second)
+    assert args.device == args.distributed_state.device == PartialState().device == second
+    assert Accelerator().device == second
+
+
+def test_losses_are_read_each_step_on_a_cpu(tmp_path, clean_state, monkeypatch):
+    """Prevents a CPU, where reading costs nothing, from noticing a divergence fifty steps late."""
+    assert arguments(tmp_path, "cpu").logging_steps == 1
+    monkeypatch.setattr(running, "computes_apart", lambda device: True)
+    assert arguments(tmp_path, "cpu").logging_steps == running.STEPS_UNREAD
