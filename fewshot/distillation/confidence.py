@@ -1,6 +1,6 @@
 """How sure a teacher is of each text: weights for a student's training, and distances to the decision.
 
-The weights multiply pairs (:class:`~fewshot.distillation.teacher_similarity.TeacherSimilarity`) and the rows that a
+The weights multiply pairs (:class:`~fewshot.training.targets.EmbeddingSimilarity`) and the rows that a
 head's soft labels are fitted to (:func:`~fewshot.heads.soft_linear.fit_soft_linear`). All is computed in blocks, so
 that probabilities may be a memory map.
 """

@@ -6,9 +6,8 @@ import torch
 from torch import nn
 
 from fewshot.core.errors import InputError, did_you_mean
-from fewshot.distillation.teacher_similarity import TeacherSimilarity
 from fewshot.training.batch_loss import PairLoss
-from fewshot.training.targets import PairTargets
+from fewshot.training.targets import EmbeddingSimilarity, PairTargets
 
 MEASURES = ("cosine", "mse")
 _LEAST_LENGTH = 1e-3
@@ -25,7 +24,7 @@ class EmbeddingMatchLoss(PairLoss):
     ----------
     model : SentenceTransformer
         The encoder in training.
-    targets : TeacherSimilarity
+    targets : EmbeddingSimilarity
         The teacher's vectors, and how much each text counts.
     measure : {"cosine", "mse"}, default="cosine"
         ``1 − cosine`` of projection and teacher, from 0 to 2, or their squared distance (the sum over dimensions, so
@@ -46,7 +45,7 @@ class EmbeddingMatchLoss(PairLoss):
     As the hints of FitNets (Romero et al. 2015, arXiv:1412.6550), at the last layer.
     """
 
-    targets: TeacherSimilarity
+    targets: EmbeddingSimilarity
 
     def __init__(
         self,
@@ -56,9 +55,9 @@ class EmbeddingMatchLoss(PairLoss):
         learning_rate: float = 3e-3,
         random_state: int = 0,
     ) -> None:
-        if not isinstance(targets, TeacherSimilarity):
+        if not isinstance(targets, EmbeddingSimilarity):
             raise InputError(
-                f"the loss 'match' needs the vectors of one teacher, a TeacherSimilarity; got a "
+                f"the loss 'match' needs the vectors of one teacher, an EmbeddingSimilarity; got a "
                 f"{type(targets).__name__}. Take a loss of pairs, such as 'softmax'"
             )
         if measure not in MEASURES:

@@ -12,9 +12,9 @@ from torch import nn
 
 from fewshot.core.errors import InputError
 from fewshot.distillation.relational_losses import SoftmaxSimilarityLoss
-from fewshot.distillation.teacher_similarity import TeacherSimilarity
 from fewshot.training.batch_loss import BatchLoss, PairLoss
 from fewshot.training.losses import PairwiseCosineLoss
+from fewshot.training.targets import EmbeddingSimilarity
 
 LARGEST_QUEUE = 65_536
 _FREE = -1
@@ -78,7 +78,7 @@ class QueuedLoss(BatchLoss):
     Parameters
     ----------
     loss : PairwiseCosineLoss or SoftmaxSimilarityLoss
-        Its targets must be a :class:`~fewshot.distillation.teacher_similarity.TeacherSimilarity`, which tells the
+        Its targets must be a :class:`~fewshot.training.targets.EmbeddingSimilarity`, which tells the
         teacher's cosines between batch and queue.
     size : int
         Texts in the queue, from 1 to 65,536; see :class:`MemoryQueue`.
@@ -99,9 +99,9 @@ class QueuedLoss(BatchLoss):
             raise InputError(
                 f"a queue goes with the losses 'cosine' and 'softmax', got a {type(loss).__name__}; leave the queue out"
             )
-        if not isinstance(loss.targets, TeacherSimilarity):
+        if not isinstance(loss.targets, EmbeddingSimilarity):
             raise InputError(
-                "a queue needs the teacher's cosines between any rows: targets must be a TeacherSimilarity, got a "
+                "a queue needs the teacher's cosines between any rows: targets must be an EmbeddingSimilarity, got a "
                 f"{type(loss.targets).__name__}; leave the queue out"
             )
         self.loss = loss

@@ -16,7 +16,6 @@ from fewshot.distillation.student_training import StudentTraining
 from fewshot.distillation.students import build_student, check_size, check_student, is_table
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
-from fewshot.distillation.teacher_similarity import TeacherSimilarity
 from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
 from fewshot.distillation.vector_teacher import open_vector_teacher
 from fewshot.encoders.base import Encoder
@@ -24,6 +23,7 @@ from fewshot.encoders.resolve import DEFAULT_STUDENT
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
+from fewshot.training.targets import EmbeddingSimilarity
 
 PAIR_LOSSES = ("cosine", "softmax", "relational")
 """Losses that ask for similarities alone; vectors of several teachers cannot be matched by one projection."""
@@ -170,7 +170,10 @@ class MultiTaskDistillationTrainer:
         before = {name: task.look(student) for name, task in tasks.items()}
         sizes = [len(task.transfer.train) for task in tasks.values()]
         similarity = TaskSimilarity(
-            [(TeacherSimilarity(task.train.embeddings), size) for task, size in zip(tasks.values(), sizes, strict=True)]
+            [
+                (EmbeddingSimilarity(task.train.embeddings), size)
+                for task, size in zip(tasks.values(), sizes, strict=True)
+            ]
         )
 
         def make_loss(model: Any) -> BatchLoss:

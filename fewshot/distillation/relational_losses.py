@@ -28,7 +28,7 @@ class SoftmaxSimilarityLoss(PairLoss):
         The encoder in training.
     targets : PairTargets
         Whose targets are the teacher's cosines, such as
-        :class:`~fewshot.distillation.teacher_similarity.TeacherSimilarity`.
+        :class:`~fewshot.training.targets.EmbeddingSimilarity`.
     temperature : float, default=0.05
         Divides the cosines of both, above 0. Small ones look at the nearest texts alone, large ones at all evenly.
 
@@ -74,7 +74,7 @@ class RelationalLoss(PairLoss):
         The encoder in training.
     targets : PairTargets
         Whose targets are the teacher's cosines, such as
-        :class:`~fewshot.distillation.teacher_similarity.TeacherSimilarity`.
+        :class:`~fewshot.training.targets.EmbeddingSimilarity`.
     distance, angle : float, default=1.0 and 2.0
         Weights of the two terms, at least 0, not both 0.
     max_triplets : int, default=1,048,576

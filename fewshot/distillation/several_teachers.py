@@ -22,7 +22,7 @@ from fewshot.distillation.teachers import open_teacher
 from fewshot.encoders.base import check_texts
 from fewshot.training.samplers import ShuffledBatches
 from fewshot.training.seeding import check_random_state
-from fewshot.training.targets import EmbeddingSimilarity, PairTargets
+from fewshot.training.targets import PairTargets
 
 _LEAST_PROBABILITY = 1e-12
 """Probabilities of 0 count as this: a logarithm is taken."""
@@ -59,8 +59,7 @@ class TeacherMixture:
     Notes
     -----
     Where all teachers have vectors, the mixture has those vectors side by side, each times the root of its weight: a
-    cosine of the mixture is the weighted mean of the teachers' cosines. Where some have none, it has none. Larger pools
-    take each teacher's stored vectors with :class:`MeanSimilarity`, which never joins them.
+    cosine of the mixture is the weighted mean of the teachers' cosines. Where some have none, it has none.
 
     References
     ----------
@@ -164,49 +163,6 @@ def tempered(probabilities: np.ndarray, temperature: float, *, multi_label: bool
     if multi_label:
         return expit(logit(probabilities.clip(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)) / temperature)
     return softmax(np.log(probabilities.clip(_LEAST_PROBABILITY)) / temperature, axis=-1)
-
-
-class MeanSimilarity:
-    """Targets of pairs from several teachers' vectors: the weighted mean of their cosines.
-
-    Parameters
-    ----------
-    embeddings : sequence of (ndarray of shape (n, dimension), weight)
-        Each teacher's vectors of the same texts, of any dimension, and a weight above 0; only the ratios of weights
-        count. Kept by reference, so memory maps stay on disk.
-
-    Raises
-    ------
-    InputError
-        If there are none, their lengths differ, or a weight is not above 0.
-
-    Examples
-    --------
-    >>> one, two = np.eye(2), np.array([[1.0], [3.0]])
-    >>> targets, weights = MeanSimilarity([(one, 3), (two, 1)])(torch.arange(2))
-    >>> targets
-    tensor([[1.0000, 0.2500],
-            [0.2500, 1.0000]])
-    """
-
-    def __init__(self, embeddings: Sequence[tuple[np.ndarray, float]]) -> None:
-        arrays, self.weights = _weighted(embeddings, "embeddings", "(array, weight)")
-        shapes = [np.shape(array) for array in arrays]
-        if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
-            raise InputError(f"embeddings must be matrices with one row for each of the same texts, got {shapes}")
-        self.parts = [EmbeddingSimilarity(array) for array in arrays]
-
-    @property
-    def fingerprint(self) -> str:
-        """Hexadecimal digits that change with the vectors and the weights."""
-        return fingerprint([repr(self.weights.tolist()), *(part.fingerprint for part in self.parts)])
-
-    def __call__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return targets and weights, both ``(B, B)``; weights sum to 1, the diagonal weighs nothing."""
-        answers = [part(rows) for part in self.parts]
-        cosines = torch.stack([targets for targets, _ in answers])
-        shares = torch.as_tensor(self.weights, dtype=cosines.dtype, device=cosines.device)
-        return torch.einsum("k,kij->ij", shares, cosines), answers[0][1]
 
 
 class TaskBatches(BatchSampler):

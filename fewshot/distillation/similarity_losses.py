@@ -19,10 +19,9 @@ from fewshot.distillation.class_loss import ClassLoss, TeacherClasses
 from fewshot.distillation.embedding_match import EmbeddingMatchLoss
 from fewshot.distillation.memory_queue import QueuedLoss
 from fewshot.distillation.relational_losses import RelationalLoss, SoftmaxSimilarityLoss
-from fewshot.distillation.teacher_similarity import TeacherSimilarity
 from fewshot.training.batch_loss import BatchLoss, PairLoss
 from fewshot.training.losses import PairwiseCosineLoss
-from fewshot.training.targets import PairTargets
+from fewshot.training.targets import EmbeddingSimilarity, PairTargets
 
 __all__ = [
     "SIMILARITY_LOSSES",
@@ -64,7 +63,7 @@ class WeightedSum(BatchLoss):
 
     Examples
     --------
-    >>> teacher = TeacherSimilarity(np.eye(3))
+    >>> teacher = EmbeddingSimilarity(np.eye(3))
     >>> model = nn.Identity()
     >>> WeightedSum([(PairwiseCosineLoss(model, teacher), 1.0), (RelationalLoss(model, teacher), 0.5)]).weights
     [1.0, 0.5]
@@ -231,7 +230,7 @@ def check_similarity_losses(
 
 def _targets(embeddings: np.ndarray | PairTargets, weight: np.ndarray | None) -> PairTargets:
     if isinstance(embeddings, np.ndarray):
-        return TeacherSimilarity(embeddings, weight)
+        return EmbeddingSimilarity(embeddings, weight)
     if not callable(embeddings):
         raise InputError(f"embeddings must be a NumPy array or PairTargets, got a {type(embeddings).__name__}")
     if weight is not None:

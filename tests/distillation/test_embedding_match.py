@@ -6,8 +6,7 @@ import torch
 
 from fewshot.core.errors import InputError
 from fewshot.distillation.embedding_match import EmbeddingMatchLoss
-from fewshot.distillation.teacher_similarity import TeacherSimilarity
-from fewshot.training.targets import EmbeddingSimilarity
+from fewshot.training.targets import EmbeddingSimilarity, LabelSimilarity
 from tests.distillation.similarity_cases import Looked, unit, value, vectors_for
 
 
@@ -16,7 +15,7 @@ def test_it_is_the_loop(measure):
     """Prevents targets by place, lengths that count in a cosine, and weights that are forgotten."""
     student, teacher, rows = vectors_for(6), vectors_for(6, seed=1, dimension=9), [5, 0, 2]
     weight = np.array([0.5, 1.0, 0.25, 1.0, 1.0, 1.0])
-    loss = EmbeddingMatchLoss(Looked(student), TeacherSimilarity(teacher, weight), measure)
+    loss = EmbeddingMatchLoss(Looked(student), EmbeddingSimilarity(teacher, weight), measure)
     matrix, bias = loss.projection.weight.detach().numpy(), np.linspace(0, 0.1, 9, dtype=np.float32)
     with torch.no_grad():
         loss.projection.bias.copy_(torch.tensor(bias))
@@ -30,7 +29,7 @@ def test_it_is_the_loop(measure):
 
 def test_a_batch_of_one():
     """Prevents a loss of texts from needing pairs."""
-    loss = EmbeddingMatchLoss(Looked(vectors_for(3)), TeacherSimilarity(vectors_for(3, seed=1)))
+    loss = EmbeddingMatchLoss(Looked(vectors_for(3)), EmbeddingSimilarity(vectors_for(3, seed=1)))
     assert 0 < value(loss, [1]).item() <= 2
 
 
@@ -40,7 +39,7 @@ def test_the_projection_starts_as_the_seed_says():
     state = torch.random.get_rng_state()
 
     def weights(seed, dimension):
-        targets = TeacherSimilarity(vectors_for(4, dimension=dimension))
+        targets = EmbeddingSimilarity(vectors_for(4, dimension=dimension))
         loss = EmbeddingMatchLoss(Looked(vectors_for(4)), targets, random_state=seed)
         return loss.projection.weight.detach()
 
@@ -54,7 +53,7 @@ def test_the_projection_starts_as_the_seed_says():
 def test_the_projection_has_its_own_learning_rate():
     """Prevents a projection that an encoder's learning rate leaves where it started, or that is trained twice."""
     model = Looked(vectors_for(4))
-    loss = EmbeddingMatchLoss(model, TeacherSimilarity(vectors_for(4, dimension=3)), learning_rate=0.5)
+    loss = EmbeddingMatchLoss(model, EmbeddingSimilarity(vectors_for(4, dimension=3)), learning_rate=0.5)
     encoder, projection = loss.parameter_groups(1e-4)
     assert (encoder["lr"], projection["lr"]) == (1e-4, 0.5)
     assert encoder["params"] == [model.vectors]
@@ -65,7 +64,7 @@ def test_a_vector_of_zeros_trains():
     """Prevents a gradient without bound, or NaN, from a text whose projection has no length."""
     student, teacher = vectors_for(3), vectors_for(3, seed=1)
     student[0] = teacher[1] = 0.0
-    loss = EmbeddingMatchLoss(Looked(student), TeacherSimilarity(teacher))
+    loss = EmbeddingMatchLoss(Looked(student), EmbeddingSimilarity(teacher))
     value(loss, range(3)).backward()
     assert torch.isfinite(loss.projection.weight.grad).all()
     assert loss.projection.weight.grad.norm() < 10
@@ -75,9 +74,9 @@ def test_a_vector_of_zeros_trains():
 @pytest.mark.parametrize(
     ("targets", "options", "message"),
     [
-        (TeacherSimilarity(np.eye(3)), {"measure": "cosin"}, "measure must be one of cosine, mse; .* mean 'cosine'"),
-        (TeacherSimilarity(np.eye(3)), {"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
-        (EmbeddingSimilarity(np.eye(3)), {}, "needs the vectors of one teacher, .* got a EmbeddingSimilarity"),
+        (EmbeddingSimilarity(np.eye(3)), {"measure": "cosin"}, "measure must be one of cosine, mse; .* mean 'cosine'"),
+        (EmbeddingSimilarity(np.eye(3)), {"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        (LabelSimilarity(np.arange(3)), {}, "needs the vectors of one teacher, .* got a LabelSimilarity"),
     ],
 )
 def test_what_is_refused(targets, options, message):

@@ -10,10 +10,9 @@ from torch import nn
 from fewshot.core.errors import InputError
 from fewshot.distillation.memory_queue import MemoryQueue, QueuedLoss
 from fewshot.distillation.relational_losses import RelationalLoss, SoftmaxSimilarityLoss
-from fewshot.distillation.teacher_similarity import TeacherSimilarity
 from fewshot.training import batch_loss
 from fewshot.training.losses import PairwiseCosineLoss
-from fewshot.training.targets import EmbeddingSimilarity
+from fewshot.training.targets import EmbeddingSimilarity, LabelSimilarity
 from tests.distillation.similarity_cases import Looked, cosine_loss, softmax_loss, unit, value, vectors_for
 
 BATCHES = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=6), max_size=8)
@@ -55,7 +54,7 @@ def queued(kind, student, targets, size):
 def test_the_queue_is_the_concatenation(kind):
     """Prevents past texts at the wrong rows of the teacher, a text that counts twice, and a stale or live vector."""
     student, teacher = vectors_for(10), vectors_for(10, seed=1, dimension=7)
-    loss, plain = queued(kind, student, TeacherSimilarity(teacher), size=5)
+    loss, plain = queued(kind, student, EmbeddingSimilarity(teacher), size=5)
     past = {}
     for batch in ([7, 2, 9], [3, 2, 0], [8, 7, 6], [1, 8, 5]):
         current = loss.model.vectors.detach().numpy()
@@ -79,7 +78,7 @@ def test_the_queue_is_the_concatenation(kind):
 
 def test_the_gradient_reaches_the_batch_alone():
     """Prevents a graph that grows from step to step, and past vectors that the next step changes under its feet."""
-    loss, _ = queued(SoftmaxSimilarityLoss, vectors_for(8), TeacherSimilarity(vectors_for(8, seed=1)), size=6)
+    loss, _ = queued(SoftmaxSimilarityLoss, vectors_for(8), EmbeddingSimilarity(vectors_for(8, seed=1)), size=6)
     for batch in ([0, 1, 2], [3, 4, 5]):
         value(loss, batch).backward()
     assert not loss.queue.vectors.requires_grad
@@ -91,7 +90,7 @@ def test_the_gradient_reaches_the_batch_alone():
 @pytest.mark.parametrize("kind", [PairwiseCosineLoss, SoftmaxSimilarityLoss])
 def test_gradients_by_differences(kind):
     """Prevents a loss whose gradient is another one's."""
-    loss, _ = queued(kind, vectors_for(9), TeacherSimilarity(vectors_for(9, seed=1)), size=5)
+    loss, _ = queued(kind, vectors_for(9), EmbeddingSimilarity(vectors_for(9, seed=1)), size=5)
     value(loss, range(4, 9))
     loss.eval()
     points = torch.tensor(vectors_for(4), requires_grad=True)
@@ -102,7 +101,7 @@ def test_weights_reach_into_the_queue():
     """Prevents a text that counts nothing in a batch from counting once it is past."""
     weight = np.array([1.0, 0.0, 1.0, 0.5, 1.0])
     student, teacher = vectors_for(5), vectors_for(5, seed=1)
-    loss, _ = queued(SoftmaxSimilarityLoss, student, TeacherSimilarity(teacher, weight), size=4)
+    loss, _ = queued(SoftmaxSimilarityLoss, student, EmbeddingSimilarity(teacher, weight), size=4)
     value(loss, [0, 1])
     order = [2, 3, 4, 0, 1]
     pairs = [(i, j) for i in range(3) for j in range(5) if i != j]
@@ -112,7 +111,7 @@ def test_weights_reach_into_the_queue():
 
 def test_the_global_batch_joins(monkeypatch):
     """Prevents processes whose queues hold their own shares alone, so that their losses drift apart."""
-    loss, _ = queued(PairwiseCosineLoss, vectors_for(6), TeacherSimilarity(vectors_for(6, seed=1)), size=8)
+    loss, _ = queued(PairwiseCosineLoss, vectors_for(6), EmbeddingSimilarity(vectors_for(6, seed=1)), size=8)
     foreign = torch.tensor(unit(vectors_for(2, seed=2))).float()
     monkeypatch.setattr(
         batch_loss,
@@ -127,7 +126,7 @@ def test_the_global_batch_joins(monkeypatch):
 
 def test_looking_changes_nothing():
     """Prevents a loss computed in eval mode from filling the queue."""
-    loss, _ = queued(PairwiseCosineLoss, vectors_for(4), TeacherSimilarity(vectors_for(4, seed=1)), size=8)
+    loss, _ = queued(PairwiseCosineLoss, vectors_for(4), EmbeddingSimilarity(vectors_for(4, seed=1)), size=8)
     loss.eval()
     assert value(loss, range(4)).item() == value(loss, range(4)).item()
     assert len(loss.queue.held()[1]) == 0
@@ -135,11 +134,11 @@ def test_looking_changes_nothing():
 
 def test_what_is_refused():
     """Prevents a queue whose texts a loss would hold against themselves, and one without bound."""
-    model, teacher = Looked(vectors_for(3)), TeacherSimilarity(vectors_for(3))
+    model, teacher = Looked(vectors_for(3)), EmbeddingSimilarity(vectors_for(3))
     with pytest.raises(InputError, match="a queue goes with the losses 'cosine' and 'softmax', got a RelationalLoss"):
         QueuedLoss(RelationalLoss(model, teacher), 4)
-    with pytest.raises(InputError, match="targets must be a TeacherSimilarity, got a EmbeddingSimilarity"):
-        QueuedLoss(PairwiseCosineLoss(model, EmbeddingSimilarity(vectors_for(3))), 4)
+    with pytest.raises(InputError, match="targets must be an EmbeddingSimilarity, got a LabelSimilarity"):
+        QueuedLoss(PairwiseCosineLoss(model, LabelSimilarity(np.arange(3))), 4)
     for size in (0, 65_537):
         with pytest.raises(InputError, match=f"queue size must be from 1 to 65536 texts, got {size}"):
             QueuedLoss(PairwiseCosineLoss(model, teacher), size)

@@ -10,7 +10,7 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.data.labels import LabelSpace
-from fewshot.distillation.several_teachers import MeanSimilarity, TaskBatches, TaskSimilarity, TeacherMixture, tempered
+from fewshot.distillation.several_teachers import TaskBatches, TaskSimilarity, TeacherMixture, tempered
 from fewshot.distillation.teacher_targets import TeacherTargets
 from fewshot.distillation.teachers import compute_targets
 from fewshot.training.targets import EmbeddingSimilarity, LabelSimilarity
@@ -188,42 +188,11 @@ def test_tempering_keeps_the_order(values, temperature):
 
 def test_a_mean_of_cosines():
     """Prevents a mean of vectors, which have no axis in common; dimensions differ here."""
-    a, b, rows = units(2, 5), units(3, 8), torch.tensor([4, 0, 3])
-    targets, weights = MeanSimilarity([(a, 1), (b, 3)])(rows)
-    expected = 0.25 * a[rows] @ a[rows].T + 0.75 * b[rows] @ b[rows].T
-    np.testing.assert_allclose(targets, expected, atol=1e-6)
-    theirs = EmbeddingSimilarity(a)(rows)[1]
-    assert torch.equal(weights, theirs)
-    assert targets.dtype == torch.float32
-
-
-def test_mean_similarity_is_that_of_the_mixture():
-    """Prevents stored vectors from teaching something else than the mixture's own."""
     a, b = units(2, 5), units(3, 8)
-    mixed = TeacherMixture([(Says(P, a), 2), (Says(Q, b), 1)]).targets(TEXTS).embeddings
-    np.testing.assert_allclose(np.linalg.norm(mixed, axis=1), 1.0, atol=1e-6)
-    ours, _ = MeanSimilarity([(a, 2), (b, 1)])(torch.arange(6))
-    theirs, _ = EmbeddingSimilarity(mixed)(torch.arange(6))
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
-
-
-def test_mean_similarity_reads_memory_maps(tmp_path):
-    """Prevents pools of millions of vectors from being copied into memory."""
-    np.save(tmp_path / "teacher.npy", units(2, 5).astype(np.float16))
-    mapped = np.load(tmp_path / "teacher.npy", mmap_mode="r")
-    similarity = MeanSimilarity([(mapped, 1), (mapped, 2)])
-    assert all(part.embeddings is mapped for part in similarity.parts)
-    fingerprints = {similarity.fingerprint, MeanSimilarity([(mapped, 1), (mapped, 1)]).fingerprint}
-    assert len(fingerprints | {MeanSimilarity([(mapped, 1)]).fingerprint}) == 3
-
-
-@pytest.mark.parametrize(
-    "embeddings", [[], [units(0, 3)], [(units(0, 3), 0)], [(units(0, 3), 1), (units(0, 3, n=5), 1)], [(np.ones(3), 1)]]
-)
-def test_wrong_embeddings(embeddings):
-    """Prevents vectors of different texts from being compared row by row."""
-    with pytest.raises(InputError, match="embeddings"):
-        MeanSimilarity(embeddings)
+    mixture = TeacherMixture([(Says(P, a), 1), (Says(Q, b), 3)])
+    targets, _ = EmbeddingSimilarity(mixture.targets(TEXTS).embeddings)(torch.tensor([4, 0, 3]))
+    rows = [4, 0, 3]
+    np.testing.assert_allclose(targets, 0.25 * a[rows] @ a[rows].T + 0.75 * b[rows] @ b[rows].T, atol=1e-6)
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5, 1.0, 2.0])

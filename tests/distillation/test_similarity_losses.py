@@ -17,7 +17,6 @@ from torch import nn
 from fewshot.core.errors import InputError
 from fewshot.distillation.memory_queue import QueuedLoss
 from fewshot.distillation.similarity_losses import SIMILARITY_LOSSES, WeightedSum, make_similarity_loss
-from fewshot.distillation.teacher_similarity import TeacherSimilarity
 from fewshot.evaluation.metrics import cosine_correlation
 from fewshot.training.losses import PairwiseCosineLoss
 from fewshot.training.samplers import ShuffledBatches
@@ -284,7 +283,7 @@ def test_what_are_no_targets():
 
 def test_a_sum_of_two_models_is_refused():
     """Prevents a part whose gradients reach a model that is not trained."""
-    teacher = TeacherSimilarity(vectors_for(3))
+    teacher = EmbeddingSimilarity(vectors_for(3))
     parts = [(PairwiseCosineLoss(Looked(vectors_for(3)), teacher), 1.0) for _ in range(2)]
     with pytest.raises(InputError, match="must hold one and the same model"):
         WeightedSum(parts)
