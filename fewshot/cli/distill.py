@@ -119,28 +119,36 @@ def distill(
     for note in (facts["cleaning"], *facts["notes"]):
         typer.echo(note, err=True)
     if not as_json:
-        _show(facts["table"])
-    held_out = ""
-    if facts["agreement"] is not None:
-        held_out = (
-            f", agrees with the teacher on {percent(facts['agreement'])} % of {facts['n_held_out']} held-out texts"
-        )
+        _show(facts["table"], facts["gap_closed"])
     options.finish(
-        f"Distilled into {settings.student} on {facts['n_pool']} texts in {facts['seconds']} s{held_out}: "
+        f"Distilled into {settings.student} on {_texts(facts)} in {facts['seconds']} s{_held_out(facts)}: "
         f'{out} ({facts["megabytes"]} MB). Next: fewshot predict {out} "a text"',
         {"out": out, **facts},
         as_json=as_json,
     )
 
 
-def _show(table: list[dict[str, Any]]) -> None:
-    """Print the table of teacher and student, what is known of it, and the gap closed."""
-    from fewshot.recipes.student_table import gap_closed
+def _texts(facts: dict[str, Any]) -> str:
+    """Say what was learnt from."""
+    text = f"{facts['n_pool']:,} texts"
+    if facts["n_gold"]:
+        text += f" and {facts['n_gold']:,} with gold labels"
+    return f"{text} ({facts['n_left_out']:,} left out as unsure)" if facts["n_left_out"] else text
 
+
+def _held_out(facts: dict[str, Any]) -> str:
+    if facts["agreement"] is None:
+        return ""
+    return f", agrees with the teacher on {percent(facts['agreement'])} % of {facts['n_held_out']} held-out texts"
+
+
+def _show(table: list[dict[str, Any]], gap: dict[str, Any] | None) -> None:
+    """Print the table of teacher and student, what is known of it, and the gap closed."""
     headings = {
         "model": "model",
         "score": "test score, %",
         "agreement": "agreement, %",
+        "probe_agreement": "probe's agreement, %",
         "cosine_correlation": "correlation",
         "megabytes": "MB",
         "texts_per_second": "texts/s",
@@ -151,15 +159,16 @@ def _show(table: list[dict[str, Any]]) -> None:
             **row,
             "score": percent(row.get("score")),
             "agreement": percent(row.get("agreement")),
+            "probe_agreement": percent(row.get("probe_agreement")),
             "cosine_correlation": _three_digits(row.get("cosine_correlation")),
         }
         for row in table
     ]
     print_table(shown, known)
-    for key, name in (("score", "test score"), ("agreement", "agreement")):
-        if (share := gap_closed(table, key)) is not None:
-            typer.echo(f"The training closed {100 * share:.0f} % of the gap in {name}.")
-            return
+    if gap is not None:
+        names = {"score": "the test score", "agreement": "agreement", "probe_agreement": "the probe's agreement"}
+        share, of = 100 * gap["share"], names[gap["of"]]
+        typer.echo(f"The training closed {share:.0f} % of the gap in {of}, by {gap['n_texts']} texts.")
 
 
 def _three_digits(value: float | None) -> str:

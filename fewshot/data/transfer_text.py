@@ -20,7 +20,7 @@ def generate_transfer_texts(
     texts: Sequence[str],
     n: int,
     *,
-    random_state: int,
+    random_state: int = 0,
     mask_token: str | None = None,
     p_mask: float = 0.1,
     p_ngram: float = 0.25,
@@ -39,7 +39,7 @@ def generate_transfer_texts(
         without spaces are one word each, and next to nothing can be made of them.
     n : int
         How many are wanted.
-    random_state : int
+    random_state : int, default=0
         Decides everything; of two runs the one with the smaller ``n`` gives the first texts of the other.
     mask_token : str, optional
         Stands for a masked word, such as ``tokenizer.mask_token``. By default a masked word is left out: a student

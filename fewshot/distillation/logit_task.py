@@ -12,8 +12,9 @@ from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.confidence import confidence_weights
 from fewshot.distillation.logit_targets import LogitTargets, targets_of
-from fewshot.distillation.logit_teachers import check_varied, logits_of, space_of, teacher_logits, threshold_of
+from fewshot.distillation.logit_teachers import check_varied, logits_of, space_of, teacher_logits
 from fewshot.distillation.target_store import TargetStore
+from fewshot.distillation.teacher_targets import threshold_of
 from fewshot.distillation.transfer_set import TransferSet
 from fewshot.evaluation.thresholds import best_thresholds_per_label
 

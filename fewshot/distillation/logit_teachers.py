@@ -117,11 +117,6 @@ def space_of(teacher: Any) -> LabelSpace:
     return LabelSpace(tuple(plain_label(name) for name in teacher.classes_), multi_label=False)
 
 
-def threshold_of(teacher: Any) -> Any:
-    """Return the probability from which a teacher's labels apply, for all or for each."""
-    return getattr(teacher, "_threshold", 0.5)
-
-
 def tokenizer_of(teacher: Any) -> Any:
     """Return the tokenizer of a teacher's transformer, or ``None``."""
     if isinstance(teacher, SequenceClassifier):

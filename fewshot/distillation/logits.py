@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from sklearn.base import BaseEstimator
 from transformers import PreTrainedConfig
 
 from fewshot.classifiers.sequence import SequenceClassifier
@@ -31,7 +32,7 @@ from fewshot.training.seeding import check_random_state, seeded
 _PROBED = 32
 
 
-class LogitDistillationTrainer:
+class LogitDistillationTrainer(BaseEstimator):
     """Distil a teacher into a small transformer classifier on unlabelled text.
 
     Parameters

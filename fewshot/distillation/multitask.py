@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from torch.utils.data import BatchSampler
+from transformers import PreTrainedConfig
 
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.several_teachers import TaskBatches, TaskSimilarity
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining
-from fewshot.distillation.students import build_student, check_size, check_student, is_table
+from fewshot.distillation.students import build_student, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
 from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
@@ -29,7 +31,7 @@ PAIR_LOSSES = ("cosine", "softmax", "relational")
 """Losses that ask for similarities alone; vectors of several teachers cannot be matched by one projection."""
 
 
-class MultiTaskDistillationTrainer:
+class MultiTaskDistillationTrainer(BaseEstimator):
     """Distil the teachers of several tasks into one small encoder with a head for each task.
 
     Parameters
@@ -37,7 +39,7 @@ class MultiTaskDistillationTrainer:
     teachers : mapping of str to teacher
         Each as for :class:`~fewshot.distillation.pairwise.DistillationTrainer`, by the name of its task. Students that
         are cut from a teacher are cut from the first.
-    student : str or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
+    student : str, PreTrainedConfig or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
         See :func:`fewshot.build_student`.
     tau : float, default=1.0
         Tasks are drawn in proportion to ``size ** tau``: 1 shows every text as often as any other, 0 every task.
@@ -71,7 +73,7 @@ class MultiTaskDistillationTrainer:
     def __init__(
         self,
         teachers: Mapping[str, Any],
-        student: str | Encoder = DEFAULT_STUDENT,
+        student: str | PreTrainedConfig | Encoder = DEFAULT_STUDENT,
         *,
         tau: float = 1.0,
         loss: str | Mapping[str, float] = "cosine",
@@ -128,10 +130,7 @@ class MultiTaskDistillationTrainer:
         self._check(unlabeled_texts, gold or {})
         teachers = {name: open_vector_teacher(teacher, device=self.device) for name, teacher in self.teachers.items()}
         base = next(iter(teachers.values())).encoder_
-        check_student(base, self.student)
-        student = None if is_table(self.student) else build_student(base, self.student, device=self.device)
-        if student is not None and isinstance(self.student, str):
-            check_size(base, student)
+        student = make_student(base, self.student, device=self.device, random_state=self.random_state)
         tasks: dict[str, DistillationTask] = {}
         statistics = None
         for name, teacher in teachers.items():

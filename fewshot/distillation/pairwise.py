@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from sklearn.base import BaseEstimator
 from torch.utils.data import BatchSampler
 from transformers import PreTrainedConfig
 
@@ -18,7 +19,7 @@ from fewshot.distillation.confidence import check_rule
 from fewshot.distillation.mining import check_mining, make_batches
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining
-from fewshot.distillation.students import build_student, check_size, check_student, is_table
+from fewshot.distillation.students import build_student, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
 from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
@@ -30,7 +31,7 @@ from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
 
 
-class DistillationTrainer:
+class DistillationTrainer(BaseEstimator):
     """Distil a teacher into a small student on unlabelled text.
 
     Parameters
@@ -92,10 +93,11 @@ class DistillationTrainer:
         ``cosine_correlation_before`` and ``cosine_correlation`` (Pearson, student against teacher, on held-out pool
         texts), ``probe_agreement_before`` and ``probe_agreement`` (share of these with the teacher's label by a head
         fitted on the other half of them), ``agreement`` (by the student's own head), ``n_pool``, ``n_gold``,
-        ``n_held_out``, ``steps``, ``kept_step`` (whose weights were kept, if not the last), ``domain_distance`` (how
-        unlike the gold texts the pool is; see :func:`fewshot.domain_distance`) and ``notes``. The held-out figures are
-        ``None`` for pools under 50 texts. The same texts choose the head's regularization among four values, so the
-        agreement is slightly kind.
+        ``n_held_out``, ``n_left_out`` (texts that ``confidence`` drops), ``steps``, ``kept_step`` (whose weights were
+        kept, if not the last), ``domain_distance`` (how unlike the gold texts the pool is; see
+        :func:`fewshot.domain_distance`) and ``notes``. The held-out figures are ``None`` for pools under 50 texts,
+        those of the probe under 100: it needs 10 held-out texts. The same texts choose the head's regularization among
+        four values, so the agreement is slightly kind.
 
     Notes
     -----
@@ -184,7 +186,6 @@ class DistillationTrainer:
         """
         self._check()
         teacher = open_vector_teacher(self.teacher, self.encoder, self.device)
-        check_student(teacher.encoder_, self.student)
         transfer = make_transfer_set(
             teacher.label_space_,
             unlabeled_texts,
@@ -194,7 +195,7 @@ class DistillationTrainer:
             generated=self.generated,
             random_state=self.random_state,
         )
-        student = None if is_table(self.student) else self._untrained(teacher)
+        student = make_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
         task, statistics = open_task(
             teacher, transfer, store=as_store(self.targets), observe=student is None, confidence=self.confidence
         )
@@ -225,13 +226,7 @@ class DistillationTrainer:
         if self.accumulation < 1:
             raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
         if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience must be at least 1 look, or None to train to the end; got {self.patience}")
-
-    def _untrained(self, teacher: Any) -> Encoder:
-        student = build_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
-        if not isinstance(self.student, Encoder):
-            check_size(teacher.encoder_, student)
-        return student
+            raise InputError(f"patience must be at least 1 look, got {self.patience}; leave it out to train to the end")
 
     def _training(self, checkpoints: str | Path | None, resume: bool) -> StudentTraining:
         return StudentTraining(

@@ -17,7 +17,7 @@ from fewshot.encoders.bigrams import MOST_BIGRAMS, pair_keys
 from fewshot.encoders.static import StaticEncoder, spans
 from fewshot.encoders.words import MOST_ROWS, is_utf8, split_words
 
-N_WORDS = 30_000
+N_WORDS = 50_000
 N_BIGRAMS = 20_000
 LEAST_COUNT = 2
 MOST_COUNTED = 2**21
@@ -37,7 +37,7 @@ def frequent_words(
     Parameters
     ----------
     texts : iterable of str
-    n_words : int, default=30000
+    n_words : int, default=50000
         How many at most.
     least_count : int, default=2
         Words that come less often are left out.

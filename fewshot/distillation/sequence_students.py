@@ -12,7 +12,8 @@ from fewshot.classifiers.sequence_models import open_tokenizer, with_new_head, w
 from fewshot.core.errors import DataWarning, InputError, did_you_mean
 from fewshot.data.labels import LabelSpace
 from fewshot.distillation.cut_students import drop_layers
-from fewshot.distillation.logit_teachers import body_size, threshold_of, tokenizer_of
+from fewshot.distillation.logit_teachers import body_size, tokenizer_of
+from fewshot.distillation.teacher_targets import threshold_of
 from fewshot.encoders.static import is_static_folder
 from fewshot.training.seeding import seeded
 
@@ -88,7 +89,7 @@ def _check_name(student: Any) -> None:
     if is_static_folder(str(student)) or (kind == "static" and not is_folder):
         raise InputError(
             f"student {str(student)!r} is a table of tokens, which has no logits of its own; take "
-            f"DistillationTrainer(teacher, student={str(student)!r}) for it"
+            f"DistillationTrainer(teacher, student={str(student)!r}) for it (--loss cosine)"
         )
     if colon and not is_folder:
         hint = did_you_mean(kind, ["layers"])
@@ -116,7 +117,7 @@ def _cut(teacher: Any, student: str, device: str | None) -> SequenceClassifier:
     if not isinstance(teacher, SequenceClassifier):
         raise InputError(
             f"student {student!r} is cut from a SequenceClassifier, and the teacher is a {type(teacher).__name__}; "
-            "give the name of an encoder"
+            "give the name of an encoder, such as 'bundled', or take DistillationTrainer for it (--loss cosine)"
         )
     made = _copied(teacher, device, name=student)
     drop_layers(made.model_, int(number))

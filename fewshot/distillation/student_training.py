@@ -143,8 +143,8 @@ def default_schedule(n_texts: int, *, table: bool) -> Schedule:
     A token table takes large batches, a high learning rate and many passes, since a step costs little; a transformer
     takes some passes over the pool.
     """
-    if table:
-        return Schedule(min(2000, max(200, round(20 * n_texts / 512))), 512, 2e-3)
+    if table:  # on few texts more steps learn these by heart
+        return Schedule(min(2000, max(min(300, 50 + round(0.15 * n_texts)), round(20 * n_texts / 512))), 512, 2e-3)
     return Schedule(min(2000, max(50, round(2 * n_texts / 64))), 64, 4e-4)
 
 

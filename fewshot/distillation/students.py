@@ -1,12 +1,13 @@
 """Small encoders for a teacher to teach: a part of its own, a table of its tokens, or another encoder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedConfig
 
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, SourceNotFoundError, did_you_mean
 from fewshot.distillation.cut_students import check_cut, from_config, keep, parse_cut
 from fewshot.distillation.table_students import TABLE_STUDENTS, table_student
 from fewshot.distillation.token_statistics import TokenStatistics
@@ -15,6 +16,9 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT, load_encoder, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
+
+_NAMES = (*TABLE_STUDENTS, "layers:3", "width:192", "bundled")
+"""What a misspelt student may have been meant for."""
 
 
 def build_student(
@@ -71,7 +75,10 @@ def build_student(
     if isinstance(teacher, SentenceEncoder) and (model := _made(teacher, student, random_state)) is not None:
         name = student if isinstance(student, str) else student.model_type
         return SentenceEncoder(model, name=name, device=device, precision=teacher.precision)
-    return load_encoder(cast(str, student), device=device)
+    try:
+        return load_encoder(cast(str, student), device=device)
+    except SourceNotFoundError as error:
+        raise SourceNotFoundError(f"{error}{did_you_mean(cast(str, student), _NAMES)}") from None
 
 
 def _made(teacher: SentenceEncoder, student: str | PreTrainedConfig, random_state: int) -> SentenceTransformer | None:
@@ -93,9 +100,12 @@ def check_student(teacher: Encoder, student: str | PreTrainedConfig | Encoder) -
     if not isinstance(student, str) or not student.strip():
         raise InputError(f"student must be 'static', 'layers:N' or an encoder's name, got {student!r}")
     cut = parse_cut(student)
-    if student.partition(":")[0] == "static" and not is_table(student):
-        raise InputError(f"student must be {', '.join(map(repr, TABLE_STUDENTS))}, got {student!r}")
     if cut is None and not is_table(student):
+        if ":" in student and not Path(student).exists():  # there are none in the names of the Hub
+            raise InputError(
+                f"student must be {', '.join(map(repr, TABLE_STUDENTS))}, 'layers:N', 'width:N', 'layers:N+width:M' or "
+                f"an encoder's name, got {student!r}.{did_you_mean(student, _NAMES)}"
+            )
         return
     teacher = unwrapped(teacher)
     if not isinstance(teacher, SentenceEncoder):
@@ -109,6 +119,31 @@ def check_student(teacher: Encoder, student: str | PreTrainedConfig | Encoder) -
 def is_table(student: Any) -> bool:
     """Return whether ``student`` names a token table."""
     return isinstance(student, str) and student in TABLE_STUDENTS
+
+
+def make_student(
+    teacher: Encoder,
+    student: str | PreTrainedConfig | Encoder,
+    *,
+    device: str | None = None,
+    random_state: int = 0,
+) -> Encoder | None:
+    """Return an untrained student, or ``None`` for a token table, which is made of what the teacher says of a pool.
+
+    See :func:`build_student` for the parameters.
+
+    Raises
+    ------
+    InputError
+        If the student cannot be built from this teacher, or is larger than it and not given as an encoder.
+    """
+    check_student(teacher, student)
+    if is_table(student):
+        return None
+    made = build_student(teacher, student, device=device, random_state=random_state)
+    if not isinstance(student, Encoder):
+        check_size(teacher, made)
+    return made
 
 
 def check_size(teacher: Encoder, student: Encoder) -> None:

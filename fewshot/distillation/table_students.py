@@ -3,9 +3,11 @@
 How rows of subwords come from the teacher, and how all rows are trained, is in :mod:`fewshot.distillation.token_table`.
 """
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.distillation.pool_vocabulary import N_BIGRAMS, N_WORDS, frequent_bigrams, frequent_words
@@ -22,9 +24,12 @@ from fewshot.encoders.rows import sum_rows
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.encoders.subwords import SubwordTokenizer
-from fewshot.encoders.words import N_BUCKETS, WordTokenizer
+from fewshot.encoders.words import N_BUCKETS, WordTokenizer, is_utf8, split_words
 
 TABLE_STUDENTS = ("static", "static:bigrams", "static:words", "static:words+bigrams")
+
+_WORD_STARTS = "\u2581\u0120"
+"""Signs of SentencePiece and of byte-level tokenizers for the space before a word."""
 
 
 def word_student(
@@ -46,8 +51,8 @@ def word_student(
         The pool.
     statistics : TokenStatistics, optional
         What the teacher's tokens looked like there.
-    n_words : int, default=30000
-        The most frequent words, which have a row each.
+    n_words : int, default=50000
+        Words with a row each: the pool's, the most frequent first, then those that are one token to the teacher.
     n_buckets : int, default=4096
         Rows that all other words share by their hash; they start from zero.
     dimension : int, default=128
@@ -60,9 +65,10 @@ def word_student(
     """
     tokenizer = fast_tokenizer(teacher)
     table, weights = teacher_rows(teacher, tokenizer, statistics, dimension)
-    words, counts = frequent_words(texts, n_words)
-    # A tokenizer that marks the starts of words looks for the space before them; to others it says nothing.
-    ids, bounds = SubwordTokenizer(tokenizer).token_ids([f" {word}" for word in words])
+    words, counts = frequent_words(texts, n_words, least_count=1)
+    more = vocabulary_words(tokenizer, but=words)[: n_words - len(words)]
+    words, counts = [*words, *more], np.concatenate([counts, np.zeros(len(more), dtype=np.int64)])
+    ids, bounds = _tokens_of(words, tokenizer)
     sums = sum_rows(table.astype(np.float32), ids, bounds)
     sums /= np.maximum(sum_rows(weights[:, None].astype(np.float32), ids, bounds), 1e-12)
     own_weights = SIF_A / (SIF_A + counts / max(1, counts.sum()))
@@ -71,6 +77,31 @@ def word_student(
     rows[1 : len(words) + 1] = sums * own_weights[:, None]
     rows *= SCALE / max(float(np.abs(rows[1 : len(words) + 1]).mean()), 1e-12) if words else 1.0
     return StaticEncoder(rows, reader, name="static:words")
+
+
+def vocabulary_words(tokenizer: Tokenizer, but: Collection[str] = ()) -> list[str]:
+    """Return the words that are a single token to a tokenizer, by its numbers: to most, the most frequent come first.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    but : collection of str
+        Words to leave out.
+    """
+    known, found = set(but), []
+    for token, _ in sorted(tokenizer.get_vocab().items(), key=operator.itemgetter(1)):
+        word = token.lstrip(_WORD_STARTS).lower()
+        if word not in known and is_utf8(word) and split_words([word]) == [word]:
+            known.add(word)
+            found.append(word)
+    _, bounds = _tokens_of(found, tokenizer)
+    return [word for word, n_tokens in zip(found, np.diff(bounds).tolist(), strict=True) if n_tokens == 1]
+
+
+def _tokens_of(words: Sequence[str], tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens of words, and where each begins among them."""
+    # A tokenizer that marks the starts of words looks for the space before them; to others it says nothing.
+    return SubwordTokenizer(tokenizer).token_ids([f" {word}" for word in words])
 
 
 def with_bigrams(student: StaticEncoder, texts: Sequence[str], n_bigrams: int = N_BIGRAMS) -> StaticEncoder:

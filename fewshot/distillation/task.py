@@ -12,7 +12,7 @@ from fewshot.core.errors import InputError
 from fewshot.distillation.class_loss import TeacherClasses
 from fewshot.distillation.confidence import confidence_weights
 from fewshot.distillation.target_store import TargetStore
-from fewshot.distillation.teacher_targets import TeacherTargets, check_targets
+from fewshot.distillation.teacher_targets import TeacherTargets, check_targets, threshold_of
 from fewshot.distillation.token_statistics import ObservedTeacher, TokenStatistics
 from fewshot.distillation.transfer_set import TransferSet
 from fewshot.encoders.base import Encoder
@@ -78,8 +78,8 @@ class DistillationTask:
         -------
         dict
             ``cosine_correlation`` (Pearson, over pairs of texts) and ``agreement``: the share of texts that get the
-            teacher's label from a head fitted on the other half of them. ``None`` where there are too few texts, or the
-            student's vectors are all the same.
+            teacher's label from a head fitted on the other half of them. ``None`` where there are too few texts (fewer
+            than 3, and than 10), or the student's cosines are all the same.
         """
         if self.held_out is None:
             return {"cosine_correlation": None, "agreement": None}
@@ -140,6 +140,7 @@ class DistillationTask:
             "n_pool": self.transfer.n_pool,
             "n_gold": len(self.transfer.gold_texts),
             "n_held_out": len(self.transfer.held_out),
+            "n_left_out": 0 if self.weight is None else int((self.weight == 0).sum()),
             "steps": steps,
             "kept_step": kept_step,
             "cosine_correlation_before": before["cosine_correlation"],
@@ -165,7 +166,7 @@ class DistillationTask:
     @property
     def threshold(self) -> Any:
         """The probability from which the teacher's labels apply, for all or for each; multi-label only."""
-        return getattr(self.teacher, "_threshold", 0.5)
+        return threshold_of(self.teacher)
 
     def _agrees(self, wanted: np.ndarray, given: np.ndarray, threshold: Any) -> np.ndarray:
         if self.multi_label:
@@ -289,7 +290,12 @@ def _cross_entropy(wanted: np.ndarray, given: np.ndarray, multi_label: bool) -> 
 
 
 def _correlation(teacher: np.ndarray, student: np.ndarray) -> float | None:
+    """Return the correlation of cosines, ``None`` where there is none.
+
+    A text of which a student knows no word has no vector. It is like no other text: it gets a direction of its own.
+    """
+    own = np.eye(len(student), dtype=student.dtype)[:, ~student.any(axis=1)]
     try:
-        return cosine_correlation(teacher, student)
+        return cosine_correlation(teacher, np.hstack([student, own]))
     except InputError:  # a student that is constant before training has no correlation to report
         return None

@@ -130,6 +130,11 @@ def finite_probabilities(probabilities: np.ndarray) -> np.ndarray:
     return probabilities
 
 
+def threshold_of(teacher: Any) -> Any:
+    """Return the probability from which a teacher's labels apply, for all or for each; multi-label only."""
+    return getattr(teacher, "_threshold", 0.5)
+
+
 def without_encoder(teacher: Any) -> str:
     """Return what to say where a student is to be made from the sentence encoder of a teacher that has none."""
     return (

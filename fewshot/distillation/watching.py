@@ -44,7 +44,7 @@ class StudentWatch:
         self, look: Look, *, patience: int | None = None, folder: Path | None = None, resume: bool = False
     ) -> None:
         if patience is not None and patience < 1:
-            raise InputError(f"patience must be at least 1 look, or None to train to the end; got {patience}")
+            raise InputError(f"patience must be at least 1 look, got {patience}; leave it out to train to the end")
         self.look, self.patience, self.folder = look, patience, folder
         self.rows: list[dict[str, Any]] = []
         self._weights: dict[str, torch.Tensor] | None = None

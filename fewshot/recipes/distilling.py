@@ -19,7 +19,7 @@ from fewshot.recipes.distill_space import default_space
 from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
 from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.sources import Reading, content_hash, require_labels
-from fewshot.recipes.student_table import student_table
+from fewshot.recipes.student_table import student_table, told_gap
 from fewshot.recipes.teacher_sources import NLI, open_teachers
 
 CURVE = "training_curve.png"
@@ -99,6 +99,7 @@ def distill_classifier(
     table = student_table(opened, trainer, lambda: make({**chosen, "steps": 0}).fit(pool, *own).student_, pool, judged)
     table[0]["megabytes"], table[-1]["megabytes"] = _megabytes(teacher), made.facts["megabytes"]
     made.facts["table"] = table
+    made.facts["gap_closed"] = told_gap(table, trainer.report_, 0 if judged is None else len(judged))
     return made
 
 

@@ -18,6 +18,7 @@ from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import check_lengths
 from fewshot.distillation.logit_teachers import open_logit_teacher, space_of
 from fewshot.distillation.several_teachers import TeacherMixture
+from fewshot.distillation.teacher_targets import threshold_of
 from fewshot.distillation.teachers import open_teacher
 from fewshot.encoders.base import check_texts
 from fewshot.recipes.trial_judge import Verdict, aligned, verdict_on
@@ -169,7 +170,7 @@ def _answers(teacher: Any, texts: list[str], space: LabelSpace) -> np.ndarray:
     asked = teacher.targets(texts).probabilities if hasattr(teacher, "targets") else teacher.predict_proba(texts)
     probabilities = np.asarray(asked)
     if space.multi_label:
-        return (probabilities >= getattr(teacher, "_threshold", 0.5)).astype(int)
+        return (probabilities >= threshold_of(teacher)).astype(int)
     return probabilities.argmax(axis=1)
 
 

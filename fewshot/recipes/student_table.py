@@ -1,13 +1,16 @@
 """The table at the end of a distillation: the teacher, the student before, the student after, and the gap closed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fewshot.data.texts import TextData
+from fewshot.distillation.teacher_targets import threshold_of
 from fewshot.evaluation.benchmark import measure_throughput
 from fewshot.evaluation.metrics import score_labels
 
 MOST_TIMED = 200
+LEAST_TO_TELL = 50
+"""Of fewer texts no share of a gap is told: one text would be a tenth of it."""
 
 
 def student_table(
@@ -34,16 +37,16 @@ def student_table(
     Returns
     -------
     list of dict
-        ``model``, ``cosine_correlation`` and ``agreement`` (of the students, on held-out texts; by a probe, see
-        :class:`fewshot.DistillationTrainer`), ``score`` (accuracy on the test set, in multi-label tasks micro F1) and
-        ``texts_per_second``.
+        ``model``, ``cosine_correlation`` and ``probe_agreement`` (of the students, on held-out texts; see
+        :class:`fewshot.DistillationTrainer`; of :class:`fewshot.LogitDistillationTrainer` ``agreement``), ``score``
+        (accuracy on the test set, in multi-label tasks micro F1) and ``texts_per_second``.
     """
     report, student = trainer.report_, trainer.student_
     some = [pool[row] for row in range(min(len(pool), MOST_TIMED))]
     speed = measure_throughput(
         {"teacher": teacher.predict_proba, "student": student.predict_proba}, some, rounds=1, max_seconds=4.0
     )
-    agreement = "probe_agreement" if "probe_agreement" in report else "agreement"
+    agreement = agreement_key(report)
     rows: list[dict[str, Any]] = [
         {"model": "teacher", "texts_per_second": speed["teacher"]},
         {"model": "student before"},
@@ -51,7 +54,7 @@ def student_table(
     ]
     for row, ending in zip(rows[1:], ("_before", ""), strict=True):
         row["cosine_correlation"] = report.get(f"cosine_correlation{ending}")
-        row["agreement"] = report.get(f"{agreement}{ending}")
+        row[agreement] = report.get(f"{agreement}{ending}")
     if test is not None:
         for row, model in zip(rows, (teacher, make_before(), student), strict=True):
             row["score"] = score_of(model, test)
@@ -65,10 +68,38 @@ def score_of(model: Any, test: TextData) -> float:
         predicted = model.predict(test.texts)
     else:
         probabilities = model.predict_proba(test.texts)
-        decided = probabilities >= getattr(model, "_threshold", 0.5) if space.multi_label else probabilities.argmax(1)
+        decided = probabilities >= threshold_of(model) if space.multi_label else probabilities.argmax(1)
         predicted = space.decode(decided)
     scores = score_labels(test.labels, predicted, multi_label=space.multi_label)
     return float(scores["micro_f1" if space.multi_label else "accuracy"])
+
+
+def agreement_key(report: Mapping[str, Any]) -> str:
+    """Return the name of the agreement that is known before and after a training."""
+    return "probe_agreement" if "probe_agreement" in report else "agreement"
+
+
+def told_gap(rows: Sequence[dict[str, Any]], report: Mapping[str, Any], n_test: int) -> dict[str, Any] | None:
+    """Return the share of the gap that the training closed, where enough texts tell it.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of :func:`student_table`.
+    report : mapping
+        The trainer's.
+    n_test : int
+        How many texts the scores are of; 0 without a test set.
+
+    Returns
+    -------
+    dict or None
+        ``of`` (``"score"`` where there is a test set, else the agreement), ``share``, ``n_texts``. ``None`` if there
+        was no gap, or fewer than 50 texts would tell.
+    """
+    key, n_texts = ("score", n_test) if n_test else (agreement_key(report), report["n_held_out"])
+    share = gap_closed(rows, key) if n_texts >= LEAST_TO_TELL else None
+    return None if share is None else {"of": key, "share": share, "n_texts": n_texts}
 
 
 def gap_closed(rows: Sequence[dict[str, Any]], key: str) -> float | None:
@@ -79,7 +110,7 @@ def gap_closed(rows: Sequence[dict[str, Any]], key: str) -> float | None:
     rows : sequence of dict
         Of :func:`student_table`.
     key : str
-        ``"score"``, or ``"agreement"``, of which the teacher's own is 1.
+        ``"score"``, or an agreement, of which the teacher's own is 1.
 
     Returns
     -------
@@ -92,7 +123,7 @@ def gap_closed(rows: Sequence[dict[str, Any]], key: str) -> float | None:
     >>> round(gap_closed(rows, "score"), 2)
     0.75
     """
-    goal = 1.0 if key == "agreement" else rows[0].get(key)
+    goal = rows[0].get(key) if key == "score" else 1.0
     before, after = rows[1].get(key), rows[2].get(key)
     if goal is None or before is None or after is None or goal <= before:
         return None

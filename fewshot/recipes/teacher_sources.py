@@ -1,5 +1,7 @@
 """Teachers by what a user calls them: folders, several with weights, or a model of inference told class names."""
 
+import contextlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,7 @@ def _weighted(name: Any) -> tuple[Any, float]:
     if not isinstance(name, str) or "=" not in name or Path(name).exists():
         return name, 1.0
     folder, _, number = name.rpartition("=")
-    try:
-        return folder, float(number)
-    except ValueError:
-        raise InputError(f"the weight of a teacher must be a number, as in 'runs/teacher=2', got {name!r}") from None
+    with contextlib.suppress(ValueError):
+        if 0 < float(number) < math.inf:
+            return folder, float(number)
+    raise InputError(f"the weight of a teacher must be a number above 0, as in 'runs/teacher=2', got {name!r}")

@@ -77,7 +77,20 @@ def test_the_table_and_the_closing_line(desk):
         assert word in done.stdout
     last = done.stdout.strip().splitlines()[-1]
     assert last.startswith("Distilled into static on 1")
+    assert "gold" not in last
     assert last.endswith('Next: fewshot predict told "a text"')
+
+
+def test_what_the_student_learnt_from_is_told(desk):
+    """Prevents two agreements under one name, and texts that were dropped in silence."""
+    files = ("--student", "static", "--labeled", "single_gold.jsonl", "--confidence", "drop:0.6")
+    done = distill(desk, *files, out="dropped")
+    assert " with gold labels (" in done.stdout.strip().splitlines()[-1]
+    facts = last_json(distill(desk, *files, "--json", out="dropped"))
+    assert 0 < facts["n_left_out"] < facts["n_pool"]
+    assert "agreement" not in facts["table"][2]
+    assert facts["table"][2]["probe_agreement"] == facts["probe_agreement"]
+    assert facts["gap_closed"] is None  # too few texts are held out to tell
 
 
 def test_class_names_alone(desk):
@@ -121,6 +134,8 @@ def test_the_same_command_gives_the_same_files(desk):
         (("--loss", "kl", "--student", "static"), "single", 1, "static"),
         (("--loss", "kl", "--mining", "hard"), "single", 1, "--mining belongs to losses such as cosine"),
         (("--student", "layers:9"), "single", 1, "the teacher has 4 layers"),
+        (("--student", "layer:2"), "single", 1, "Did you mean 'layers:3'"),
+        ((), "single=-1", 1, "must be a number above 0"),
         (("--student", "width:7"), "single", 1, "keep a multiple of 16"),
         (("--labeled", "multi_gold.jsonl"), "single", 1, "not one of the 3 classes"),
         (("--classes", "a,b"), "single", 1, "classes are for a teacher 'nli:FOLDER'"),

@@ -26,6 +26,7 @@ KEYS = {
     "n_pool",
     "n_gold",
     "n_held_out",
+    "n_left_out",
     "steps",
     "cosine_correlation_before",
     "cosine_correlation",
@@ -301,7 +302,7 @@ def test_memory_grows_with_the_texts_and_not_with_their_pairs(tiny_static, singl
 
 def test_the_default_schedule_is_bounded():
     """Prevents one step for a small pool, and days for a large one."""
-    for table, least in ((True, 200), (False, 50)):
+    for table, least in ((True, 51), (False, 50)):
         steps = [default_schedule(n, table=table).steps for n in (8, 10**4, 10**7)]
         assert steps[0] == least
         assert steps[-1] == 2000

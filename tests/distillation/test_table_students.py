@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from fewshot.core.errors import InputError
-from fewshot.distillation.table_students import TABLE_STUDENTS, table_student, with_bigrams, word_student
+from fewshot.distillation.table_students import (
+    TABLE_STUDENTS,
+    table_student,
+    vocabulary_words,
+    with_bigrams,
+    word_student,
+)
 from fewshot.distillation.token_table import (
     SCALE,
     TokenStatistics,
@@ -15,6 +21,7 @@ from fewshot.distillation.token_table import (
     trainable_table,
     trained_table,
 )
+from fewshot.encoders.words import split_words
 
 
 def features_of(model, texts):
@@ -28,6 +35,8 @@ def test_a_word_of_one_token_starts_there(tiny_encoder, pool):
         tiny_encoder.encode(pool)
     words, tokens = word_student(tiny_encoder, pool, statistics), static_student(tiny_encoder, statistics)
     assert words.name == "static:words"
+    own = set(split_words(pool))
+    assert set(words.words.words) > own
     for i, word in enumerate(words.words.words, start=1):
         row, other = words.table[i], tokens.table[tokens.tokenizer.token_to_id(word)]
         assert row @ other / np.linalg.norm(row) / np.linalg.norm(other) > 0.999
@@ -40,10 +49,10 @@ def test_a_word_of_one_token_starts_there(tiny_encoder, pool):
 
 def test_a_word_of_several_tokens(tiny_encoder):
     """Prevents the plain sum, by which long words would outweigh short ones, and frequent pieces from deciding."""
-    student, tokenizer = word_student(tiny_encoder, ["cards late", "late cards"]), fast_tokenizer(tiny_encoder)
+    student, tokenizer = word_student(tiny_encoder, ["cards late"], n_words=2), fast_tokenizer(tiny_encoder)
     rows, weights = teacher_rows(tiny_encoder, tokenizer, None, 128)
     expected = []
-    for word in student.words.words:  # each comes twice: their own weights are the same
+    for word in student.words.words:  # each comes once: their own weights are the same
         pieces = tokenizer.encode(word, add_special_tokens=False).ids
         expected.append(rows[pieces].sum(axis=0) / weights[pieces].sum())
     assert student.words.words == ("cards", "late")
@@ -61,11 +70,22 @@ def test_words_resemble_the_teacher(tiny_encoder, pool):
     assert cosine_correlation(theirs, word_student(tiny_encoder, pool, statistics).encode(pool)) > 0.5
 
 
-def test_no_word_comes_twice(tiny_encoder):
-    """Prevents a mean of nothing where every word of the pool is rare."""
-    student = word_student(tiny_encoder, ["card late"])
+def test_no_word_at_all(tiny_encoder):
+    """Prevents a mean of nothing where no word gets a row."""
+    student = word_student(tiny_encoder, ["!?"], n_words=0)
     assert student.words.words == ()
     assert not student.table.any()
+
+
+def test_words_that_the_pool_lacks(tiny_encoder):
+    """Prevents a word that the teacher knows from sharing a row with others because the pool did not say it."""
+    student = word_student(tiny_encoder, ["card late"])
+    known = vocabulary_words(fast_tokenizer(tiny_encoder))
+    assert student.words.words[:2] == ("card", "late")
+    assert set(student.words.words) == {*known, "card", "late"}
+    assert "refund" in known
+    assert not any(word.startswith(("#", "[")) for word in known)
+    assert student.encode(["refund"]).any()
 
 
 @pytest.mark.parametrize("kind", ["static", "static:words"])
