@@ -1,31 +1,66 @@
-"""Progress bars that long work reports to and that only a terminal shows.
+"""Progress bars that long work reports to and that only a terminal shows; elsewhere a line now and then.
 
-Library code calls :func:`track`; nothing is drawn unless somebody (the command line on a terminal, or a notebook) has
-switched bars on with :func:`show_progress`. Bars go to standard error, so a pipe stays clean.
+Library code calls :func:`track`; nothing is shown unless somebody (the command line, or a notebook) has asked for it
+with :func:`show_progress`. All goes to standard error, so a pipe stays clean.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-_shown: ContextVar[Progress | None] = ContextVar("shown_progress", default=None)
+SECONDS_A_LINE = 30.0
+
+
+class _Lines:
+    """Progress where there is no terminal, as in a log file: a line on the work under way every half minute."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._last = time.monotonic()
+        self.told: list[dict[str, str]] = []
+
+    @contextlib.contextmanager
+    def track(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
+        done, told = 0, dict[str, str]()
+        self.told.append(told)
+
+        def advance(steps: int) -> None:
+            nonlocal done
+            done += steps
+            if time.monotonic() - self._last >= SECONDS_A_LINE:
+                self._last = time.monotonic()
+                line = ", ".join([f"{description}: {done:,} of {total:,}", *told.values()])
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        try:
+            yield advance
+        finally:
+            self.told.remove(told)
+
+
+_shown: ContextVar[Progress | _Lines | None] = ContextVar("shown_progress", default=None)
 
 
 @contextlib.contextmanager
 def show_progress(*, enabled: bool | None = None) -> Iterator[None]:
-    """Draw the bars of the work done inside this block on standard error.
+    """Show the progress of the work done inside this block on standard error.
 
     Parameters
     ----------
     enabled : bool, optional
-        ``None`` (default) draws them only if standard error is a terminal.
+        ``None`` (default) draws bars if standard error is a terminal, and else writes a line every half minute.
     """
     console = Console(stderr=True)
-    if not (console.is_terminal if enabled is None else enabled):
+    if enabled is False:
         yield
+        return
+    if not (enabled or console.is_terminal):
+        with _showing(_Lines(console)):
+            yield
         return
     columns = (
         TextColumn("{task.description}"),
@@ -34,12 +69,17 @@ def show_progress(*, enabled: bool | None = None) -> Iterator[None]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[remarks]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        token = _shown.set(progress)
-        try:
-            yield
-        finally:
-            _shown.reset(token)
+    with Progress(*columns, console=console, transient=True) as progress, _showing(progress):
+        yield
+
+
+@contextlib.contextmanager
+def _showing(progress: Progress | _Lines) -> Iterator[None]:
+    token = _shown.set(progress)
+    try:
+        yield
+    finally:
+        _shown.reset(token)
 
 
 @contextlib.contextmanager
@@ -68,6 +108,10 @@ def track(description: str, total: int) -> Iterator[Callable[[int], None]]:
     if progress is None:
         yield lambda _: None
         return
+    if isinstance(progress, _Lines):
+        with progress.track(description, total) as advance:
+            yield advance
+        return
     task = progress.add_task(description, total=total, remarks="")
     try:
         yield lambda steps: progress.advance(task, steps)
@@ -84,6 +128,10 @@ def remark(**words: str) -> None:
     ...     remark(loss="loss 0.2")  # nothing is drawn here
     """
     progress = _shown.get()
+    if isinstance(progress, _Lines):
+        if progress.told:
+            progress.told[-1].update(words)
+        return
     if progress is None or not progress.tasks:
         return
     task = progress.tasks[-1]

@@ -12,6 +12,7 @@ from fewshot.core.errors import DataWarning, InputError
 from fewshot.data.seen import SeenTexts
 
 MAX_NGRAM = 5
+MAX_SHIFT = 2
 _BATCH = 256
 _CHUNK = 10_000
 
@@ -25,11 +26,13 @@ def generate_transfer_texts(
     p_mask: float = 0.1,
     p_ngram: float = 0.25,
     p_recombine: float = 0.25,
+    p_disorder: float = 0.0,
 ) -> list[str]:
     """Make new texts from given ones, for a teacher to label.
 
     All texts are taken in turn, in a new random order each round. With ``p_recombine`` a text's first words are joined
-    to the last words of another, both cut at random. Then each word is masked with ``p_mask``; then with ``p_ngram``
+    to the last words of another, both cut at random. With ``p_disorder`` words change places with others near them, up
+    to two places away. Then each word is masked with ``p_mask``; then with ``p_ngram``
     one to five neighbouring words are kept and the rest is dropped.
 
     Parameters
@@ -44,8 +47,8 @@ def generate_transfer_texts(
     mask_token : str, optional
         Stands for a masked word, such as ``tokenizer.mask_token``. By default a masked word is left out: a student
         without a mask token has nothing to see there.
-    p_mask, p_ngram, p_recombine : float
-        Chances, from 0 to 1.
+    p_mask, p_ngram, p_recombine, p_disorder : float
+        Chances, from 0 to 1. Disorder is for transformers; a token table does not see it.
 
     Returns
     -------
@@ -70,7 +73,8 @@ def generate_transfer_texts(
     References
     ----------
     Tang et al. 2019, "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks", arXiv:1903.12136
-    (section 3.3: masking 0.1, n-gram sampling 0.25).
+    (section 3.3: masking 0.1, n-gram sampling 0.25). Disorder: Lample et al. 2018, "Unsupervised Machine Translation
+    Using Monolingual Corpora Only", arXiv:1711.00043 (section 2.3, with k = 2).
 
     Examples
     --------
@@ -80,7 +84,8 @@ def generate_transfer_texts(
     (20, 20)
     """
     _check(texts, n, random_state)
-    for name, chance in (("p_mask", p_mask), ("p_ngram", p_ngram), ("p_recombine", p_recombine)):
+    chances = {"p_mask": p_mask, "p_ngram": p_ngram, "p_recombine": p_recombine, "p_disorder": p_disorder}
+    for name, chance in chances.items():
         if isinstance(chance, bool) or not isinstance(chance, (int, float)) or not 0 <= chance <= 1:
             raise InputError(f"{name} must be a number from 0 to 1, got {chance!r}")
     if mask_token is not None and (not isinstance(mask_token, str) or len(mask_token.split()) != 1):
@@ -89,7 +94,7 @@ def generate_transfer_texts(
     seen.add([""])
     for start in range(0, len(texts), _CHUNK):
         seen.add(texts[start : start + _CHUNK])
-    trials = _trials(texts, np.random.default_rng(random_state), mask_token, p_mask, p_ngram, p_recombine)
+    trials = _trials(texts, np.random.default_rng(random_state), mask_token, **chances)
     made: list[str] = []
     while len(made) < n:
         batch = [next(trials) for _ in range(_BATCH)]
@@ -124,6 +129,7 @@ def _trials(
     p_mask: float,
     p_ngram: float,
     p_recombine: float,
+    p_disorder: float,
 ) -> Iterator[str]:
     """Give one text after the other without end; the empty text where there is nothing but masks."""
     while True:
@@ -131,6 +137,8 @@ def _trials(
             words = texts[int(row)].split()
             if rng.random() < p_recombine:
                 words = _recombined(words, texts[int(rng.integers(len(texts)))].split(), rng)
+            if p_disorder and rng.random() < p_disorder:
+                words = _disordered(words, rng)
             masked = rng.random(len(words)) < p_mask
             first, last = _ngram(len(words), rng) if rng.random() < p_ngram else (0, len(words))
             yield _joined(words[first:last], masked[first:last], mask_token)
@@ -141,6 +149,12 @@ def _recombined(words: list[str], others: list[str], rng: np.random.Generator) -
     head = 1 + int(rng.random() * len(words))
     tail = min(len(others), 1 + int(rng.random() * len(others)))
     return words[:head] + others[len(others) - tail :]
+
+
+def _disordered(words: list[str], rng: np.random.Generator) -> list[str]:
+    """Move words by at most :data:`MAX_SHIFT` places."""
+    places = np.arange(len(words)) + rng.uniform(0, MAX_SHIFT + 1, len(words))
+    return [words[place] for place in np.argsort(places, kind="stable")]
 
 
 def _ngram(n_words: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -74,7 +74,9 @@ def build_student(
     device = device or getattr(teacher, "device", None)
     if isinstance(teacher, SentenceEncoder) and (model := _made(teacher, student, random_state)) is not None:
         name = student if isinstance(student, str) else student.model_type
-        return SentenceEncoder(model, name=name, device=device, precision=teacher.precision)
+        same_kind = device is None or device.partition(":")[0] == teacher.device.partition(":")[0]
+        precision = teacher.precision if same_kind else "auto"  # what one kind of device computes well another may not
+        return SentenceEncoder(model, name=name, device=device, precision=precision)
     try:
         return load_encoder(cast(str, student), device=device)
     except SourceNotFoundError as error:

@@ -84,12 +84,13 @@ def distill_classifier(
     make = _maker(opened, params, TargetStore(settings.targets))
     own = (gold.texts, gold.labels) if gold is not None else (None, None)
     workshop = Workshop(Path(f"{out}.training"), resume=resume)
+    told = workshop.told()
     start = time.perf_counter()
     searched = _search(make, pool, own, validated, settings, workshop) if settings.search else None
     chosen = {} if searched is None else searched.params
     trainer = make(chosen).fit(pool, *own, checkpoints=workshop.folder / "checkpoints", resume=resume)
     facts = {**trainer.report_, "seconds": round(time.perf_counter() - start, 1)}
-    facts["notes"] = [*(searched.notes if searched else []), *facts.get("notes", [])]
+    facts["notes"] = [*told, *(searched.notes if searched else []), *facts.get("notes", [])]
     provenance = {**settings_as_facts(settings), "teacher": _told(teacher), "pool hash": pool.content_hash}
     if gold is not None:
         provenance["data hash"] = content_hash(gold)

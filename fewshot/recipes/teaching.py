@@ -123,6 +123,7 @@ def train_classifier(
     around = Surroundings(encoder, data.unlabeled.texts, settings.device, settings.seed)
     start = time.perf_counter()
     workshop = Workshop(Path(f"{out}.training"), resume=resume)
+    resumed = workshop.told()
     searched = None
     if start_from is not None:
         classifier = _updated(start_from, rows, settings, workshop)
@@ -132,7 +133,7 @@ def train_classifier(
     facts: dict[str, Any] = {"texts": len(rows), "classes": len(classifier.classes_), "seconds": seconds}
     told = getattr(classifier, "report_", {})  # goes to the model card
     told["notes"] = [*(searched.notes if searched else []), *told.get("notes", []), *_language_notes(classifier, rows)]
-    facts["notes"] = told["notes"]
+    facts["notes"] = [*resumed, *told["notes"]]
     provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
     options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
     made = saved(classifier, out, facts, provenance, cleaning=report.summary(), **options)

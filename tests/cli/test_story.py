@@ -302,12 +302,13 @@ def test_an_interrupted_training_goes_on(desk: Path, monkeypatch: pytest.MonkeyP
         assert judged == ["fold-0", "fold-1"]
         run(*arguments, "--resume", folder=desk, code=130)
         assert judged == ["fold-0", "fold-1"], "finished folds were trained again"
-    run(*arguments, "--resume", folder=desk)
+    assert "went on with what 'long.training' held" in run(*arguments, "--resume", folder=desk).stderr
     for name in ("model.safetensors", "head.safetensors"):
         assert (desk / "long" / name).read_bytes() == (desk / "whole" / name).read_bytes(), name
     assert not (desk / "long.training").exists()
     done = run(*arguments[:-1], "fresh", "--resume", folder=desk)
     assert "fresh" in done.stdout
+    assert "there was nothing to go on with" in done.stderr
 
 
 def test_a_classifier_grows(desk: Path, teacher: str) -> None:

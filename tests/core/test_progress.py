@@ -35,6 +35,21 @@ def test_a_failure_switches_bars_off_again(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_log_file_gets_a_line_now_and_then(capsys, monkeypatch):
+    """Prevents hours of silence where standard error is no terminal, and a log full of bars."""
+    monkeypatch.setattr(progress, "SECONDS_A_LINE", 0.0)
+    with show_progress(), track("distilling", total=2000) as advance:
+        with track("embedding", total=1):
+            remark(held_out="of the inner one")
+        remark(loss="loss 0.25")
+        advance(1500)
+    assert capsys.readouterr() == ("", "distilling: 1,500 of 2,000, loss 0.25\n")
+    monkeypatch.setattr(progress, "SECONDS_A_LINE", 30.0)
+    with show_progress(), track("distilling", total=2000) as advance:
+        advance(1500)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_remarks_stand_beside_the_innermost_bar():
     """Prevents the loss of a training from being shown beside another bar, or from ending work that shows none."""
     remark(loss="unheard")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fewshot.core.errors import DataWarning, InputError
 from fewshot.data.seen import text_key
-from fewshot.data.transfer_text import _ngram, _recombined, generate_transfer_texts
+from fewshot.data.transfer_text import _disordered, _ngram, _recombined, generate_transfer_texts
 
 TEXTS = st.lists(st.text(st.sampled_from("aB c\n"), max_size=12), min_size=1, max_size=8)
 CHANCES = st.sampled_from([0.0, 0.1, 0.5, 1.0])
@@ -92,6 +92,23 @@ def test_recombination_joins_a_beginning_to_an_end(n_words, n_others, seed):
     assert mixed == head + tail
 
 
+@given(st.integers(1, 9), st.integers(0, 99))
+@settings(deadline=None)
+def test_disorder_moves_words_by_two_places(n_words, seed):
+    """Prevents a shuffle of the whole text, which says nothing any more, and words that are lost or doubled."""
+    moved = _disordered([str(place) for place in range(n_words)], np.random.default_rng(seed))
+    assert sorted(map(int, moved)) == list(range(n_words))
+    assert all(abs(int(word) - place) <= 2 for place, word in enumerate(moved))
+
+
+def test_disorder_is_made_when_asked_for():
+    """Prevents a chance that is not looked at."""
+    usual = {"p_mask": 0, "p_ngram": 0, "p_recombine": 0}
+    with pytest.warns(DataWarning, match="only 5 could be made"):
+        made = generate_transfer_texts(["a b c"], 9, p_disorder=1, **usual)
+    assert sorted(made) == ["a c b", "b a c", "b c a", "c a b", "c b a"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -104,6 +121,7 @@ def test_recombination_joins_a_beginning_to_an_end(n_words, n_others, seed):
         ({"p_mask": 1.5}, "p_mask must be a number from 0 to 1, got 1.5"),
         ({"p_ngram": "x"}, "p_ngram must be"),
         ({"p_recombine": float("nan")}, "p_recombine must be"),
+        ({"p_disorder": -0.1}, "p_disorder must be"),
         ({"mask_token": ""}, "mask_token must be one word"),
         ({"mask_token": "[MASK] x"}, "mask_token must be one word"),
     ],
