@@ -73,14 +73,7 @@ def distill_classifier(
     gold, validated = _labeled(reading, labeled), _labeled(reading, validation)
     judged = None if test is None else require_labels(reading.load(test))
     pool = _open_pool(unlabeled, reading, settings, [data for data in (judged, validated) if data is not None])
-    opened = open_teachers(
-        teacher,
-        classes=settings.classes,
-        template=settings.template,
-        multi_label=bool(reading.multi_label),
-        layers=settings.by_logits,
-        device=settings.teacher_device or settings.device,
-    )
+    opened = _open_teachers(teacher, reading, settings)
     make = _maker(opened, params, TargetStore(settings.targets))
     own = (gold.texts, gold.labels) if gold is not None else (None, None)
     workshop = Workshop(Path(f"{out}.training"), resume=resume)
@@ -136,6 +129,17 @@ def _open_pool(unlabeled: Any, reading: Reading, settings: DistillSettings, judg
         max_rows=settings.max_pool,
         random_state=settings.seed,
         encoding=reading.encoding,
+    )
+
+
+def _open_teachers(teacher: Any, reading: Reading, settings: DistillSettings) -> Any:
+    return open_teachers(
+        teacher,
+        classes=settings.classes,
+        template=settings.template,
+        multi_label=bool(reading.multi_label),
+        layers=settings.by_logits,
+        device=settings.teacher_device or settings.device,
     )
 
 
