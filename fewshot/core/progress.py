@@ -39,7 +39,7 @@ class _Lines:
         try:
             yield advance
         finally:
-            self.told.remove(told)
+            self.told = [other for other in self.told if other is not told]
 
 
 _shown: ContextVar[Progress | _Lines | None] = ContextVar("shown_progress", default=None)

@@ -50,6 +50,17 @@ def test_a_log_file_gets_a_line_now_and_then(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
+def test_log_lines_of_work_that_overlaps():
+    """Prevents work that ends from taking the words of another along, which then ends with an error."""
+    with show_progress(), track("distilling", total=2):
+        with track("embedding", total=1):
+            remark(held_out="of the inner one")
+        with track("embedding", total=1):
+            pass
+        remark(loss="loss 0.25")
+        assert progress._shown.get().told == [{"loss": "loss 0.25"}]
+
+
 def test_remarks_stand_beside_the_innermost_bar():
     """Prevents the loss of a training from being shown beside another bar, or from ending work that shows none."""
     remark(loss="unheard")

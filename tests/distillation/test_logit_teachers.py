@@ -19,11 +19,11 @@ from fewshot.distillation.logit_teachers import (
     open_logit_teacher,
     space_of,
     teacher_logits,
-    threshold_of,
     tokenizer_of,
 )
 from fewshot.distillation.sequence_teachers import NLITeacher
 from fewshot.distillation.several_teachers import TeacherMixture
+from fewshot.distillation.teacher_targets import threshold_of
 from fewshot.distillation.teachers import open_teacher
 from tests.distillation.logit_cases import make_bert, make_classifier, make_tokenizer
 
