@@ -290,12 +290,7 @@ def _cross_entropy(wanted: np.ndarray, given: np.ndarray, multi_label: bool) -> 
 
 
 def _correlation(teacher: np.ndarray, student: np.ndarray) -> float | None:
-    """Return the correlation of cosines, ``None`` where there is none.
-
-    A text of which a student knows no word has no vector. It is like no other text: it gets a direction of its own.
-    """
-    own = np.eye(len(student), dtype=student.dtype)[:, ~student.any(axis=1)]
     try:
-        return cosine_correlation(teacher, np.hstack([student, own]))
+        return cosine_correlation(teacher, student)
     except InputError:  # a student that is constant before training has no correlation to report
         return None

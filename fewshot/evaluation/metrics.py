@@ -128,7 +128,8 @@ def cosine_correlation(
     Parameters
     ----------
     teacher_embeddings, student_embeddings : ndarray of shape (n_texts, any width)
-        Row ``i`` of both belongs to the same text.
+        Row ``i`` of both belongs to the same text. A student's row of zeros, as a token table gives to a text of which
+        it knows no token, is like no other: its cosines count as 0.
     n_pairs : int, default 100_000
         How many random pairs of different texts to compare; all pairs where there are no more than that.
     random_state : int, default 0
@@ -143,7 +144,8 @@ def cosine_correlation(
     ------
     InputError
         If there are fewer than three texts, the numbers of texts differ, a cosine is not finite (NaN, infinity, or a
-        row of zeros), or one side gives the same cosine to every pair, for which no correlation is defined.
+        row of zeros of the teacher), or one side gives the same cosine to every pair, for which no correlation is
+        defined.
 
     Examples
     --------
@@ -159,6 +161,8 @@ def cosine_correlation(
         )
     pairs = _draw_pairs(len(teacher), n_pairs, random_state)
     of_teacher, of_student = _cosines(teacher, *pairs), _cosines(student, *pairs)
+    blank = np.asarray(~student.any(axis=1))
+    of_student[blank[pairs[0]] | blank[pairs[1]]] = 0.0
     _check_cosines("teacher_embeddings", of_teacher)
     _check_cosines("student_embeddings", of_student)
     return float(np.corrcoef(of_teacher, of_student)[0, 1])
