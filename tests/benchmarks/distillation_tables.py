@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fewshot.evaluation.tables import format_score, markdown_table
-from tests.benchmarks.teacher_tables import NAMES
+from tests.benchmarks.teacher_tables import NAMES, table_goals
 
 Result = Mapping[str, Any]
 
@@ -142,6 +142,15 @@ def table_zero_shot(result: Result) -> str:
                 }
             )
     return markdown_table(rows)
+
+
+def table_measured_goals(result: Result) -> str:
+    """Return the figures that something is wanted of and that have been measured."""
+    parts = {
+        name: {"goals": [found for found in part["goals"] if found["measured"] is not None]}
+        for name, part in result["parts"].items()
+    }
+    return table_goals({"parts": parts})
 
 
 def _filled(rows: list[dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from fewshot.evaluation.tables import markdown_table
 from tests.benchmarks.common import RESULTS, ROOT
 from tests.benchmarks.distillation_tables import (
     table_correlation,
+    table_measured_goals,
     table_pools,
     table_published,
     table_rates,
@@ -77,7 +78,7 @@ TABLES = {
     "distillation_rates": of_result("distillation", table_rates),
     "distillation_memory": of_result("distillation", table_pools),
     "distillation_nli": of_result("distillation", table_zero_shot),
-    "distillation_goals": of_result("distillation", table_goals),
+    "distillation_goals": of_result("distillation", table_measured_goals),
 }
 
 
