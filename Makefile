@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# One process a core; the tests of a file stay together, as they share what is costly to make.
+PARALLEL := -n logical --dist loadfile
 
 .PHONY: setup demo test check fix bench
 
@@ -18,14 +20,14 @@ demo: setup
 	$(BIN)/fewshot demo --data data --out runs/demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 fix: setup
 	$(BIN)/ruff format .

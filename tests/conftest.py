@@ -22,8 +22,12 @@ if ROOT not in sys.path:  # so that ``from tests.contract import ...`` works und
 
 import numpy as np  # noqa: E402 - the environment comes first
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from fewshot.encoders.base import Encoder  # noqa: E402
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no mistake of the code
+settings.load_profile("unhurried")
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;!?'\"()-+/%&#@$€"
