@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# One process a core; the tests of a file stay together, as they share what is costly to make.
-PARALLEL := -n logical --dist loadfile
+# One process a core, one thread a process; the tests of a file stay together, as they share what is costly to make.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo test check fix bench
 
@@ -20,14 +20,14 @@ demo: setup
 	$(BIN)/fewshot demo --data data --out runs/demo
 
 test: setup
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 fix: setup
 	$(BIN)/ruff format .

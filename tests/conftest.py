@@ -83,6 +83,12 @@ class ToyEncoder(Encoder):
         raise NotImplementedError("the toy encoder is for tests that save nothing; take tiny_static")
 
 
+def pytest_collection_modifyitems(items):
+    """Take files with slow tests first: of several processes, the one that begins such a file last is waited for."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Keep vectors of the tests out of the user's cache."""

@@ -6,9 +6,7 @@ left to ``streaming``, remembering what came before to ``seen``, the file to ``t
 
 import contextlib
 import functools
-import os
 import shutil
-import tempfile
 import warnings
 import weakref
 from collections.abc import Iterable
@@ -19,6 +17,7 @@ import numpy as np
 
 from fewshot.core.artifacts import atomic_directory, check_replaceable, fingerprint, read_json, sha256_file, write_json
 from fewshot.core.errors import DataWarning, FewshotError, InputError
+from fewshot.core.scratch import ScratchFolder
 from fewshot.data.cleaning import strip_text
 from fewshot.data.pool_report import PoolReport as PoolReport
 from fewshot.data.readers import check_max_rows
@@ -32,6 +31,7 @@ from fewshot.data.text_file import TextFile, write_text_file
 MANIFEST, TEXTS = "pool.json", "texts.arrow"
 _VERSION = 1
 _MAX_MANIFEST = 2**20
+_PREFIX = "fewshot-pool-"
 
 
 class Pool(TextFile):
@@ -130,6 +130,7 @@ def load_pool(folder: str | Path) -> Pool:
 
     Examples
     --------
+    >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "pool"
     >>> open_pool(["a", "b"]).spill(folder)
     <Pool of 2 texts from list>
@@ -206,7 +207,8 @@ def open_pool(
     Memory does not grow with the length of the texts. It holds 8 bytes a different text, and 16 while these are
     sorted (160 MB for 10 million, 1.6 GB for 100 million; see :class:`~fewshot.data.seen.SeenTexts`), and with
     ``max_rows`` 8 bytes a text kept. The texts are written to the temporary folder (``TMPDIR``) once; with
-    ``max_rows`` = k of n about k (1 + ln(n / k)) of them are.
+    ``max_rows`` = k of n about k (1 + ln(n / k)) of them are. What a killed process left there is removed when the next
+    pool is opened.
 
     References
     ----------
@@ -225,16 +227,16 @@ def open_pool(
         source = load_pool(source)
     sieve = Sieve(stream_source(source, column, encoding=encoding), _excluded(exclude))
     reservoir = None if max_rows is None else Reservoir(max_rows, np.random.default_rng(random_state))
-    folder = Path(tempfile.mkdtemp(prefix="fewshot-pool-"))
+    scratch = ScratchFolder(_PREFIX)
     try:
-        path = _write(folder, sieve, reservoir)
+        path = _write(scratch.path, sieve, reservoir)
         report = sieve.report(max_rows)
         _check_kept(report, column)
         pool = Pool(path, report)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.remove()
         raise
-    weakref.finalize(pool, _remove, folder, os.getpid())
+    weakref.finalize(pool, scratch.remove)
     for line in report.warnings():
         warnings.warn(line, DataWarning, stacklevel=2)
     return pool
@@ -267,11 +269,6 @@ def _write(folder: Path, sieve: Sieve, reservoir: Reservoir | None) -> Path:
     with contextlib.suppress(OSError):  # where a mapped file cannot be removed, it goes with the folder
         entered.unlink()
     return path
-
-
-def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked worker leaves it to its parent
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_kept(report: PoolReport, column: str) -> None:

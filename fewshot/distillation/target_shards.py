@@ -22,12 +22,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from fewshot.core.artifacts import atomic_path, read_json, write_json
 from fewshot.core.errors import FewshotError, InputError, ModelFormatError
+from fewshot.core.locks import take_lock
 
 FORMAT = 1
 HEAD = "head.json"
@@ -271,7 +272,7 @@ def locked(folder: Path, wait: float | None = None) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     end = None if wait is None else time.monotonic() + wait
     with (folder / LOCK).open("a+b") as handle:
-        while not _take(handle):
+        while not take_lock(handle):  # without locks two processes write the same bytes; hashes judge what is torn
             if end is not None and time.monotonic() >= end:
                 raise InputError(
                     f"process {_owner(folder)} is writing to {str(folder)!r}; wait until it is done, or end it"
@@ -288,17 +289,3 @@ def locked(folder: Path, wait: float | None = None) -> Iterator[None]:
 
 def _owner(folder: Path) -> str:
     return (folder / LOCK).read_text("utf-8", errors="replace")[:20] or "?"
-
-
-def _take(handle: IO[bytes]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: no lock. Two processes write the same bytes; hashes judge what is torn
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a network file system without locks: the same
-        return True
-    return True

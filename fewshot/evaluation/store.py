@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from fewshot.core.artifacts import read_json, write_json
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from fewshot.core.locks import take_lock
 from fewshot.evaluation.contest import COLUMNS, Cell
 from fewshot.evaluation.metrics import SCORES
 
@@ -104,7 +105,10 @@ class ResultStore:
                 self._locks -= 1
             return
         with self._open_lock() as handle:
-            _take(handle, self.folder)
+            if not take_lock(handle):  # without locks, cells are still written whole
+                raise InputError(
+                    f"another run is writing to {str(self.folder)!r}; wait until it is done or choose another --out"
+                )
             self._locks = 1
             try:
                 yield
@@ -153,18 +157,3 @@ def _is_row_of(cell: Cell, row: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _take(handle: IO[bytes], folder: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: no lock, and cells are still written whole
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(
-            f"another run is writing to {str(folder)!r}; wait until it is done or choose another --out"
-        ) from None
-    except OSError:  # a network file system without locks
-        return

@@ -23,7 +23,7 @@ from fewshot.recipes.methods import Surroundings, make_classifier
 from fewshot.recipes.outcome import Comparison, write_comparison
 from fewshot.recipes.sources import Reading
 
-SLICES = (2, 4, 8)
+SLICES = (2, 8)
 SEEDS = 2
 METHODS = ("naive-bayes", "knn", "linear-probe", "setfit")
 STUDENTS = ("layers:3", "static")
