@@ -21,6 +21,17 @@ KINDS = {
 SETFIT_MARKER = "config_setfit.json"
 
 
+def is_model_folder(path: str | Path) -> bool:
+    """Return whether a local folder is a model directory of this package or of setfit.
+
+    Examples
+    --------
+    >>> is_model_folder("nowhere")
+    False
+    """
+    return any((Path(path) / marker).is_file() for marker in (MARKER, SETFIT_MARKER))
+
+
 def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
     """Open a model directory.
 

@@ -130,7 +130,7 @@ def distill(
 
 def _texts(facts: dict[str, Any]) -> str:
     """Say what was learnt from."""
-    text = f"{facts['n_pool']:,} texts"
+    text = f"{facts['n_pool'] - facts['n_held_out']:,} texts"
     if facts["n_gold"]:
         text += f" and {facts['n_gold']:,} with gold labels"
     return f"{text} ({facts['n_left_out']:,} left out as unsure)" if facts["n_left_out"] else text

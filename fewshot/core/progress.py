@@ -5,6 +5,7 @@ with :func:`show_progress`. All goes to standard error, so a pipe stays clean.
 """
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -15,31 +16,50 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 SECONDS_A_LINE = 30.0
 
 
+@dataclasses.dataclass(eq=False)
+class _Work:
+    """A piece of work under way: how far it is, and the words said beside it, by their kind."""
+
+    description: str
+    total: int
+    done: int = 0
+    words: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return ", ".join([f"{self.description}: {self.done:,} of {self.total:,}", *self.words.values()])
+
+
 class _Lines:
-    """Progress where there is no terminal, as in a log file: a line on the work under way every half minute."""
+    """Progress where there is no terminal, as in a log file: a line on all work under way every half minute."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._last = time.monotonic()
-        self.told: list[dict[str, str]] = []
+        self._under_way: list[_Work] = []
 
     @contextlib.contextmanager
     def track(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
-        done, told = 0, dict[str, str]()
-        self.told.append(told)
+        """Count one piece of work; the outermost under way comes first in the line."""
+        work = _Work(description, total)
+        self._under_way.append(work)
 
         def advance(steps: int) -> None:
-            nonlocal done
-            done += steps
+            """Count steps, and print the line when its time has come."""
+            work.done += steps
             if time.monotonic() - self._last >= SECONDS_A_LINE:
                 self._last = time.monotonic()
-                line = ", ".join([f"{description}: {done:,} of {total:,}", *told.values()])
+                line = "; ".join(map(str, self._under_way))
                 self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         try:
             yield advance
         finally:
-            self.told = [other for other in self.told if other is not told]
+            self._under_way.remove(work)
+
+    def remark(self, words: dict[str, str]) -> None:
+        """Keep words for the innermost work under way."""
+        if self._under_way:
+            self._under_way[-1].words.update(words)
 
 
 _shown: ContextVar[Progress | _Lines | None] = ContextVar("shown_progress", default=None)
@@ -129,8 +149,7 @@ def remark(**words: str) -> None:
     """
     progress = _shown.get()
     if isinstance(progress, _Lines):
-        if progress.told:
-            progress.told[-1].update(words)
+        progress.remark(words)
         return
     if progress is None or not progress.tasks:
         return

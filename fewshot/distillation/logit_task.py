@@ -123,13 +123,14 @@ class LogitTask:
         ----------
         student : SequenceClassifier
         random_state : int, default=0
-            Decides which texts to look at, at most 2,000.
+            Decides which texts to look at, at most 2,000; none that has no weight.
 
         Returns
         -------
         ndarray of shape (n_classes,)
         """
-        rows = np.random.default_rng(random_state).permutation(len(self.texts))[:MOST_FOR_THRESHOLDS]
+        counted = np.arange(len(self.texts)) if self.weights is None else np.flatnonzero(self.weights)
+        rows = np.random.default_rng(random_state).permutation(counted)[:MOST_FOR_THRESHOLDS]
         decided = self._decided(self.logits[rows]).astype(int)
         if self.y is not None:
             is_gold = rows < len(self.y)

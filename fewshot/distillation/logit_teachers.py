@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.folder import MARKER
-from fewshot.classifiers.loading import SETFIT_MARKER, load_classifier
+from fewshot.classifiers.loading import is_model_folder, load_classifier
 from fewshot.classifiers.parameters import count_parameters
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.errors import InputError, TeacherError
@@ -26,7 +25,7 @@ _TOLERANCE = 0.01  # probabilities may have been stored in half precision
 _TEXTS_AT_ONCE = 2**16
 
 
-def open_logit_teacher(teacher: Any) -> Any:
+def open_logit_teacher(teacher: Any, *, device: str | None = None) -> Any:
     """Return what was given as a teacher, opened.
 
     Parameters
@@ -35,6 +34,8 @@ def open_logit_teacher(teacher: Any) -> Any:
         A fitted classifier of texts, of this package or another, or an ``NLITeacher`` or ``TeacherMixture``: it is
         returned itself. A model directory of this package or of setfit, or a folder of a sequence classifier of
         transformers. ``[(teacher, weight), ...]`` are mixed.
+    device : str, optional
+        Where a teacher that is opened from a folder here runs; default: the fastest there is.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def open_logit_teacher(teacher: Any) -> Any:
         If a folder is not there, or holds no model that can be opened.
     """
     if isinstance(teacher, (str, Path)):
-        teacher = _opened(teacher)
+        teacher = _opened(teacher, device)
     elif isinstance(teacher, list):
         teacher = TeacherMixture(teacher)
     if isinstance(teacher, ClassifierTeacher):
@@ -150,11 +151,10 @@ def _encoder_of(teacher: Any) -> Any:
     return encoder if isinstance(encoder, (SentenceEncoder, StaticEncoder)) else None
 
 
-def _opened(folder: str | Path) -> Any:
-    ours = any((Path(folder) / marker).is_file() for marker in (MARKER, SETFIT_MARKER))
-    if ours or not (Path(folder) / "config.json").is_file():
-        return load_classifier(folder)
-    teacher = SequenceClassifier.from_pretrained(folder)
+def _opened(folder: str | Path, device: str | None) -> Any:
+    if is_model_folder(folder) or not (Path(folder) / "config.json").is_file():
+        return load_classifier(folder, device=device)
+    teacher = SequenceClassifier.from_pretrained(folder, device=device)
     if any(str(name).lower().startswith("entail") for name in teacher.classes_):
         raise InputError(
             f"teacher {str(folder)!r} tells entailment from contradiction and knows no classes; name them: "

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator
 from transformers import PreTrainedConfig
 
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.confidence import check_rule
+from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.layer_losses import LayerLoss
 from fewshot.distillation.layer_matcher import check_same_tokens
 from fewshot.distillation.logit_objective import LogitObjective
@@ -32,7 +32,7 @@ from fewshot.training.seeding import check_random_state, seeded
 _PROBED = 32
 
 
-class LogitDistillationTrainer(BaseEstimator):
+class LogitDistillationTrainer(Distiller):
     """Distil a teacher into a small transformer classifier on unlabelled text.
 
     Parameters

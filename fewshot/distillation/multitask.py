@@ -1,17 +1,18 @@
 """Several tasks in one student: one encoder learns from every task's teacher, and each task has a head of its own."""
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from torch.utils.data import BatchSampler
 from transformers import PreTrainedConfig
 
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
+from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.several_teachers import TaskBatches, TaskSimilarity
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining
@@ -31,7 +32,7 @@ PAIR_LOSSES = ("cosine", "softmax", "relational")
 """Losses that ask for similarities alone; vectors of several teachers cannot be matched by one projection."""
 
 
-class MultiTaskDistillationTrainer(BaseEstimator):
+class MultiTaskDistillationTrainer(Distiller):
     """Distil the teachers of several tasks into one small encoder with a head for each task.
 
     Parameters
@@ -167,25 +168,26 @@ class MultiTaskDistillationTrainer(BaseEstimator):
         self, student: Encoder, tasks: Mapping[str, DistillationTask], checkpoints: Path | None, resume: bool
     ) -> None:
         before = {name: task.look(student) for name, task in tasks.items()}
-        sizes = [len(task.transfer.train) for task in tasks.values()]
-        similarity = TaskSimilarity(
-            [
-                (EmbeddingSimilarity(task.train.embeddings), size)
-                for task, size in zip(tasks.values(), sizes, strict=True)
-            ]
+        texts = [task.transfer.train for task in tasks.values()]
+        targets = [EmbeddingSimilarity(task.train.embeddings) for task in tasks.values()]
+        sizes = list(map(len, texts))
+        trained = self._training(checkpoints, resume).run(
+            student,
+            list(itertools.chain.from_iterable(texts)),
+            functools.partial(self._loss, TaskSimilarity(list(zip(targets, sizes, strict=True)))),
+            functools.partial(self._batches, sizes),
+            functools.partial(_look, list(tasks.values())),
         )
+        self.losses_, self.curve_ = trained.losses, trained.curve
+        self.students_, self.report_ = {}, {}
+        for name, task in tasks.items():
+            head = task.fit_head(trained.encoder)
+            made = LinearProbeClassifier.from_parts(trained.encoder, head, task.teacher.label_space_)
+            self.students_[name] = made
+            self.report_[name] = task.report(made, before[name], steps=len(trained.losses), kept_step=trained.kept_step)
 
-        def make_loss(model: Any) -> BatchLoss:
-            return make_similarity_loss(self.loss, model, similarity, random_state=self.random_state)
-
-        def make_batches(schedule: Schedule) -> BatchSampler:
-            how = {"batch_size": schedule.batch_size, "steps": schedule.steps, "random_state": self.random_state}
-            return TaskBatches(sizes, tau=self.tau, **how)
-
-        def look(encoder: Encoder, n_texts: int | None) -> dict[str, float | None]:
-            return _mean([task.look(encoder, n_texts) for task in tasks.values()])
-
-        trained = StudentTraining(
+    def _training(self, checkpoints: Path | None, resume: bool) -> StudentTraining:
+        return StudentTraining(
             self.steps,
             self.batch_size,
             self.learning_rate,
@@ -194,14 +196,18 @@ class MultiTaskDistillationTrainer(BaseEstimator):
             random_state=self.random_state,
             checkpoints=checkpoints,
             resume=resume,
-        ).run(student, [text for task in tasks.values() for text in task.transfer.train], make_loss, make_batches, look)
-        self.losses_, self.curve_ = trained.losses, trained.curve
-        self.students_, self.report_ = {}, {}
-        for name, task in tasks.items():
-            head = task.fit_head(trained.encoder)
-            made = LinearProbeClassifier.from_parts(trained.encoder, head, task.teacher.label_space_)
-            self.students_[name] = made
-            self.report_[name] = task.report(made, before[name], steps=len(trained.losses), kept_step=trained.kept_step)
+        )
+
+    def _loss(self, similarity: TaskSimilarity, model: Any) -> BatchLoss:
+        return make_similarity_loss(self.loss, model, similarity, random_state=self.random_state)
+
+    def _batches(self, sizes: list[int], schedule: Schedule) -> BatchSampler:
+        how = {"batch_size": schedule.batch_size, "steps": schedule.steps, "random_state": self.random_state}
+        return TaskBatches(sizes, tau=self.tau, **how)
+
+
+def _look(tasks: Sequence[DistillationTask], encoder: Encoder, n_texts: int | None) -> dict[str, float | None]:
+    return _mean([task.look(encoder, n_texts) for task in tasks])
 
 
 def _mean(looks: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator
 from torch.utils.data import BatchSampler
 from transformers import PreTrainedConfig
 
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.confidence import check_rule
+from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.mining import check_mining, make_batches
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining
@@ -31,7 +31,7 @@ from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
 
 
-class DistillationTrainer(BaseEstimator):
+class DistillationTrainer(Distiller):
     """Distil a teacher into a small student on unlabelled text.
 
     Parameters
@@ -92,12 +92,13 @@ class DistillationTrainer(BaseEstimator):
     report_ : dict
         ``cosine_correlation_before`` and ``cosine_correlation`` (Pearson, student against teacher, on held-out pool
         texts), ``probe_agreement_before`` and ``probe_agreement`` (share of these with the teacher's label by a head
-        fitted on the other half of them), ``agreement`` (by the student's own head), ``n_pool``, ``n_gold``,
-        ``n_held_out``, ``n_left_out`` (texts that ``confidence`` drops), ``steps``, ``kept_step`` (whose weights were
-        kept, if not the last), ``domain_distance`` (how unlike the gold texts the pool is; see
-        :func:`fewshot.domain_distance`) and ``notes``. The held-out figures are ``None`` for pools under 50 texts,
-        those of the probe under 100: it needs 10 held-out texts. The same texts choose the head's regularization among
-        four values, so the agreement is slightly kind.
+        fitted on the other half of them), ``probe_agreement_of_teacher`` (the same with the teacher's own vectors: what
+        such a head can reach), ``agreement`` (by the student's own head), ``n_pool``, ``n_gold``, ``n_held_out``,
+        ``n_left_out`` (texts that ``confidence`` drops), ``steps``, ``kept_step`` (whose weights were kept, if not the
+        last), ``domain_distance`` (how unlike the gold texts the pool is; see :func:`fewshot.domain_distance`) and
+        ``notes``. The held-out figures are ``None`` for pools under 50 texts, those of the probe under 100: it needs 10
+        held-out texts. The same texts choose the head's regularization among four values, so the agreement is slightly
+        kind.
 
     Notes
     -----
@@ -186,6 +187,7 @@ class DistillationTrainer(BaseEstimator):
         """
         self._check()
         teacher = open_vector_teacher(self.teacher, self.encoder, self.device)
+        student = make_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
         transfer = make_transfer_set(
             teacher.label_space_,
             unlabeled_texts,
@@ -195,7 +197,6 @@ class DistillationTrainer(BaseEstimator):
             generated=self.generated,
             random_state=self.random_state,
         )
-        student = make_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
         task, statistics = open_task(
             teacher, transfer, store=as_store(self.targets), observe=student is None, confidence=self.confidence
         )

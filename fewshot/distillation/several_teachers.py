@@ -17,7 +17,7 @@ from fewshot.classifiers.base import certainty
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.distillation.teacher_targets import TeacherTargets, encoder_of
+from fewshot.distillation.teacher_targets import TeacherTargets, encoder_of, threshold_of
 from fewshot.distillation.teachers import open_teacher
 from fewshot.encoders.base import check_texts
 from fewshot.training.samplers import ShuffledBatches
@@ -59,7 +59,8 @@ class TeacherMixture:
     Notes
     -----
     Where all teachers have vectors, the mixture has those vectors side by side, each times the root of its weight: a
-    cosine of the mixture is the weighted mean of the teachers' cosines. Where some have none, it has none.
+    cosine of the mixture is the weighted mean of the teachers' cosines. Where some have none, it has none. In
+    multi-label tasks a label applies from the weighted mean of the teachers' own thresholds.
 
     References
     ----------
@@ -125,6 +126,15 @@ class TeacherMixture:
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return the probabilities of :meth:`targets`, as a classifier does."""
         return self.targets(texts).probabilities
+
+    @property
+    def _threshold(self) -> Any:
+        """The weighted mean of the teachers' thresholds, tempered as their probabilities are; multi-label only."""
+        if not self.label_space_.multi_label:
+            return 0.5
+        pairs = zip(self.teachers_, self._columns, strict=True)
+        own = [np.broadcast_to(threshold_of(teacher), len(columns))[columns] for teacher, columns in pairs]
+        return self.weights_ @ tempered(np.stack(own), self.temperature, multi_label=True)
 
     def _mean(self, stacked: np.ndarray) -> np.ndarray:
         """Return the mean of probabilities ``(n_teachers, n_texts, n_classes)`` over teachers."""

@@ -78,7 +78,7 @@ class StudentTraining:
         # Smaller batches take more steps to see as many texts.
         passes = default.batch_size / max(1, batch_size * self.accumulation)
         return Schedule(
-            round(default.steps * passes) if self.steps is None else self.steps,
+            max(1, round(default.steps * passes)) if self.steps is None else self.steps,
             batch_size,
             default.learning_rate if self.learning_rate is None else self.learning_rate,
         )
@@ -101,7 +101,7 @@ class StudentTraining:
         make_loss : callable
             ``make_loss(model)`` gives the loss of the model in training.
         make_batches : callable
-            ``make_batches(schedule)`` gives as many batches as :attr:`n_batches` says.
+            ``make_batches(schedule)`` gives ``schedule.steps * accumulation`` batches.
         look : callable, optional
             ``look(encoder, n_texts)`` gives held-out figures on at most so many texts.
         """

@@ -3,6 +3,7 @@
 How rows of subwords come from the teacher, and how all rows are trained, is in :mod:`fewshot.distillation.token_table`.
 """
 
+import itertools
 import operator
 from collections.abc import Collection, Sequence
 
@@ -28,9 +29,6 @@ from fewshot.encoders.words import N_BUCKETS, WordTokenizer, is_utf8, split_word
 
 TABLE_STUDENTS = ("static", "static:bigrams", "static:words", "static:words+bigrams")
 
-_WORD_STARTS = "\u2581\u0120"
-"""Signs of SentencePiece and of byte-level tokenizers for the space before a word."""
-
 
 def word_student(
     teacher: SentenceEncoder,
@@ -52,7 +50,8 @@ def word_student(
     statistics : TokenStatistics, optional
         What the teacher's tokens looked like there.
     n_words : int, default=50000
-        Words with a row each: the pool's, the most frequent first, then those that are one token to the teacher.
+        Words with a row each: those that come twice in the pool, the most frequent first, those that are one token to
+        the teacher, and the rest of the pool's.
     n_buckets : int, default=4096
         Rows that all other words share by their hash; they start from zero.
     dimension : int, default=128
@@ -65,9 +64,7 @@ def word_student(
     """
     tokenizer = fast_tokenizer(teacher)
     table, weights = teacher_rows(teacher, tokenizer, statistics, dimension)
-    words, counts = frequent_words(texts, n_words, least_count=1)
-    more = vocabulary_words(tokenizer, but=words)[: n_words - len(words)]
-    words, counts = [*words, *more], np.concatenate([counts, np.zeros(len(more), dtype=np.int64)])
+    words, counts = _known_words(texts, tokenizer, n_words)
     ids, bounds = _tokens_of(words, tokenizer)
     sums = sum_rows(table.astype(np.float32), ids, bounds)
     sums /= np.maximum(sum_rows(weights[:, None].astype(np.float32), ids, bounds), 1e-12)
@@ -77,6 +74,21 @@ def word_student(
     rows[1 : len(words) + 1] = sums * own_weights[:, None]
     rows *= SCALE / max(float(np.abs(rows[1 : len(words) + 1]).mean()), 1e-12) if words else 1.0
     return StaticEncoder(rows, reader, name="static:words")
+
+
+def _known_words(texts: Sequence[str], tokenizer: Tokenizer, n_words: int) -> tuple[list[str], np.ndarray]:
+    """Return the words that get a row, at most ``n_words``, and how often each comes in the pool."""
+    words, counts = frequent_words(texts, n_words, least_count=1)
+    n_frequent = int(np.count_nonzero(counts > 1))  # they come first
+    frequent, rare = words[:n_frequent], words[n_frequent:]
+    of_teacher = vocabulary_words(tokenizer, but=frequent)[: n_words - n_frequent]
+    both = set(of_teacher) & set(rare)
+    n_others = n_words - n_frequent - len(of_teacher)  # other rare words take what room is left
+    others = set(itertools.islice((word for word in rare if word not in both), n_others))
+    rare = [word for word in rare if word in both or word in others]
+    more = [word for word in of_teacher if word not in both]
+    numbers = [*counts[:n_frequent], *[1] * len(rare), *[0] * len(more)]
+    return [*frequent, *rare, *more], np.array(numbers, dtype=np.int64)
 
 
 def vocabulary_words(tokenizer: Tokenizer, but: Collection[str] = ()) -> list[str]:
@@ -89,8 +101,8 @@ def vocabulary_words(tokenizer: Tokenizer, but: Collection[str] = ()) -> list[st
         Words to leave out.
     """
     known, found = set(but), []
-    for token, _ in sorted(tokenizer.get_vocab().items(), key=operator.itemgetter(1)):
-        word = token.lstrip(_WORD_STARTS).lower()
+    for _, number in sorted(tokenizer.get_vocab().items(), key=operator.itemgetter(1)):
+        word = tokenizer.decode([number], skip_special_tokens=False).strip().lower()
         if word not in known and is_utf8(word) and split_words([word]) == [word]:
             known.add(word)
             found.append(word)

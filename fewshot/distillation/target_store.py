@@ -48,9 +48,9 @@ class TargetStore:
     folder : str or Path, optional
         Holds one folder for each teacher and pool. Default: ``targets`` in
         :func:`~fewshot.encoders.cached.default_cache_folder`.
-    max_bytes : int, default=32 GiB
+    max_bytes : int, optional
         All targets in ``folder`` together take no more: what would pass it is refused before the start, and nothing is
-        ever removed.
+        ever removed. Default: 32 GiB in the default folder, as much as the disk holds in one that is named.
     shard_rows : int, default=4096
         Texts after which what is done counts; a run that is stopped loses no more than these.
     precision : {"auto", "float32"}, default="auto"
@@ -74,12 +74,14 @@ class TargetStore:
         self,
         folder: str | Path | None = None,
         *,
-        max_bytes: int = DEFAULT_MAX_BYTES,
+        max_bytes: int | None = None,
         shard_rows: int = SHARD_ROWS,
         precision: str = "auto",
         wait: float | None = None,
     ) -> None:
-        if max_bytes < 1:
+        if max_bytes is None and folder is None:
+            max_bytes = DEFAULT_MAX_BYTES
+        if max_bytes is not None and max_bytes < 1:
             raise InputError(f"max_bytes must be at least 1, got {max_bytes}")
         if shard_rows < 1:
             raise InputError(f"shard_rows must be at least 1, got {shard_rows}")
@@ -171,11 +173,11 @@ class TargetStore:
 
     def _check_room(self, folder: TargetFolder) -> None:
         others = self.size() - sum(file.stat().st_size for file in folder.path.glob("*.npy"))
-        if others + folder.size > self.max_bytes:
+        if self.max_bytes is not None and others + folder.size > self.max_bytes:
             raise InputError(
                 f"targets of {folder.head.n_rows} texts take {_megabytes(folder.size)} beside the {_megabytes(others)} "
-                f"in {str(self.folder)!r}, more than max_bytes, {_megabytes(self.max_bytes)}; raise it, or remove "
-                "folders that are no longer needed"
+                f"in {str(self.folder)!r}, more than max_bytes, {_megabytes(self.max_bytes)}; name another "
+                "folder (targets=, --targets), which may fill its disk, or remove folders that are no longer needed"
             )
         missing = folder.missing_rows() * folder.head.row_bytes
         free = shutil.disk_usage(self.folder).free

@@ -86,8 +86,10 @@ class DistillationTask:
         texts = self.transfer.held_out[:n_texts]
         X = unit_rows(encoder.encode(texts))
         wanted = self.held_out.probabilities[: len(texts)]
+        theirs = np.asarray(self.held_out.embeddings[: len(texts)])
+        known = theirs.any(axis=1)  # of a text without any token that it knows, a table has nothing to teach
         return {
-            "cosine_correlation": _correlation(self.held_out.embeddings[: len(texts)], X),
+            "cosine_correlation": _correlation(theirs[known], X[known]),
             "agreement": self._crossed_agreement(X, wanted),
         }
 
@@ -110,9 +112,9 @@ class DistillationTask:
         if not self.multi_label:
             return head
         lowest = np.where(is_gold[:, None], 0.5, self.threshold)
-        return dataclasses.replace(
-            head, threshold=best_threshold((wanted >= lowest).astype(int), head.predict_proba(X))
-        )
+        counts = slice(None) if weight is None else weight > 0
+        decided = (wanted >= lowest).astype(int)[counts]
+        return dataclasses.replace(head, threshold=best_threshold(decided, head.predict_proba(X[counts])))
 
     def report(
         self, student: Any, before: Mapping[str, float | None], *, steps: int, kept_step: int | None
@@ -132,8 +134,9 @@ class DistillationTask:
         after = self.look(student.encoder_)
         distance = self._domain_distance()
         note = domain_note(*distance) if distance is not None else None
-        agreement = None
+        agreement = of_teacher = None
         if self.held_out is not None:
+            of_teacher = self._crossed_agreement(np.asarray(self.held_out.embeddings), self.held_out.probabilities)
             probabilities = student.predict_proba(self.transfer.held_out)
             agreement = float(np.mean(self._agrees(self.held_out.probabilities, probabilities, student._threshold)))
         return {
@@ -147,6 +150,7 @@ class DistillationTask:
             "cosine_correlation": after["cosine_correlation"],
             "probe_agreement_before": before["agreement"],
             "probe_agreement": after["agreement"],
+            "probe_agreement_of_teacher": of_teacher,
             "agreement": agreement,
             "domain_distance": None if distance is None else distance.distance,
             "notes": [note] if note else [],

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.base import EmbeddingClassifier, TextClassifier
-from fewshot.classifiers.folder import MARKER
-from fewshot.classifiers.loading import SETFIT_MARKER, load_classifier
+from fewshot.classifiers.loading import is_model_folder, load_classifier
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
@@ -107,7 +106,7 @@ class ClassifierTeacher:
         return TeacherTargets(embeddings, finite_probabilities(probabilities))
 
 
-def open_teacher(teacher: Any) -> Any:
+def open_teacher(teacher: Any, *, device: str | None = None) -> Any:
     """Return what was given as a teacher.
 
     Parameters
@@ -116,6 +115,8 @@ def open_teacher(teacher: Any) -> Any:
         A fitted classifier; a model directory of this package or of setfit, here or on the Hub (see
         :func:`fewshot.load_classifier`); a local folder of a transformers sequence classifier; or a teacher, which is
         returned as it is. A model of natural-language inference needs class names: give an :class:`NLITeacher`.
+    device : str, optional
+        Where a teacher that is opened here runs; default: the fastest there is.
 
     Returns
     -------
@@ -129,10 +130,9 @@ def open_teacher(teacher: Any) -> Any:
         If it is none of these.
     """
     if isinstance(teacher, (str, Path)):
-        ours = any((Path(teacher) / marker).is_file() for marker in (MARKER, SETFIT_MARKER))
-        if not ours and is_sequence_folder(teacher):
-            return SequenceTeacher(teacher)
-        teacher = load_classifier(teacher)
+        if not is_model_folder(teacher) and is_sequence_folder(teacher):
+            return SequenceTeacher(teacher, device=device)
+        teacher = load_classifier(teacher, device=device)
     if isinstance(teacher, TextClassifier):
         return ClassifierTeacher(teacher)
     if callable(getattr(teacher, "targets", None)) and hasattr(teacher, "label_space_"):

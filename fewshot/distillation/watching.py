@@ -1,6 +1,6 @@
 """Looking at a student while it learns: a curve of held-out figures, and the end where these no longer rise."""
 
-import math
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,24 @@ class StudentWatch:
         self.look, self.patience, self.folder = look, patience, folder
         self.rows: list[dict[str, Any]] = []
         self._weights: dict[str, torch.Tensor] | None = None
-        self._is_first = True
         if folder is not None and not resume and PartialState().is_main_process:
             for name in (CURVE, BEST):
                 (folder / name).unlink(missing_ok=True)
 
+    def begin(self, step: int) -> None:
+        """Take up the looks of the training that goes on after ``step`` steps.
+
+        Later looks, and all if it starts at 0, are of a training that was broken off without a checkpoint of them:
+        perhaps of another one.
+        """
+        self.rows = []
+        if self.folder is None:
+            return
+        with contextlib.suppress(FewshotError, OSError, TypeError, KeyError):  # there was none
+            self.rows = [dict(row) for row in read_json(self.folder / CURVE) if row["step"] <= step]
+
     def __call__(self, step: int, model: SentenceTransformer) -> bool:
         """Look at the model after ``step`` steps; return whether to stop."""
-        if self._is_first:
-            self._recall(step)
         figures = self.look(model)
         self.rows.append({"step": step, **figures})
         remark(held_out=_in_words(figures))
@@ -74,25 +83,12 @@ class StudentWatch:
 
         They stay where no patience was asked for, or agreement was never known.
         """
-        if self._is_first:  # the training was at its end already when it was resumed
-            self._recall(math.inf)
         best = None if self.patience is None else self._best()
         if best is None:
             return None
         weights = self._weights if self.folder is None else load_file(str(self.folder / BEST))
         model.load_state_dict(weights or {})
         return int(self.rows[best]["step"])
-
-    def _recall(self, step: float) -> None:
-        """Take up the looks before this one; later ones are of a training that was broken off after a checkpoint."""
-        self._is_first = False
-        if self.folder is None:
-            return
-        try:
-            rows = read_json(self.folder / CURVE)
-            self.rows = [dict(row) for row in rows if row["step"] < step]
-        except (FewshotError, OSError, TypeError, KeyError):  # there was none
-            self.rows = []
 
     def _best(self) -> int | None:
         """Return the number of the best look."""

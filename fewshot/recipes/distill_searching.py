@@ -116,7 +116,9 @@ def _starting_from(trainer: Any, space: SearchSpace, judge: StudentJudge) -> Sea
     if judge.gold is None and hasattr(trainer, "alpha"):  # it weighs gold labels
         space = space.without(alpha=trainer.alpha)
     check_students(space)
-    learned = make_transfer_set(judge.space, judge.pool, *(judge.gold or ())).train
+    texts, labels = judge.gold or (None, None)
+    made = {name: getattr(trainer, name, 0) for name in ("generated", "random_state")}
+    learned = make_transfer_set(judge.space, judge.pool, texts, labels, **made).train
     return space.starting_from(own_settings(trainer, len(learned)))
 
 

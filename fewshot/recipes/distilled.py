@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import clone
 
+from fewshot.classifiers.base import Labeled
 from fewshot.distillation.pairwise import DistillationTrainer
 
 
@@ -14,7 +16,7 @@ class DistilledClassifier:
     Parameters
     ----------
     teacher : TextClassifier
-        Unfitted.
+        Unfitted; a copy of it is fitted.
     student : str
         See :func:`fewshot.build_student`.
     pool : sequence of str
@@ -28,9 +30,9 @@ class DistilledClassifier:
         self.pool = pool
         self.random_state = random_state
 
-    def fit(self, texts: Sequence[str], labels: Sequence[Any]) -> Self:
-        """Fit the teacher, then the student."""
-        teacher = self.teacher.fit(texts, labels)
+    def fit(self, texts: Sequence[str], labels: Sequence[Any], *, validation: Labeled | None = None) -> Self:
+        """Fit the teacher, whose settings ``validation`` texts may choose, then the student."""
+        teacher = clone(self.teacher).fit(texts, labels, validation=validation)
         trainer = DistillationTrainer(teacher, self.student, random_state=self.random_state)
         self.student_ = trainer.fit(self.pool, texts, labels).student_
         return self

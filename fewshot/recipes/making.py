@@ -40,13 +40,12 @@ class Workshop:
     resume: bool
 
     def told(self) -> list[str]:
-        """Say what an interrupted run left, if that was to be gone on with; ask before the work begins."""
+        """Say whether an interrupted run left anything, if that was to be gone on with; ask before the work begins."""
         if not self.resume:
             return []
         if not any(path.is_file() for path in self.folder.rglob("*")):
             return ["there was nothing to go on with; the work began afresh"]
-        steps = [int(path.name.rpartition("-")[2]) for path in self.folder.rglob("checkpoint-*[0-9]")]
-        return [f"went on with what {str(self.folder)!r} held{f', up to step {max(steps)}' if steps else ''}"]
+        return [f"went on with what was whole in {str(self.folder)!r}"]
 
     def clear(self) -> None:
         """Remove the folder: all is saved."""

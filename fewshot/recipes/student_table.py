@@ -37,8 +37,8 @@ def student_table(
     Returns
     -------
     list of dict
-        ``model``, ``cosine_correlation`` and ``probe_agreement`` (of the students, on held-out texts; see
-        :class:`fewshot.DistillationTrainer`; of :class:`fewshot.LogitDistillationTrainer` ``agreement``), ``score``
+        ``model``, ``cosine_correlation`` (of the students) and ``probe_agreement`` (of all) on held-out texts, see
+        :class:`fewshot.DistillationTrainer`; of a :class:`fewshot.LogitDistillationTrainer` ``agreement``; ``score``
         (accuracy on the test set, in multi-label tasks micro F1) and ``texts_per_second``.
     """
     report, student = trainer.report_, trainer.student_
@@ -52,7 +52,7 @@ def student_table(
         {"model": "student before"},
         {"model": "student after", "texts_per_second": speed["student"]},
     ]
-    for row, ending in zip(rows[1:], ("_before", ""), strict=True):
+    for row, ending in zip(rows, ("_of_teacher", "_before", ""), strict=True):
         row["cosine_correlation"] = report.get(f"cosine_correlation{ending}")
         row[agreement] = report.get(f"{agreement}{ending}")
     if test is not None:
@@ -110,7 +110,7 @@ def gap_closed(rows: Sequence[dict[str, Any]], key: str) -> float | None:
     rows : sequence of dict
         Of :func:`student_table`.
     key : str
-        ``"score"``, or an agreement, of which the teacher's own is 1.
+        ``"score"``, ``"probe_agreement"``, or ``"agreement"``, of which the teacher's own is 1.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def gap_closed(rows: Sequence[dict[str, Any]], key: str) -> float | None:
     >>> round(gap_closed(rows, "score"), 2)
     0.75
     """
-    goal = rows[0].get(key) if key == "score" else 1.0
+    goal = 1.0 if key == "agreement" else rows[0].get(key)
     before, after = rows[1].get(key), rows[2].get(key)
     if goal is None or before is None or after is None or goal <= before:
         return None

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.folder import MARKER
-from fewshot.classifiers.loading import SETFIT_MARKER, load_classifier
+from fewshot.classifiers.loading import is_model_folder, load_classifier
 from fewshot.classifiers.templates import TEMPLATE
 from fewshot.core.errors import InputError
 from fewshot.distillation.logit_teachers import open_logit_teacher
@@ -70,14 +69,16 @@ def open_teachers(
                 raise InputError(f'teacher {name!r} must be told the class names: classes=["a", "b"] (--classes a,b)')
             folder, hypothesis = name.removeprefix(NLI), TEMPLATE if template is None else template
             return NLITeacher(folder, list(classes), hypothesis, multi_label=multi_label, device=device)
-        if isinstance(name, (str, Path)) and any((Path(name) / marker).is_file() for marker in (MARKER, SETFIT_MARKER)):
+        if isinstance(name, (str, Path)) and is_model_folder(name):
             return load_classifier(name, device=device)
         return name
 
-    if len(pairs) == 1:
-        only = opened(pairs[0][0])
-        return open_logit_teacher(only) if layers else only if isinstance(only, TextClassifier) else open_teacher(only)
-    return TeacherMixture([(opened(name), weight) for name, weight in pairs])
+    if len(pairs) > 1:
+        return TeacherMixture([(open_teacher(opened(name), device=device), weight) for name, weight in pairs])
+    only = opened(pairs[0][0])
+    if layers:
+        return open_logit_teacher(only, device=device)
+    return only if isinstance(only, TextClassifier) else open_teacher(only, device=device)
 
 
 def _is_nli(name: Any) -> bool:

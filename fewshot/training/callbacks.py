@@ -38,7 +38,8 @@ class WatchCallback(TrainerCallback):
     """Lets a caller look at the model now and then, and stop the training.
 
     The model is in eval mode while watched; random states are the training's again afterwards, so that a run with a
-    watcher ends in the same weights as one without. ``check`` is called first: it ends a training that diverged.
+    watcher ends in the same weights as one without. ``check`` is called first: it ends a training that diverged. A
+    watcher with a method ``begin`` is told once how many steps a checkpoint brought, 0 without one.
     """
 
     def __init__(
@@ -46,6 +47,11 @@ class WatchCallback(TrainerCallback):
     ) -> None:
         self.watch, self.every, self.model, self.random_state = watch, every, model, random_state
         self.check = check
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell the watcher where the training starts."""
+        if (begin := getattr(self.watch, "begin", None)) is not None:
+            begin(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Call the watcher after every ``every``-th step."""

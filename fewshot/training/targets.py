@@ -139,7 +139,9 @@ class EmbeddingSimilarity:
         weights = (rows[:, None] != others[None, :]).float()
         if self.weight is not None:
             weights = weights * self.weights(rows)[:, None] * self.weights(others)[None, :]
-        return self.vectors(rows) @ self.vectors(others).T, weights / weights.sum().clamp_min(1e-12)
+        vectors = self.vectors(rows)
+        cosines = vectors @ (vectors if others is rows else self.vectors(others)).T
+        return cosines, weights / weights.sum().clamp_min(1e-12)
 
     def vectors(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the unit vectors of these rows, float32 ``(B, dimension)``, where ``rows`` are."""

@@ -65,7 +65,8 @@ def train_pairwise(
         saves memory but is not the same as one larger batch.
     watch : callable, optional
         ``watch(step, model) -> bool`` is called after every ``watch_every``-th step, with the model in eval mode;
-        ``True`` ends the training. Its own memory is not in a checkpoint: a resumed run calls it for later steps only.
+        ``True`` ends the training. Its own memory is not in a checkpoint: a resumed run calls it for later steps only,
+        and tells a watcher with a method ``begin`` how many steps were done before.
     watch_every : int, default=1
 
     Returns

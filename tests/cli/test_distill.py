@@ -146,7 +146,7 @@ def test_the_same_command_gives_the_same_files(desk):
         (("--unlabeled", "single_test.jsonl", "--test", "single_test.jsonl"), "single", 1, "is the pool the test set"),
         (("--max-pool", "3"), "single", 2, "--max-pool"),
         (("--patience", "0"), "single", 1, "patience must be at least 1 look"),
-        (("--resume", "--steps", "11"), "single", 0, ""),
+        (("--resume", "--steps", "11"), "single", 0, "there was nothing to go on with"),
     ],
     ids=str,
 )

@@ -50,7 +50,7 @@ def test_a_log_file_gets_a_line_now_and_then(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
-def test_log_lines_of_work_that_overlaps():
+def test_log_lines_of_work_that_overlaps(capsys, monkeypatch):
     """Prevents work that ends from taking the words of another along, which then ends with an error."""
     with show_progress(), track("distilling", total=2):
         with track("embedding", total=1):
@@ -58,7 +58,12 @@ def test_log_lines_of_work_that_overlaps():
         with track("embedding", total=1):
             pass
         remark(loss="loss 0.25")
-        assert progress._shown.get().told == [{"loss": "loss 0.25"}]
+        monkeypatch.setattr(progress, "SECONDS_A_LINE", 0.0)
+        with track("embedding", total=9) as advance:
+            remark(words="of 3 shards")
+            advance(4)
+    told = "distilling: 0 of 2, loss 0.25; embedding: 4 of 9, of 3 shards\n"  # outermost first
+    assert capsys.readouterr() == ("", told)
 
 
 def test_remarks_stand_beside_the_innermost_bar():

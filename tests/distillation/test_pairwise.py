@@ -32,6 +32,7 @@ KEYS = {
     "cosine_correlation",
     "probe_agreement_before",
     "probe_agreement",
+    "probe_agreement_of_teacher",
     "agreement",
     "kept_step",
     "domain_distance",

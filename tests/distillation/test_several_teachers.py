@@ -69,6 +69,19 @@ def test_several_labels_are_tempered_one_by_one():
     np.testing.assert_allclose(TeacherMixture(teachers, 2.0).targets(TEXTS).probabilities, expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_labels_apply_from_the_teachers_own_thresholds(temperature):
+    """Prevents labels that each teacher gives from being lost in a mixture that decides at one half."""
+    careful, bold = (Says(P, classes=classes, multi_label=True) for classes in (ABC, ABC[::-1]))
+    careful._threshold, bold._threshold = 0.9, np.array([0.1, 0.2, 0.3])
+    alone = TeacherMixture([(bold, 2)], temperature)
+    decided = alone.targets(TEXTS).probabilities >= alone._threshold
+    np.testing.assert_array_equal(decided, P >= [0.1, 0.2, 0.3])
+    both = TeacherMixture([(careful, 3), (bold, 1)])
+    np.testing.assert_allclose(both._threshold, 0.75 * 0.9 + 0.25 * np.array([0.3, 0.2, 0.1]))
+    assert TeacherMixture([(Says(P), 1)])._threshold == 0.5
+
+
 def test_confidence_weighs_text_by_text():
     """Prevents a teacher that is sure of one text from being heard more on all of them."""
     mixed = TeacherMixture([(Says(P), 2), (Says(Q), 1)], by_confidence=True).targets(TEXTS).probabilities

@@ -19,4 +19,5 @@ def test_smaller_batches_take_more_steps():
     assert StudentTraining(batch_size=usual.batch_size // 2).schedule(1000, table=False).steps == 2 * usual.steps
     halves = StudentTraining(batch_size=usual.batch_size // 2, accumulation=2)
     assert halves.schedule(1000, table=False).steps == usual.steps
+    assert StudentTraining(batch_size=100_000).schedule(1000, table=False).steps == 1  # none would train nothing
     assert StudentTraining(steps=7).schedule(1000, table=True).steps == 7

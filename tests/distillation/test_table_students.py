@@ -49,10 +49,13 @@ def test_a_word_of_one_token_starts_there(tiny_encoder, pool):
 
 def test_a_word_of_several_tokens(tiny_encoder):
     """Prevents the plain sum, by which long words would outweigh short ones, and frequent pieces from deciding."""
-    student, tokenizer = word_student(tiny_encoder, ["cards late"], n_words=2), fast_tokenizer(tiny_encoder)
+    student, tokenizer = (
+        word_student(tiny_encoder, ["cards late", "cards, late"], n_words=2),
+        fast_tokenizer(tiny_encoder),
+    )
     rows, weights = teacher_rows(tiny_encoder, tokenizer, None, 128)
     expected = []
-    for word in student.words.words:  # each comes once: their own weights are the same
+    for word in student.words.words:  # each comes twice: their own weights are the same
         pieces = tokenizer.encode(word, add_special_tokens=False).ids
         expected.append(rows[pieces].sum(axis=0) / weights[pieces].sum())
     assert student.words.words == ("cards", "late")
@@ -86,6 +89,34 @@ def test_words_that_the_pool_lacks(tiny_encoder):
     assert "refund" in known
     assert not any(word.startswith(("#", "[")) for word in known)
     assert student.encode(["refund"]).any()
+
+
+@pytest.mark.parametrize(
+    ("n_words", "words"),
+    [
+        (2, {"card", "late"}),
+        (4, {"card", "late", "a", "b"}),  # the tokenizer's first words
+        (10**4, None),
+    ],
+)
+def test_rare_words_make_room_for_the_teachers(tiny_encoder, n_words, words):
+    """Prevents a large pool, with its misspelt words and names, from leaving no row to what the teacher knows."""
+    pool = ["card late", "card late", "refund zzyzx b"]
+    known = vocabulary_words(fast_tokenizer(tiny_encoder))
+    student = word_student(tiny_encoder, pool, n_words=n_words)
+    assert len(student.words.words) == len(set(student.words.words)) <= n_words
+    assert set(student.words.words) == (words or {*known, "zzyzx"})
+
+
+def test_words_of_byte_level_tokenizers(tiny_encoder):
+    """Prevents a vocabulary of bytes from being read as letters, which loses every word with an accent."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pieces = ["Ġ" + level.pre_tokenize_str(word)[0][0] for word in ("café", "card")] + ["Ġ", *"cardf"]
+    tokenizer = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token="Ġ"))
+    tokenizer.pre_tokenizer, tokenizer.decoder = level, decoders.ByteLevel()
+    assert {"café", "card"} <= set(vocabulary_words(tokenizer))
 
 
 @pytest.mark.parametrize("kind", ["static", "static:words"])

@@ -23,7 +23,7 @@ from fewshot.core.errors import InputError, ModelFormatError, TeacherError
 from fewshot.data.labels import LabelSpace
 from fewshot.distillation import target_store
 from fewshot.distillation.target_shards import RowFile, locked
-from fewshot.distillation.target_store import TargetStore
+from fewshot.distillation.target_store import DEFAULT_MAX_BYTES, TargetStore
 from fewshot.distillation.teacher_targets import TeacherTargets
 from fewshot.distillation.teachers import compute_targets
 from fewshot.training.targets import EmbeddingSimilarity
@@ -261,6 +261,8 @@ def test_the_bound_counts_all_sets(tmp_path):
     fill(tmp_path, max_bytes=1)  # reading takes no room
     with pytest.raises(InputError, match="more than max_bytes"):
         fill(tmp_path, texts=TEXTS[1:] + TEXTS[:1], max_bytes=3 * bytes_each - 1)
+    assert TargetStore(tmp_path).max_bytes is None  # who names a folder may fill its disk
+    assert TargetStore().max_bytes == DEFAULT_MAX_BYTES
     assert TargetStore(tmp_path).size() == 2 * bytes_each
 
 

@@ -25,6 +25,7 @@ def watched(agreements, folder=None, *, patience=2, resume=False, first=1, corre
         return {"cosine_correlation": correlation, "agreement": agreement}
 
     watch = StudentWatch(look, patience=patience, folder=folder, resume=resume)
+    watch.begin(first - 1)
     return watch, [watch(step, weights_of(step)) for step in range(first, first + len(agreements))]
 
 
@@ -80,6 +81,7 @@ def test_a_training_that_was_at_its_end(tmp_path):
     """Prevents the last weights from coming back where a kill came after the last step."""
     watched([0.9, 0.1], tmp_path)
     again = StudentWatch(lambda model: {}, patience=2, folder=tmp_path, resume=True)
+    again.begin(2)
     assert restored(again) == (1, 1)
     assert len(again.rows) == 2
 
@@ -92,6 +94,14 @@ def test_a_fresh_start_forgets(tmp_path):
     StudentWatch(lambda model: {}, folder=tmp_path)
     assert not (tmp_path / CURVE).exists()
     assert not (tmp_path / BEST).exists()
+
+
+def test_looks_without_a_checkpoint_are_forgotten(tmp_path):
+    """Prevents the best weights of a run with other settings, killed before its first checkpoint, from being kept."""
+    watched([0.9, 0.9], tmp_path)
+    resumed, _ = watched([0.2, 0.3], tmp_path, resume=True)
+    assert [row["agreement"] for row in resumed.rows] == [0.2, 0.3]
+    assert restored(resumed) == (2, 2)
 
 
 def test_a_damaged_memory_is_none(tmp_path):

@@ -11,11 +11,12 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError, MissingExtraError
 from fewshot.distillation.logits import LogitDistillationTrainer
 from fewshot.distillation.pairwise import DistillationTrainer
-from fewshot.recipes.distill_searching import search_distillation
+from fewshot.recipes.distill_searching import _starting_from, search_distillation
 from fewshot.recipes.distill_space import EMBEDDINGS, LOGITS
 from fewshot.recipes.search_result import write_trials
 from fewshot.recipes.search_space import Dimension, SearchSpace
 from fewshot.recipes.search_study import JOURNAL
+from fewshot.recipes.student_judge import StudentJudge
 from tests.recipes.distill_script import POOL, SPACE, Knower, Pourer, search
 from tests.recipes.search_script import COLORS, Guesser
 
@@ -221,6 +222,18 @@ def test_the_pairwise_trainer_is_searched(teacher, pool, tmp_path):
     header = (tmp_path / "trials.csv").read_text().splitlines()[0]
     assert header.endswith("error,learning_rate,loss,mining,confidence,temperature")
     assert (tmp_path / "trials.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_generated_texts_count_where_steps_are_chosen(teacher, pool):
+    """Prevents a search for the steps of the pool alone, where most of what is learnt from is generated."""
+    judge = StudentJudge.of(teacher, [*pool, *POOL], None, None, 0)
+
+    def steps_of(**options):
+        trainer = DistillationTrainer(teacher, "layers:1", **options)
+        space = _starting_from(trainer, EMBEDDINGS, judge)
+        return next(dimension.default for dimension in space.dimensions if dimension.name == "steps")
+
+    assert steps_of(generated=5000) > 2 * steps_of()
 
 
 @pytest.mark.slow

@@ -9,17 +9,19 @@ import pytest
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
+from fewshot.cli.distill import _show as show
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import DataWarning, InputError
 from fewshot.distillation.sequence_teachers import NLITeacher
 from fewshot.distillation.several_teachers import TeacherMixture
 from fewshot.recipes.distill_settings import DistillSettings, parse_losses
 from fewshot.recipes.distilling import CURVE, distill_classifier
-from fewshot.recipes.student_table import gap_closed
+from fewshot.recipes.student_table import gap_closed, told_gap
 from fewshot.recipes.teacher_sources import open_teachers
 from tests.distillation.sequence_folders import write_classifier
 from tests.jobs import job_server
 
+KEYS = ("score", "probe_agreement", "agreement")
 KILLS = {
     "static": [
         ["writing targets", 1],
@@ -147,6 +149,21 @@ def test_no_gap_no_share():
     assert gap_closed([{"score": 0.5}, {"score": 0.5}, {"score": 0.6}], "score") is None
     assert gap_closed([{}, {"agreement": 0.5}, {"agreement": 0.75}], "agreement") == 0.5
     assert gap_closed([{}, {}, {}], "score") is None
+    assert gap_closed(
+        [{"probe_agreement": 0.9}, {"probe_agreement": 0.5}, {"probe_agreement": 0.7}], KEYS[1]
+    ) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_share_is_told_where_enough_texts_tell_it(key, capsys):
+    """Prevents a percentage of a tenth of ten texts, and a closing line that fails after all the work."""
+    rows = [{"model": "teacher", key: 1.0}, {"model": "before", key: 0.5}, {"model": "after", key: 0.75}]
+    report = {"n_held_out": 50} if key == "score" else {"n_held_out": 50, key: 0.75}
+    gap = told_gap(rows, report, 50 if key == "score" else 0)
+    assert gap == {"of": key, "share": 0.5, "n_texts": 50}
+    assert told_gap(rows, report | {"n_held_out": 49}, 49 if key == "score" else 0) is None
+    show(rows, gap)
+    assert "The training closed 50 % of the gap in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
