@@ -21,6 +21,9 @@ from fewshot.training.schedule import Schedule
 LOOKS = 8
 """How often a training that is judged is looked at, at most, evenly spread."""
 
+HEAD_FACTOR = 10.0
+"""How much faster than the uppermost layer a head learns by default: it starts from nothing."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FineTuneSettings:
@@ -36,7 +39,7 @@ class FineTuneSettings:
     steps: int | None
     batch_size: int
     learning_rate: float
-    head_learning_rate: float
+    head_learning_rate: float | None
     layer_decay: float
     warmup: float
     accumulation: int
@@ -55,12 +58,13 @@ class FineTuneSettings:
             raise InputError("epochs and steps both say how long to train; give one of them")
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup must be a share of the steps, at least 0 and below 1, got {self.warmup}")
-        _ = self.rates, self.plan(2).schedule  # refuse what they cannot be
+        _ = self.plan(2).schedule, self.rates  # refuse what they cannot be
 
     @property
     def rates(self) -> LayerRates:
         """Learning rates of the parts."""
-        return LayerRates(self.head_learning_rate, self.layer_decay)
+        head = HEAD_FACTOR * self.learning_rate if self.head_learning_rate is None else self.head_learning_rate
+        return LayerRates(head, self.layer_decay)
 
     def plan(self, n: int) -> "Plan":
         """Return how long to train on ``n`` texts."""

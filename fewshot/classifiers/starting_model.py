@@ -24,8 +24,8 @@ from fewshot.classifiers.sequence_models import (
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.labels import LabelSpace
-from fewshot.encoders.base import Encoder
 from fewshot.encoders.bundled import NAME as BUNDLED
+from fewshot.encoders.chunked import window_length
 from fewshot.encoders.resolve import load_encoder, unwrapped
 from fewshot.encoders.static import is_static_folder
 from fewshot.training.seeding import seeded
@@ -110,9 +110,11 @@ def open_start(
     with seeded(random_state):
         if isinstance(encoder, (str, Path)) and not is_sentence_model(str(encoder)):
             return _from_transformers(str(encoder), space, pooling, max_length)
+        if isinstance(encoder, SentenceTransformer):  # an Encoder would move it
+            return _from_sentence_model(encoder, "in-memory model", space, pooling, max_length)
         # on the CPU and in full precision: only its weights are taken
-        opened = load_encoder(encoder, device="cpu", precision="float32")
-        return _from_sentence_encoder(unwrapped(opened), space, pooling, max_length)
+        opened = unwrapped(load_encoder(encoder, device="cpu", precision="float32"))
+        return _from_sentence_model(getattr(opened, "model", None), opened.name, space, pooling, max_length)
 
 
 def is_sentence_model(name: str) -> bool:
@@ -137,12 +139,13 @@ def _from_transformers(name: str, space: LabelSpace, pooling: str, max_length: i
     return StartingModel(name, _pooled(open_body(name), space), tokenizer, max_length)
 
 
-def _from_sentence_encoder(encoder: Encoder, space: LabelSpace, pooling: str, max_length: int | None) -> StartingModel:
-    sentence: Any = getattr(encoder, "model", None)
+def _from_sentence_model(
+    sentence: Any, name: str, space: LabelSpace, pooling: str, max_length: int | None
+) -> StartingModel:
     body = getattr(sentence[0], "auto_model", None) if isinstance(sentence, SentenceTransformer) else None
     if body is None:
         raise InputError(
-            f"encoder {encoder.name!r} has no transformer to fine-tune; give one that has, such as 'bundled', or take "
+            f"encoder {name!r} has no transformer to fine-tune; give one that has, such as 'bundled', or take "
             "LinearProbeClassifier for it"
         )
     body = copy.deepcopy(body).to(device="cpu", dtype=torch.float32)
@@ -151,9 +154,9 @@ def _from_sentence_encoder(encoder: Encoder, space: LabelSpace, pooling: str, ma
         is_mean = bool(pools) and _modes(pools[0]) == {"mean"}
         pooling = _usual_pooling(body.config) if is_mean else "cls"
     tokenizer = with_padding(copy.deepcopy(sentence.tokenizer))
-    length = max_length or encoder.length_settings.get("max_length")
+    length = window_length(sentence) if max_length is None else max_length
     model = _pooled(body, space) if pooling == "mean" else _under_own_head(body, space)
-    return StartingModel(encoder.name, model, tokenizer, length)
+    return StartingModel(name, model, tokenizer, length)
 
 
 def _modes(pooling: Pooling) -> set[str]:

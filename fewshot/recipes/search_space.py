@@ -213,7 +213,7 @@ SETFIT = SearchSpace(
 FINE_TUNE = SearchSpace(
     (
         Dimension("learning_rate", 1e-4, low=1e-5, high=1e-3),
-        Dimension("epochs", 20, low=2, high=60),
+        Dimension("epochs", None, (None, 5, 10, 40)),
         Dimension("layer_decay", 1.0, (1.0, 0.95, 0.9, 0.8)),
     ),
     in_trials=(("folds", 0),),

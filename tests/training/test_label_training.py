@@ -83,9 +83,7 @@ def test_the_gradient_is_that_of_the_loss(tokenizer, pool, plain_steps):
     start = make_bert(tokenizer, dropout=0.0, seed=1)
     model, losses = train(start, tokenizer, pool[:16], y, Schedule(1, 16, 0.1, warmup=0.0, in_pairs=False))
     reference = copy.deepcopy(start)
-    loss = torch.nn.functional.cross_entropy(
-        reference(**features_of(tokenizer)(pool[:16])).logits, torch.from_numpy(y)
-    )
+    loss = torch.nn.functional.cross_entropy(reference(**features_of(tokenizer)(pool[:16])).logits, torch.from_numpy(y))
     loss.backward()
     assert losses == pytest.approx([float(loss)], rel=1e-5)
     for before, after, own in zip(start.parameters(), model.parameters(), reference.parameters(), strict=True):
