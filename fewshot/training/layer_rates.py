@@ -59,12 +59,12 @@ class LayerRates:
             layers are no list, or share their weights, learns at one rate.
         """
         below = heights(model.base_model)  # type: ignore[arg-type]
-        top = max(below.values(), default=0)
+        top = len(layer_list(model.base_model) or ())  # type: ignore[arg-type]
         by_rate: dict[float, list[nn.Parameter]] = {}
         for parameter in reversed(list(model.parameters())):
             if parameter.requires_grad:
                 height = below.get(id(parameter))
-                rate = self.head if height is None else learning_rate * self.decay ** (top - height)
+                rate = self.head if height is None else learning_rate * self.decay ** max(0, top - height)
                 by_rate.setdefault(rate, []).append(parameter)
         return [{"params": parameters[::-1], "lr": rate} for rate, parameters in by_rate.items()]
 
@@ -79,7 +79,7 @@ def layer_list(transformer: nn.Module) -> nn.ModuleList | None:
 def heights(transformer: nn.Module) -> dict[int, int]:
     """Return how high each parameter stands, by its ``id``: 0 for embeddings, 1 for the lowest layer.
 
-    What comes after the layers stands as high as the uppermost.
+    What comes after the layers stands above the uppermost.
     """
     layers = layer_list(transformer)
     if layers is None:
@@ -88,7 +88,7 @@ def heights(transformer: nn.Module) -> dict[int, int]:
     found: dict[int, int] = {}
     height = 0
     for parameter in transformer.parameters():  # in the order of the model: embeddings, layers, what comes after
-        height = inside.get(id(parameter), len(layers) if height else 0)
+        height = inside.get(id(parameter), len(layers) + 1 if height else 0)
         found[id(parameter)] = height
     return found
 

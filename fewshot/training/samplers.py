@@ -58,7 +58,7 @@ class EpochBatches(BatchSampler):
     n : int
         Number of rows.
     batch_size : int
-        Rows a batch, at most.
+        Rows a batch, at most; with batches of 1, some of a step that has no row for each of its batches have 2.
     accumulation : int
         Batches a step, at most; fewer where a step has fewer rows.
     steps : int

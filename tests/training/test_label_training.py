@@ -85,7 +85,7 @@ def test_the_gradient_is_that_of_the_loss(tokenizer, pool, plain_steps):
     reference = copy.deepcopy(start)
     loss = torch.nn.functional.cross_entropy(reference(**features_of(tokenizer)(pool[:16])).logits, torch.from_numpy(y))
     loss.backward()
-    assert losses == pytest.approx([float(loss)], rel=1e-5)
+    assert losses == pytest.approx([loss.item()], rel=1e-5)
     for before, after, own in zip(start.parameters(), model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close((before - after).detach() / 0.1, own.grad, atol=2e-5, rtol=1e-3)
 

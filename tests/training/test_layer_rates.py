@@ -58,7 +58,8 @@ def test_what_comes_after_the_layers_stands_highest():
     found = {names[number]: height for number, height in heights(model.transformer).items()}
     assert found["wte.weight"] == found["wpe.weight"] == 0
     assert [found[f"h.{i}.ln_1.weight"] for i in range(3)] == [1, 2, 3]
-    assert found["ln_f.weight"] == 3
+    assert found["ln_f.weight"] == 4
+    assert rates_by_name(model, LayerRates(head=0.5, decay=0.1), 1.0)["transformer.ln_f.weight"] == 1.0
 
 
 def test_shared_layers_learn_at_one_rate():
