@@ -9,6 +9,7 @@ from fewshot.classifiers.hub import PREFIX, fetch_from_hub, is_hub_id
 from fewshot.core.errors import FewshotError, ModelFormatError
 
 KINDS = {
+    "fine-tune": "fewshot.classifiers.finetune:FineTunedClassifier",
     "knn": "fewshot.classifiers.knn:KNNClassifier",
     "linear-probe": "fewshot.classifiers.linear_probe:LinearProbeClassifier",
     "naive-bayes": "fewshot.classifiers.naive_bayes:NaiveBayesClassifier",

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
+from fewshot.classifiers.pooled_model import HEAD_FILE, PooledModel
 from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.bundled import NAME as BUNDLED
@@ -37,7 +38,7 @@ def open_whole(folder: Path) -> tuple[Any, Any]:
 
     Returns
     -------
-    (PreTrainedModel, PreTrainedTokenizer)
+    (PreTrainedModel or PooledModel, PreTrainedTokenizer)
         The model in float32, whatever the weights are stored in.
 
     Raises
@@ -46,11 +47,14 @@ def open_whole(folder: Path) -> tuple[Any, Any]:
         If weights are missing or of another shape, only a pickle is there, it needs code of its own, or is for
         regression.
     """
-    with _explaining(folder), _unreported():
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, output_loading_info=True, local_files_only=True, **_SAFE
-        )
-    _check_whole(folder, info["missing_keys"])
+    if (folder / HEAD_FILE).is_file():
+        model = _open_pooled(folder)
+    else:
+        with _explaining(folder), _unreported():
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                folder, output_loading_info=True, local_files_only=True, **_SAFE
+            )
+        _check_whole(folder, info["missing_keys"])
     if model.config.problem_type == "regression":
         raise ModelFormatError(f"the model in {str(folder)!r} is for regression: it gives numbers, not classes")
     for tensor in (*model.parameters(), *model.buffers()):
@@ -71,6 +75,12 @@ def open_tokenizer(source: str | Path) -> Any:
     """
     with _explaining(source), _unreported():
         return AutoTokenizer.from_pretrained(_source(source), trust_remote_code=False)
+
+
+def open_config(source: str | Path) -> PreTrainedConfig:
+    """Return the configuration of a model by ``"bundled"``, folder or Hub id; raises as :func:`open_tokenizer`."""
+    with _explaining(source), _unreported():
+        return AutoConfig.from_pretrained(_source(source), trust_remote_code=False)
 
 
 def with_new_head(source: str | Path, space: LabelSpace) -> Any:
@@ -95,9 +105,9 @@ def with_new_head(source: str | Path, space: LabelSpace) -> Any:
     ModelFormatError
         If it cannot be opened, or weights below the head are missing.
     """
+    config = open_config(source)
+    config.id2label, config.problem_type = outputs_of(space), None
     with _explaining(source), _unreported():
-        config = AutoConfig.from_pretrained(_source(source), trust_remote_code=False)
-        config.id2label, config.problem_type = _outputs(space), None
         model, info = AutoModelForSequenceClassification.from_pretrained(
             _source(source), config=config, output_loading_info=True, ignore_mismatched_sizes=True, **_SAFE
         )
@@ -105,6 +115,33 @@ def with_new_head(source: str | Path, space: LabelSpace) -> Any:
     body = f"{model.base_model_prefix}."
     _check_whole(source, {key for key in made_anew if key.startswith(body) and "pooler" not in key})
     return model
+
+
+def open_body(source: str | Path) -> Any:
+    """Return a bare pretrained transformer, by ``"bundled"``, folder or Hub id, whatever head it may have had.
+
+    Returns
+    -------
+    PreTrainedModel
+
+    Raises
+    ------
+    SourceNotFoundError
+        If it is neither a folder nor to be had from the Hub.
+    ModelFormatError
+        If it cannot be opened, or weights are missing.
+    """
+    with _explaining(source), _unreported():
+        model, info = AutoModel.from_pretrained(_source(source), output_loading_info=True, **_SAFE)
+    _check_whole(source, {key for key in info["missing_keys"] if "pooler" not in key})
+    return model
+
+
+def _open_pooled(folder: Path) -> PooledModel:
+    body = open_body(folder)
+    model = PooledModel(body, int(body.config.num_labels))
+    model.load_head(folder)
+    return model.eval()
 
 
 def with_random_weights(config: PreTrainedConfig, tokenizer: Any, space: LabelSpace) -> Any:
@@ -136,7 +173,7 @@ def with_random_weights(config: PreTrainedConfig, tokenizer: Any, space: LabelSp
             f"set vocab_size={len(tokenizer)}"
         )
     config = type(config).from_dict(config.to_dict())  # the caller's stays as it is
-    config.id2label = _outputs(space)
+    config.id2label = outputs_of(space)
     return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False, dtype=torch.float32)
 
 
@@ -176,7 +213,8 @@ def model_fingerprint(model: nn.Module, tokenizer: Any) -> str:
     return digest.hexdigest()
 
 
-def _outputs(space: LabelSpace) -> dict[int, str]:
+def outputs_of(space: LabelSpace) -> dict[int, str]:
+    """Return the names of a model's outputs by their numbers, in the order of the classes."""
     return {number: str(name) for number, name in enumerate(space.classes)}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from fewshot.classifiers.batched_scores import batched_scores
+from fewshot.classifiers.pooled_model import PooledModel
 from fewshot.classifiers.sequence_models import DEFAULT_LENGTH, length_limit
 from fewshot.core.errors import InputError
 from fewshot.encoders.device import choose_device
@@ -21,7 +22,7 @@ class SequenceScorer:
 
     Parameters
     ----------
-    model : PreTrainedModel
+    model : PreTrainedModel or PooledModel
         Moved to the device and put in eval mode, in place.
     tokenizer : PreTrainedTokenizer
     name : str
@@ -64,10 +65,14 @@ class SequenceScorer:
         if model.config.pad_token_id is None:  # GPT-2 and its kin look for the last token that is no padding
             model.config.pad_token_id = tokenizer.pad_token_id
         self.batch_size = batch_size or (16 if device == "cpu" else 128)
-        self._inputs = set(inspect.signature(model.forward).parameters)
+        reader = model.body if isinstance(model, PooledModel) else model
+        self._inputs = set(inspect.signature(reader.forward).parameters)
+        self._blank = blank_text(tokenizer)
 
     def features(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return the arguments of the model's ``forward`` for a batch of texts, padded to the longest."""
+        if self._blank is not None:
+            texts = [text if self.tokenizer.tokenize(text) else self._blank for text in texts]
         tokens = self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
         )
@@ -91,6 +96,13 @@ class SequenceScorer:
         device = next(self.model.parameters()).device
         tokens = {name: tensor.to(device) for name, tensor in self.features(texts).items()}
         return self.model(**tokens).logits.float().cpu().numpy()
+
+
+def blank_text(tokenizer: Any) -> str | None:
+    """Return what to read in place of a text without tokens; ``None`` where special tokens make some of any text."""
+    if tokenizer.num_special_tokens_to_add():
+        return None
+    return tokenizer.bos_token or tokenizer.eos_token or tokenizer.pad_token
 
 
 def _checked_length(model: Any, tokenizer: Any, wanted: int | None) -> int:

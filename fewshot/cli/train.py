@@ -43,6 +43,18 @@ def train(
     folds: Annotated[int | None, typer.Option(help="Parts of the labels that judge in turn; 0: none.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens that the encoder reads at once.")] = None,
     long_texts: Annotated[str | None, typer.Option(help="truncate, or chunk: average over a text's chunks.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="Of fine-tune: auto, mean or cls.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of fine-tune: how often each text is learnt from.")] = None,
+    head_learning_rate: Annotated[float | None, typer.Option(help="Of fine-tune: that of the head.")] = None,
+    layer_decay: Annotated[
+        float | None, typer.Option(help="Of fine-tune: each lower layer learns at so many times the rate.")
+    ] = None,
+    warmup: Annotated[float | None, typer.Option(help="Of fine-tune: share of steps over which rates rise.")] = None,
+    freeze_layers: Annotated[int | None, typer.Option(help="Of fine-tune: lowest layers left as they are.")] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="Of fine-tune: share of targets spread evenly.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Of fine-tune: looks at --validation without a better one before it stops.")
+    ] = None,
     setfit_compatible: Annotated[
         bool, typer.Option("--setfit-compatible", help="Also write a pickle that the package setfit can open.")
     ] = False,

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import AutoModel, PreTrainedConfig
 
 from fewshot.core.errors import InputError
+from fewshot.training import layer_rates
 
 
 class Cut(NamedTuple):
@@ -201,8 +202,8 @@ def check_depth(there: int, wanted: int) -> None:
 
 def layer_list(transformer: nn.Module) -> nn.ModuleList:
     """Return the list of layers of a transformer: the first list as long as its configuration says."""
-    depth = cast(Any, transformer).config.num_hidden_layers
-    lists = [m for m in transformer.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
-    if not lists:
+    layers = layer_rates.layer_list(transformer)
+    if layers is None:
+        depth = cast(Any, transformer).config.num_hidden_layers
         raise InputError(f"student 'layers:N': {type(transformer).__name__} has no list of {depth} layers to cut from")
-    return lists[0]
+    return layers

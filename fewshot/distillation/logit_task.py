@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.sequence import SequenceClassifier
+from fewshot.classifiers.transformer import TransformerClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.confidence import confidence_weights
 from fewshot.distillation.logit_targets import LogitTargets, targets_of
@@ -191,7 +192,7 @@ def open_logit_task(
 
 def _logits(teacher: Any, transfer: TransferSet, store: TargetStore | None) -> np.ndarray:
     """Return the teacher's scores of the texts to train on."""
-    is_stored = store is not None and len(transfer.pool) and not isinstance(teacher, SequenceClassifier)
+    is_stored = store is not None and len(transfer.pool) and not isinstance(teacher, TransformerClassifier)
     if store is None or not is_stored or not (isinstance(teacher, TextClassifier) or hasattr(teacher, "targets")):
         return teacher_logits(teacher, transfer.train)
     stored = store.targets(teacher, transfer.pool).probabilities

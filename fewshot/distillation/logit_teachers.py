@@ -11,6 +11,7 @@ from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.loading import is_model_folder, load_classifier
 from fewshot.classifiers.parameters import count_parameters
 from fewshot.classifiers.sequence import SequenceClassifier
+from fewshot.classifiers.transformer import TransformerClassifier
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.distillation.several_teachers import TeacherMixture
@@ -69,7 +70,7 @@ def teacher_logits(teacher: Any, texts: Sequence[str]) -> np.ndarray:
 
     Parameters
     ----------
-    teacher : SequenceClassifier, or object with ``predict_proba``
+    teacher : TransformerClassifier, or object with ``predict_proba``
     texts : sequence of str
 
     Returns
@@ -120,7 +121,7 @@ def space_of(teacher: Any) -> LabelSpace:
 
 def tokenizer_of(teacher: Any) -> Any:
     """Return the tokenizer of a teacher's transformer, or ``None``."""
-    if isinstance(teacher, SequenceClassifier):
+    if isinstance(teacher, TransformerClassifier):
         return teacher.tokenizer_
     holder = getattr(teacher, "model", None) if _encoder_of(teacher) is None else _encoder_of(teacher).model
     return getattr(holder, "tokenizer", None)
@@ -131,10 +132,10 @@ def body_size(classifier: Any) -> int | None:
 
     Parameters
     ----------
-    classifier : SequenceClassifier, or a teacher
+    classifier : TransformerClassifier, or a teacher
         Of those with an encoder, the encoder counts. BERT's pooler, which some models lack, is left out.
     """
-    if isinstance(classifier, SequenceClassifier):
+    if isinstance(classifier, TransformerClassifier):
         return count_parameters(classifier.model_.base_model, without="pooler")
     encoder = _encoder_of(classifier)
     if isinstance(encoder, SentenceEncoder):
@@ -164,7 +165,7 @@ def _opened(folder: str | Path, device: str | None) -> Any:
 
 
 def _scores(teacher: Any, texts: list[str]) -> np.ndarray:
-    if isinstance(teacher, SequenceClassifier):
+    if isinstance(teacher, TransformerClassifier):
         return teacher.logits(texts)
     p = np.asarray(teacher.predict_proba(texts), dtype=np.float64)
     if p.shape != (len(texts), len(teacher.classes_)):

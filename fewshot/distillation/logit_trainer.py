@@ -1,10 +1,9 @@
 """``transformers.Trainer`` for a student of logits: the loss of a batch and the targets in it.
 
 Any model is a student that returns logits, for texts or for images. Checkpoints, parameter groups and several processes
-are those of :mod:`fewshot.training.pairwise_trainer`.
+are those of :mod:`fewshot.training.example_trainer`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,11 +16,8 @@ from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.distillation.model_outputs import STUDENT, TEACHER, run_model, states_asked
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.checkpoints import run_identity
-from fewshot.training.pairwise_trainer import PairwiseTrainer
+from fewshot.training.example_trainer import ExampleTrainer, Features
 from fewshot.training.processes import gather_batch
-
-Features = Callable[[list[Any]], Mapping[str, torch.Tensor]]
-"""Turns examples into the arguments of a model: a tokenizer or an image processor, padding included."""
 
 
 class LogitDistillationLoss(BatchLoss):
@@ -103,20 +99,17 @@ class LogitDistillationLoss(BatchLoss):
         return [student, *(self.matcher.parameter_groups() if self.matcher is not None else ())]
 
 
-class LogitTrainer(PairwiseTrainer):
+class LogitTrainer(ExampleTrainer):
     """Trains a :class:`LogitDistillationLoss` on examples of any kind.
 
     Parameters
     ----------
     loss : LogitDistillationLoss
     args : TrainingArguments
-    examples : sequence
-    features : callable
-        Of the student.
     teacher_features : callable, optional
         Of a live teacher, where they differ: each batch then holds both.
     **options
-        ``batches``, ``callbacks`` and ``checkpoints`` as for its base.
+        ``examples``, ``features`` (of the student), ``batches``, ``callbacks`` and ``checkpoints`` as for its base.
     """
 
     loss: LogitDistillationLoss
@@ -126,28 +119,19 @@ class LogitTrainer(PairwiseTrainer):
         loss: LogitDistillationLoss,
         args: TrainingArguments,
         *,
-        examples: Sequence[Any],
-        features: Features,
         teacher_features: Features | None = None,
         **options: Any,
     ) -> None:
-        self.features, self.teacher_features = features, teacher_features
-        super().__init__(loss, args, texts=examples, **options)
-        # The base does so, too; here every gradient hangs on it: a step would be the sum of its micro-batches.
-        self.model_accepts_loss_kwargs = False
+        self.teacher_features = teacher_features
+        super().__init__(loss, args, **options)
 
-    def _collate(self, rows: list[int]) -> dict[str, Any]:
-        examples = [self.texts[row] for row in rows]
+    def _features_of(self, examples: list[Any], rows: list[int]) -> dict[str, Any]:
         features: dict[str, Any] = {"student": dict(self.features(examples)), **self.loss.targets.of(rows)}
         if self.teacher_features is not None:
             features["teacher"] = dict(self.teacher_features(examples))
             if self.loss.matcher is not None:
                 check_same_tokens(self.loss.matcher.losses, features["student"], features["teacher"])
-        return {"features": features, "rows": torch.tensor(rows)}
+        return features
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Return the loss of a micro-batch."""
-        loss = model(inputs["features"], inputs["rows"], self.state.global_step + 1)
-        return (loss, {}) if return_outputs else loss
+    def _told(self) -> tuple[int]:
+        return (self.state.global_step + 1,)

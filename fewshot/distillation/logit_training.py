@@ -20,8 +20,9 @@ from fewshot.distillation.layer_losses import LayerLoss
 from fewshot.distillation.layer_matcher import LayerMatcher, check_same_tokens
 from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
-from fewshot.distillation.logit_trainer import Features, LogitDistillationLoss, LogitTrainer
+from fewshot.distillation.logit_trainer import LogitDistillationLoss, LogitTrainer
 from fewshot.distillation.model_outputs import STUDENT, TEACHER, ModelOutput, StatesAsked, run_model, states_asked
+from fewshot.training.example_trainer import Features
 from fewshot.training.running import Run, prepare_run
 from fewshot.training.samplers import ShuffledBatches
 from fewshot.training.schedule import Schedule

@@ -12,6 +12,7 @@ from typing import Any, Self
 from transformers import PreTrainedConfig
 
 from fewshot.classifiers.sequence import SequenceClassifier
+from fewshot.classifiers.transformer import TransformerClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.confidence import check_rule
 from fewshot.distillation.distiller import Distiller
@@ -232,10 +233,10 @@ class LogitDistillationTrainer(Distiller):
         """Return the teacher to run beside the student; what can be wrong with that is found on a few texts."""
         if not self.layer_losses:
             return None
-        if not isinstance(teacher, SequenceClassifier):
+        if not isinstance(teacher, TransformerClassifier):
             raise InputError(
                 f"layer_losses compare the layers of two transformers, and the teacher is a {type(teacher).__name__}; "
-                "leave them out, or give a SequenceClassifier"
+                "leave them out, or give a SequenceClassifier or FineTunedClassifier"
             )
         check_same_tokens(self.layer_losses, student.features(texts), teacher.features(texts))
         live = LiveTeacher(teacher.model_.to(student.model_.device), teacher.features)

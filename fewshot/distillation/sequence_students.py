@@ -9,6 +9,7 @@ from transformers import PreTrainedConfig
 
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.classifiers.sequence_models import open_tokenizer, with_new_head, with_random_weights
+from fewshot.classifiers.transformer import TransformerClassifier
 from fewshot.core.errors import DataWarning, InputError, did_you_mean
 from fewshot.data.labels import LabelSpace
 from fewshot.distillation.cut_students import drop_layers
@@ -96,12 +97,12 @@ def _check_name(student: Any) -> None:
         raise InputError(f"student must be {_KINDS}, got {str(student)!r}, which is no folder, either.{hint}")
 
 
-def _copied(classifier: SequenceClassifier, device: str | None, name: str | None = None) -> SequenceClassifier:
+def _copied(classifier: TransformerClassifier, device: str | None, name: str | None = None) -> SequenceClassifier:
     return SequenceClassifier.from_parts(
         copy.deepcopy(classifier.model_),
         classifier.tokenizer_,
         classifier.label_space_,
-        name=name or classifier.model,
+        name=name or classifier.model_name,
         columns=classifier.columns_,
         threshold=classifier.threshold_,
         max_length=classifier.max_length_,
@@ -114,7 +115,7 @@ def _cut(teacher: Any, student: str, device: str | None) -> SequenceClassifier:
     number = student.partition(":")[2]
     if not number.isdecimal():
         raise InputError(f"student must be 'layers:N' with a number N, got {student!r}")
-    if not isinstance(teacher, SequenceClassifier):
+    if not isinstance(teacher, TransformerClassifier):
         raise InputError(
             f"student {student!r} is cut from a SequenceClassifier, and the teacher is a {type(teacher).__name__}; "
             "give the name of an encoder, such as 'bundled', or take DistillationTrainer for it (--loss cosine)"

@@ -86,6 +86,12 @@ def _setfit_reference(argument: str, around: Surroundings) -> Any:
     return SetFitReferenceClassifier(around.encoder, device=around.device, random_state=around.random_state)
 
 
+def _fine_tune(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.finetune import FineTunedClassifier
+
+    return FineTunedClassifier(around.encoder, device=around.device, random_state=around.random_state)
+
+
 def _distilled(argument: str, around: Surroundings) -> Any:
     from fewshot.recipes.distilled import DistilledClassifier
 
@@ -97,11 +103,12 @@ METHODS: tuple[Method, ...] = (
     Method("knn", "votes of the nearest training texts", _knn),
     Method("linear-probe", "logistic regression on the frozen encoder", _linear_probe),
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, cost=2),
+    Method("fine-tune", "the encoder's transformer and a new head, trained together on the labels", _fine_tune, cost=3),
     Method("setfit-reference", "the package setfit with its defaults, to compare with", _setfit_reference, cost=4),
     Method("distilled:", "a SetFit teacher distilled into a student on the pool", _distilled, uses_pool=True, cost=3),
 )
 
-ALL = ("naive-bayes", "knn", "linear-probe", "setfit", "distilled:static", "distilled:layers:3")
+ALL = ("naive-bayes", "knn", "linear-probe", "setfit", "fine-tune", "distilled:static", "distilled:layers:3")
 """What ``all-applicable`` stands for, as far as task and files allow; the reference, which is slow, is named."""
 
 NAMES = (*ALL, "setfit-reference")
@@ -124,7 +131,7 @@ def find_method(name: str) -> tuple[Method, str]:
     Traceback (most recent call last):
     ...
     fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, setfit, \
-distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
+fine-tune, distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
     """
     for method in METHODS:
         if name == method.name:

@@ -210,7 +210,17 @@ SETFIT = SearchSpace(
 )
 """Settings of :class:`~fewshot.classifiers.setfit.SetFitClassifier`."""
 
-SPACES = {"setfit": SETFIT}
+FINE_TUNE = SearchSpace(
+    (
+        Dimension("learning_rate", 1e-4, low=1e-5, high=1e-3),
+        Dimension("epochs", None, (None, 5, 10, 40)),
+        Dimension("layer_decay", 1.0, (1.0, 0.95, 0.9, 0.8)),
+    ),
+    in_trials=(("folds", 0),),
+)
+"""Settings of :class:`~fewshot.classifiers.finetune.FineTunedClassifier`."""
+
+SPACES = {"setfit": SETFIT, "fine-tune": FINE_TUNE}
 """By the name of the method."""
 
 

@@ -35,6 +35,8 @@ class TrainSettings:
 class_weight, folds, max_length, long_texts : optional
         See :class:`fewshot.SetFitClassifier`; ``templates="none"`` uses no class names, ``label_words`` is a JSON file.
         Other methods take those that they have.
+    pooling, epochs, head_learning_rate, layer_decay, warmup, freeze_layers, label_smoothing, patience : optional
+        See :class:`fewshot.FineTunedClassifier`.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
     device : str, optional
@@ -58,6 +60,14 @@ class_weight, folds, max_length, long_texts : optional
     folds: int | None = None
     max_length: int | None = None
     long_texts: str | None = None
+    pooling: str | None = None
+    epochs: int | None = None
+    head_learning_rate: float | None = None
+    layer_decay: float | None = None
+    warmup: float | None = None
+    freeze_layers: int | None = None
+    label_smoothing: float | None = None
+    patience: int | None = None
     search: int = 0
     device: str | None = None
     seed: int = 0

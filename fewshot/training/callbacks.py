@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
-from sentence_transformers import SentenceTransformer
+from torch import nn
 from transformers import TrainerCallback
 
 from fewshot.core.progress import remark
 from fewshot.training.seeding import seeded
 
-Watch = Callable[[int, SentenceTransformer], bool]
+Watch = Callable[[int, Any], bool]
 """Called with the number of steps done and the model; returns whether to stop."""
 
 
@@ -43,7 +43,7 @@ class WatchCallback(TrainerCallback):
     """
 
     def __init__(
-        self, watch: Watch, every: int, model: SentenceTransformer, random_state: int, check: Callable[[], None]
+        self, watch: Watch, every: int, model: nn.Module, random_state: int, check: Callable[[], None]
     ) -> None:
         self.watch, self.every, self.model, self.random_state = watch, every, model, random_state
         self.check = check

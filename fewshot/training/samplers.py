@@ -47,6 +47,75 @@ class ShuffledBatches(BatchSampler):
             yield deck.draw(self.batch_size)
 
 
+class EpochBatches(BatchSampler):
+    """Batches of distinct rows for losses that look at each row alone; every epoch holds each row exactly once.
+
+    An epoch is cut into steps of nearly even size, a step into ``accumulation`` batches of nearly even size: a last
+    step of two rows would move the weights as far as one of sixteen.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    batch_size : int
+        Rows a batch, at most; with batches of 1, some of a step that has no row for each of its batches have 2.
+    accumulation : int
+        Batches a step, at most; fewer where a step has fewer rows.
+    steps : int
+        Number of steps; the last epoch may be cut short.
+    random_state : int
+
+    Attributes
+    ----------
+    accumulation : int
+        Batches a step.
+    steps_per_epoch : int
+
+    Examples
+    --------
+    >>> batches = EpochBatches(5, batch_size=2, accumulation=1, steps=3, random_state=0)
+    >>> [len(batch) for batch in batches], sorted(row for batch in batches for row in batch)
+    ([2, 2, 1], [0, 1, 2, 3, 4])
+    """
+
+    def __init__(self, n: int, *, batch_size: int, accumulation: int, steps: int, random_state: int) -> None:
+        if n < 1:
+            raise InputError("training needs at least 1 text, got none")
+        self.n, self.steps, self.random_state = n, steps, random_state
+        self.steps_per_epoch = steps_per_epoch(n, batch_size, accumulation)
+        self.accumulation = min(accumulation, n // self.steps_per_epoch)
+
+    def __len__(self) -> int:
+        return self.steps * self.accumulation
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng(self.random_state)
+        for step in range(self.steps):
+            if step % self.steps_per_epoch == 0:
+                epoch = np.array_split(generator.permutation(self.n), self.steps_per_epoch)
+            for batch in np.array_split(epoch[step % self.steps_per_epoch], self.accumulation):
+                yield batch.tolist()
+
+    def mean_size(self, step: int) -> float:
+        """Return the mean number of rows of the batches of a step, counted from 0.
+
+        The mean over the batches of a step, of their sums divided by this, is the mean over the rows of the step.
+        """
+        whole, rest = divmod(self.n, self.steps_per_epoch)
+        return (whole + (step % self.steps_per_epoch < rest)) / self.accumulation
+
+
+def steps_per_epoch(n: int, batch_size: int, accumulation: int = 1) -> int:
+    """Return how many steps it takes to see each of ``n`` rows once.
+
+    Examples
+    --------
+    >>> steps_per_epoch(33, 8), steps_per_epoch(33, 8, 4)
+    (5, 2)
+    """
+    return -(-n // (batch_size * accumulation))
+
+
 class ClassBatches(BatchSampler):
     """Batches with several rows of each class that they hold, rare classes as often as frequent ones.
 

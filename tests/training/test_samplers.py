@@ -1,12 +1,14 @@
 """Batches: their sizes, who meets whom, and that the seed decides."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
-from fewshot.training.samplers import ClassBatches, ShuffledBatches
+from fewshot.training.samplers import ClassBatches, EpochBatches, ShuffledBatches, steps_per_epoch
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -82,3 +84,45 @@ def test_one_text_makes_no_pair():
         ShuffledBatches(1, batch_size=2, steps=1, random_state=0)
     with pytest.raises(InputError, match="at least 2 texts, got 1"):
         ClassBatches(np.zeros(1, dtype=int), batch_size=2, steps=1, random_state=0)
+
+
+@given(
+    n=st.integers(1, 40),
+    batch_size=st.integers(1, 12),
+    accumulation=st.integers(1, 5),
+    epochs=st.integers(1, 3),
+)
+def test_every_epoch_holds_each_row_once(n, batch_size, accumulation, epochs):
+    """Prevents rows that are learnt from twice while others wait, batches too large for memory, and empty ones."""
+    steps = epochs * steps_per_epoch(n, batch_size, accumulation)
+    batches = EpochBatches(n, batch_size=batch_size, accumulation=accumulation, steps=steps, random_state=0)
+    found = list(batches)
+    assert len(found) == len(batches) == steps * batches.accumulation
+    assert all(1 <= len(batch) <= max(batch_size, 2) for batch in found)
+    per_epoch = len(found) // epochs
+    for start in range(0, len(found), per_epoch):
+        assert sorted(row for batch in found[start : start + per_epoch] for row in batch) == list(range(n))
+    for step in range(steps):
+        sizes = [len(batch) for batch in found[step * batches.accumulation : (step + 1) * batches.accumulation]]
+        assert batches.mean_size(step) == pytest.approx(np.mean(sizes))
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_epochs_differ_and_a_seed_decides_them():
+    """Prevents the same batches in every epoch, and other ones in a resumed training."""
+    make = functools.partial(EpochBatches, 12, batch_size=4, accumulation=1, steps=6)
+    one, two, other = (list(make(random_state=seed)) for seed in (0, 0, 1))
+    assert one == two != other
+    assert one[:3] != one[3:]
+
+
+def test_a_smaller_last_step_is_no_crumb():
+    """Prevents a last step of two rows, which moves the weights as far as one of sixteen."""
+    batches = EpochBatches(18, batch_size=16, accumulation=1, steps=2, random_state=0)
+    assert [len(batch) for batch in batches] == [9, 9]
+
+
+def test_no_row_makes_no_epoch():
+    """Prevents a division by nothing far from the caller's mistake."""
+    with pytest.raises(InputError, match="at least 1 text"):
+        EpochBatches(0, batch_size=4, accumulation=1, steps=1, random_state=0)

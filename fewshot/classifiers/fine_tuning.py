@@ -1,0 +1,308 @@
+"""The trainings of one fine-tuning: on parts of the labels, to judge; on all of them, to keep."""
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fewshot.classifiers.looks import Looks, log_likelihood, probabilities_of
+from fewshot.classifiers.selection import CLEARLY, ENOUGH_JUDGED, assign_folds, can_judge, right
+from fewshot.classifiers.stages import Stages
+from fewshot.classifiers.starting_model import StartingModel
+from fewshot.core.errors import InputError
+from fewshot.training.label_loss import LabelLoss, balanced_weights
+from fewshot.training.label_training import train_on_labels
+from fewshot.training.layer_rates import LayerRates, frozen_below
+from fewshot.training.samplers import steps_per_epoch
+from fewshot.training.schedule import Schedule
+
+LOOKS = 8
+"""How often a training that is judged is looked at, at most, evenly spread."""
+
+HEAD_FACTOR = 10.0
+"""How much faster than the uppermost layer a head learns by default: it starts from nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuneSettings:
+    """How a model is fine-tuned; see :class:`~fewshot.classifiers.finetune.FineTunedClassifier`.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    """
+
+    epochs: int | None
+    steps: int | None
+    batch_size: int
+    learning_rate: float
+    head_learning_rate: float | None
+    layer_decay: float
+    warmup: float
+    accumulation: int
+    freeze_layers: int | None
+    class_weight: str | None
+    label_smoothing: float
+    precision: str
+    patience: int
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "steps", "accumulation", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        if self.epochs is not None and self.steps is not None:
+            raise InputError("epochs and steps both say how long to train; give one of them")
+        if not 0 <= self.warmup < 1:
+            raise InputError(f"warmup must be a share of the steps, at least 0 and below 1, got {self.warmup}")
+        _ = self.plan(2).schedule, self.rates  # refuse what they cannot be
+
+    @property
+    def rates(self) -> LayerRates:
+        """Learning rates of the parts."""
+        head = HEAD_FACTOR * self.learning_rate if self.head_learning_rate is None else self.head_learning_rate
+        return LayerRates(head, self.layer_decay)
+
+    def plan(self, n: int) -> "Plan":
+        """Return how long to train on ``n`` texts."""
+        per_epoch = steps_per_epoch(n, max(1, self.batch_size), self.accumulation)
+        if self.steps is not None:
+            steps, look_every = self.steps, -(-self.steps // LOOKS)
+        else:
+            epochs = self.epochs or default_epochs(n)
+            steps, look_every = epochs * per_epoch, -(-epochs // LOOKS) * per_epoch
+        schedule = Schedule(steps, self.batch_size, self.learning_rate, warmup=self.warmup, in_pairs=False)
+        return Plan(schedule, per_epoch, look_every)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How long a training is.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    per_epoch : int
+        Steps in which each text comes once.
+    look_every : int
+        Steps between two looks.
+    """
+
+    schedule: Schedule
+    per_epoch: int
+    look_every: int
+
+    @property
+    def looks(self) -> list[int]:
+        """Steps at which a training is looked at; the last is its end."""
+        steps = self.schedule.steps
+        return [*range(self.look_every, steps, self.look_every), steps]
+
+    def epochs(self, step: int) -> float:
+        """Return how often each text came in ``step`` steps."""
+        return round(step / self.per_epoch, 2)
+
+
+def default_epochs(n: int) -> int:
+    """Return how many epochs to train for.
+
+    Examples
+    --------
+    >>> default_epochs(32), default_epochs(128), default_epochs(2000)
+    (20, 20, 4)
+    """
+    return max(4, min(20, round(4000 / max(n, 1))))
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """What was said of texts that a model did not see.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, n_classes)
+    looks : list of ndarray of shape (n, n_classes)
+        Logits of them at each look, in their order.
+    judged_by : str
+        What the texts are, in words.
+    """
+
+    y: np.ndarray
+    looks: list[np.ndarray]
+    judged_by: str
+
+    def right(self, look: int) -> np.ndarray:
+        """Return how right each row is at a look, 0 to 1."""
+        return right(self.y, probabilities_of(self.looks[look], multi_label=self.y.ndim == 2))
+
+    def score(self, look: int) -> float:
+        """Return how much of the labels is right at a look."""
+        return float(self.right(look).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What is kept of the trainings.
+
+    Parameters
+    ----------
+    model : PreTrainedModel or PooledModel
+    losses : list of float
+        One a step of the last training.
+    plan : Plan
+        Of the last training.
+    step : int
+        The step whose weights these are.
+    held_out : HeldOut or None
+        Predictions that the choice was made on; ``None`` where there were too few labels to judge.
+    look : int
+        Which of its looks was chosen.
+    """
+
+    model: Any
+    losses: list[float]
+    plan: Plan
+    step: int
+    held_out: HeldOut | None
+    look: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuning:
+    """How one fit trains and judges.
+
+    Parameters
+    ----------
+    start : StartingModel
+    texts : sequence of str
+    y : ndarray of shape (n,) or (n, n_classes)
+    n_classes : int
+    settings : FineTuneSettings
+    folds : int
+    device : str or None
+    random_state : int
+    stages : Stages
+        Where finished parts are kept.
+    """
+
+    start: StartingModel
+    texts: Sequence[str]
+    y: np.ndarray
+    n_classes: int
+    settings: FineTuneSettings
+    folds: int
+    device: str | None
+    random_state: int
+    stages: Stages
+
+    def cross_validated(self) -> Outcome:
+        """Train on folds, choose how long to train, and train on all texts for so long."""
+        rows = np.arange(len(self.texts))
+        plan = self.settings.plan(len(rows))
+        if not can_judge(self.y, self.folds):
+            model, losses = self._train(rows, "body", "fine-tuning")
+            return Outcome(model, losses, plan, plan.schedule.steps, None, len(plan.looks) - 1)
+        held_out = self._judge()
+        look = choose_look(held_out)
+        step = plan.looks[look]
+        model, losses = self._train(rows, "body", "fine-tuning", stop_at=step)
+        return Outcome(model, losses, plan, step, held_out, look)
+
+    def validated(self, texts: Sequence[str], y: np.ndarray) -> Outcome:
+        """Train on all texts, and stop on validation texts."""
+        rows = np.arange(len(self.texts))
+        plan = self.settings.plan(len(rows))
+        looks = self._looks(texts, y, "body", patience=self.settings.patience)
+        model, losses = self._train(rows, "body", "fine-tuning", looks=looks)
+        looks.restore(model)
+        held_out = HeldOut(y, list(looks.logits.values()), f"{len(texts)} validation texts")
+        return Outcome(model, losses, plan, looks.best, held_out, list(looks.logits).index(looks.best))
+
+    def _judge(self) -> HeldOut:
+        """Return what models say, at each look, of the texts of the fold that they were trained without."""
+        fold_of = assign_folds(self.y, self.folds, self.random_state)
+        rows: list[np.ndarray] = []
+        parts: list[list[np.ndarray]] = []
+        for fold in range(self.folds):
+            rows.append(np.flatnonzero(fold_of == fold))
+            parts.append(self._run_fold(fold, np.flatnonzero((fold_of != fold) & (fold_of >= 0)), rows[-1]))
+            if sum(map(len, rows)) >= ENOUGH_JUDGED:
+                break
+        y = self.y[np.concatenate(rows)]
+        looks = [np.concatenate([part[look] for part in parts]) for look in range(min(map(len, parts)))]
+        return HeldOut(y, looks, f"{len(y)} held-out labels")
+
+    def _run_fold(self, fold: int, train: np.ndarray, test: np.ndarray) -> list[np.ndarray]:
+        stage = f"fold-{fold}"
+        known = self.stages.finished(stage)
+        if known is None:
+            looks = self._looks([self.texts[row] for row in test], self.y[test], stage)
+            self._train(train, stage, f"judging, part {fold + 1} of {self.folds}", looks=looks)
+            known = {f"{step:08d}": logits for step, logits in looks.logits.items()}
+            self.stages.finish(stage, known)
+        return [known[step] for step in sorted(known)]
+
+    def _looks(self, texts: Sequence[str], y: np.ndarray, stage: str, patience: int | None = None) -> Looks:
+        def logits_of(model: Any) -> np.ndarray:
+            return self.start.scorer(model, device=str(model.device)).logits(texts)
+
+        resume = self.stages.resume
+        return Looks(logits_of, y, patience=patience, folder=self.stages.checkpoints(stage), resume=resume)
+
+    def _train(
+        self, rows: np.ndarray, stage: str, description: str, *, looks: Looks | None = None, stop_at: int | None = None
+    ) -> tuple[Any, list[float]]:
+        """Return a copy of the model that learnt from some rows, and its losses."""
+        settings, y = self.settings, self.y[rows]
+        plan = settings.plan(len(rows))
+        model = copy.deepcopy(self.start.model)
+        weights = balanced_weights(y, self.n_classes) if settings.class_weight == "balanced" else None
+        loss = LabelLoss(model, y, settings.rates, class_weights=weights, smoothing=settings.label_smoothing)
+        features = self.start.scorer(model, device="cpu").features
+        watch: Any = looks if looks is not None or stop_at is None else (lambda step, model: True)
+        with frozen_below(model, settings.freeze_layers):
+            losses = train_on_labels(
+                model,
+                [self.texts[row] for row in rows],
+                features,
+                loss,
+                plan.schedule,
+                accumulation=settings.accumulation,
+                device=self.device,
+                precision=settings.precision,
+                random_state=self.random_state,
+                checkpoints=self.stages.checkpoints(stage),
+                resume=self.stages.resume and self.stages.folder is not None,
+                watch=watch,
+                watch_every=plan.look_every if stop_at is None else stop_at,
+                description=description,
+            )
+        last = plan.schedule.steps
+        if looks is not None and len(losses) == last and last not in looks.logits:
+            looks(last, model)  # where the end is no whole number of looks away
+        return model, losses
+
+
+def choose_look(held_out: HeldOut) -> int:
+    """Return the look to stop at: the last, unless an earlier one is better by more than chance.
+
+    Notes
+    -----
+    Better means: the mean paired difference of right answers is above 2.5 of its standard errors; among those the most
+    right answers win, then the likelihood, then the longer training. Picking simply the best look of a few dozen
+    held-out labels follows chance: looks of one training differ by a label or two.
+    """
+    last = len(held_out.looks) - 1
+    reference = held_out.right(last)
+    clear = [last]
+    for look in range(last):
+        difference = held_out.right(look) - reference
+        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
+        if difference.mean() > CLEARLY * error:
+            clear.append(look)
+    return max(
+        clear, key=lambda look: (held_out.score(look), log_likelihood(held_out.looks[look], held_out.y).mean(), look)
+    )
