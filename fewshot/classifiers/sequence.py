@@ -16,16 +16,20 @@ from sklearn.exceptions import NotFittedError
 from fewshot.classifiers.folder import MARKER, ModelContent, read_content
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
 from fewshot.classifiers.loading import restored
-from fewshot.classifiers.sequence_models import length_limit, model_fingerprint, open_whole
+from fewshot.classifiers.sequence_models import (
+    length_limit,
+    model_fingerprint,
+    open_saved,
+    open_whole,
+    save_whole,
+)
 from fewshot.classifiers.sequence_outputs import classes_of_outputs, name_outputs
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import check_texts
-from fewshot.encoders.opening import quiet
 
 _INSTEAD = "open a trained one with SequenceClassifier.from_pretrained, or train one with LogitDistillationTrainer"
-_TOKENIZER = "tokenizer_config.json"
 
 
 class SequenceClassifier(ThresholdClassifier):
@@ -271,9 +275,7 @@ class SequenceClassifier(ThresholdClassifier):
         return super()._plain_params() | {"model": str(self.model), "device": None}
 
     def _save_encoder(self, folder: Path) -> None:
-        with quiet():
-            self.model_.save_pretrained(folder)
-            self.tokenizer_.save_pretrained(folder)
+        save_whole(folder, self.model_, self.tokenizer_)
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {"columns": self.columns_, "threshold": self.threshold_}
@@ -283,9 +285,7 @@ class SequenceClassifier(ThresholdClassifier):
     def _restore(self, content: ModelContent, path: Path, **options: Any) -> None:
         self.device = options.get("device")
         self.batch_size = options.get("batch_size") or self.batch_size
-        if not (path / _TOKENIZER).is_file():  # transformers would make one up, by the kind of the model
-            raise ModelFormatError(f"the model in {str(path)!r} is damaged: {_TOKENIZER} is missing")
-        model, tokenizer = open_whole(path)
+        model, tokenizer = open_saved(path)
         columns, threshold = content.arrays["columns"], content.arrays["threshold"]
         length, n_classes = int(content.settings["max_length"]), len(content.classes)
         if sorted(columns.tolist()) != list(range(n_classes)) or model.config.num_labels != n_classes:

@@ -17,7 +17,7 @@ from fewshot.classifiers.loading import SETFIT_MARKER, load_classifier
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.distillation.sequence_model import is_sequence_folder
+from fewshot.classifiers.sequence_folders import is_sequence_folder
 from fewshot.distillation.sequence_teachers import NLITeacher, SequenceTeacher
 from fewshot.distillation.teacher_targets import (
     Teacher,
