@@ -11,7 +11,6 @@ import torch
 
 from fewshot.core.progress import track
 
-
 Item = TypeVar("Item", bound=Hashable)
 
 

@@ -125,8 +125,8 @@ def choose_rule(
     probabilities : ndarray of shape (n_texts, n_classes)
         Of a model that did not learn from these rows.
     decision : {"auto", "threshold", "per-label", "top-k"}, default="auto"
-        One threshold for all labels, one for each, near the common one where evidence is thin, so many labels a text, or
-        what is best on held-out rows.
+        One threshold for all labels; one for each, near the common one where evidence is thin; so many labels a text;
+        or what is best on held-out rows.
     threshold, top_k : optional
         The rule itself, where it is known; ``decision`` is then not asked.
     random_state : int, default=0

@@ -1,7 +1,7 @@
 """Pairs of a text and a hypothesis as token ids, made of parts that were each tokenized once.
 
-A tokenizer's own pair encoding reads every text once for each hypothesis. Here it is shown one pair for each hypothesis,
-to see what it puts around the two, and all other pairs are put together from ids. They are those of
+A tokenizer's own pair encoding reads every text once for each hypothesis. Here it is shown a few pairs, to see what it
+puts around the two texts, and all others are put together from ids. They are those of
 ``tokenizer(text, hypothesis, truncation="only_first")``, token types included.
 """
 
@@ -111,8 +111,8 @@ def _frame(tokenizer: Any, hypothesis: str) -> _Frame:
     first = frames[0]
     if first is None or any(frame != first for frame in frames):
         raise ModelFormatError(
-            f"the tokenizer {type(tokenizer).__name__} reads a text otherwise when a hypothesis follows it; such models "
-            "of inference cannot be used"
+            f"the tokenizer {type(tokenizer).__name__} reads a text otherwise when a hypothesis follows it; such "
+            "models of inference cannot be used"
         )
     return first
 

@@ -132,7 +132,7 @@ def descriptions_of(
     ]
 
 
-def keyed_by_class(label_words: Mapping[str, Any] | None, classes: Sequence[Label]) -> dict[Label, Any] | None:
+def keyed_by_class(label_words: Mapping[Any, Any] | None, classes: Sequence[Label]) -> dict[Label, Any] | None:
     """Return ``label_words`` as they were before JSON made strings of integer names.
 
     Examples

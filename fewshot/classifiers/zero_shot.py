@@ -54,9 +54,7 @@ class ZeroShotClassifier(TextClassifier):
     threshold: float | None
     top_k: int | None
 
-    def fit(
-        self, texts: Sequence[str] = (), labels: Sequence[Any] = (), *, validation: Labeled | None = None
-    ) -> Self:
+    def fit(self, texts: Sequence[str] = (), labels: Sequence[Any] = (), *, validation: Labeled | None = None) -> Self:
         """Take in the class names; starts afresh at each call.
 
         Parameters
@@ -89,14 +87,16 @@ class ZeroShotClassifier(TextClassifier):
             raise InputError(f"classes must be a sequence of class names, got one string {self.classes!r}")
 
     def _classes_of(self, labels: Sequence[Any]) -> LabelSpace:
-        named = list(dict.fromkeys([*map(plain_label, self.classes or ()), *(self.label_words or {})]))
+        classes = () if self.classes is None else self.classes
+        named = list(dict.fromkeys([*map(plain_label, classes), *(self.label_words or {})]))
         if not named and not len(labels):
             raise InputError("texts must not be empty, or name the classes: classes=[...] or label_words={...}")
         given = {isinstance(plain_label(label), tuple) for label in labels}
         several = True in given if self.multi_label is None else self.multi_label
-        if given - {several}:
-            kinds = {True: "lists of labels", False: "single labels"}
-            raise InputError(f"labels mix {kinds[several]} (multi_label={several}) and {kinds[not several]}")
+        if self.multi_label is not None and given - {several}:
+            raise InputError(
+                f"labels must be {'lists of labels' if several else 'single labels'}, as multi_label={several} says"
+            )
         extra: list[Any] = ([tuple(named)] if named else []) if several else named
         return super()._classes_of([*labels, *extra])
 
@@ -172,7 +172,7 @@ def constant_labels(y: np.ndarray) -> np.ndarray:
     >>> constant_labels(np.array([[1, 0], [1, 1]])), constant_labels(np.array([[1, 0]]))
     (array([ True, False]), array([False, False]))
     """
-    return y.all(axis=0) & (len(y) >= LEAST_FOR_CONSTANT)
+    return np.asarray(y.all(axis=0)) & (len(y) >= LEAST_FOR_CONSTANT)
 
 
 def joined(

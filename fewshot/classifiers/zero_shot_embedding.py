@@ -1,4 +1,4 @@
-"""Zero-shot classification by similarity: which class's name or description lies nearest to the text?
+"""Zero-shot classification by similarity: the class whose name or description lies nearest to the text.
 
 It takes class names, no labelled text, and one vector a text, whatever the number of classes.
 """
@@ -24,11 +24,14 @@ from fewshot.heads.linear import LinearHead
 from fewshot.heads.logistic import ALWAYS
 from fewshot.heads.vectors import unit_rows
 
-TEMPERATURE = 0.05
-"""What cosines are divided by where nothing says better."""
+TEMPERATURES = {"plain": 0.07, "centered": 0.1}
+"""What cosines are divided by, one class a text, where no label says better: the likeliest on train texts of AG News,
+Emotion, Banking77 and SST-2 with all-MiniLM-L6-v2."""
 
-MULTI_LABEL_TEMPERATURE, CENTER_OF_COSINES = 0.05, 0.3
-"""The same where each label stands for itself, and the cosine at which its probability is one half."""
+MULTI_LABEL_TEMPERATURE = 0.1
+MIDDLES = {"plain": 0.18, "centered": 0.12}
+"""Where each label stands for itself: the cosine at which its probability is one half. On train texts of GoEmotions,
+with that encoder, these cosines told labels from others best."""
 
 LEAST_TEXTS_TO_CENTER = 50
 """From so many texts on, ``centering="auto"`` takes their mean for that of the texts to come."""
@@ -58,8 +61,8 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
         Whether to hold texts against their mean and classes against theirs. The mean of the texts is that of the
         ``unlabeled`` texts given to :meth:`fit`, else of the labelled ones. ``"auto"``: where these are 50 and more.
     temperature : float, optional
-        What cosines are divided by before the softmax, or the logistic. Default: 0.05, and where there are labelled
-        texts what fits them best.
+        What cosines are divided by before the softmax, or the logistic. Default: 0.07, with centering and with several
+        labels a text 0.1; where there are labelled texts, what fits them best.
     decision : {"auto", "threshold", "per-label", "top-k"}, default="auto"
         How labels are told from others, multi-label only: by one threshold, one for each, or as the k most probable.
         It is chosen on labelled texts, where there are any; ``"auto"`` takes what is best on held-out ones of 20 and
@@ -80,8 +83,12 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
 
     Notes
     -----
-    Where each label stands for itself, its probability is ``expit((cosine - 0.3) / 0.05)``, or with centering
-    ``expit(cosine / 0.05)``, and with labelled texts slope and offset, for all labels together, are fitted to them.
+    Where each label stands for itself, its probability is ``expit((cosine - 0.18) / 0.1)``, with centering 0.12 for
+    0.18; with labelled texts slope and offset, for all labels together, are fitted to them. Cosines differ from encoder
+    to encoder: without labelled texts say ``top_k`` if you know it.
+
+    The mean of 200 texts, subtracted, was worth 1.5 points of accuracy over seven data sets (−1.0 on Emotion, +3.5 on
+    AG News; 400 train texts each, all-MiniLM-L6-v2).
 
     References
     ----------
@@ -194,17 +201,17 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
         X = self._embed(self.sentences_).astype(np.float64)
         members = np.eye(len(space.classes))[self.sentence_classes_]
         prototypes = unit_rows(members.T @ X)
-        bias = np.zeros(len(prototypes))
+        way, bias = "plain", np.zeros(len(prototypes))
         if center is not None:
             prototypes = unit_rows(prototypes - prototypes.mean(axis=0))
-            bias = -prototypes @ center
-        elif space.multi_label:
-            bias -= CENTER_OF_COSINES
-        temperature = self.temperature or (MULTI_LABEL_TEMPERATURE if space.multi_label else TEMPERATURE)
+            way, bias = "centered", -prototypes @ center
+        if space.multi_label:
+            bias = bias - MIDDLES[way]
+        temperature = self.temperature or (MULTI_LABEL_TEMPERATURE if space.multi_label else TEMPERATURES[way])
         return LinearHead(prototypes / temperature, bias / temperature, multi_label=space.multi_label, C=None)
 
     def _fit_temperature(self, head: LinearHead, X: np.ndarray, y: np.ndarray) -> tuple[LinearHead, np.ndarray]:
-        """Return the head with its temperature, if none is given, fitted to labelled texts; and what it says of them."""
+        """Return the head, its temperature fitted to labelled texts if none is given, and what it says of them."""
         probabilities = head.predict_proba(X)
         if self.temperature is None and len(y):
             head, probabilities = calibrated(head, probabilities, y)

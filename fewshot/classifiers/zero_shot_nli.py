@@ -1,9 +1,9 @@
-"""Zero-shot classification by inference: does "This text is about refunds." follow from the text?
+"""Zero-shot classification by inference: whether "This text is about refunds." follows from the text.
 
 It takes class names, no labelled text, and one forward pass for each pair of text and hypothesis.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from fewshot.classifiers.entailment import CONTRASTS, EntailmentScorer, remember
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.label_rules import LabelRule, near_the_best
 from fewshot.classifiers.sequence_folders import open_sequence_model
-from fewshot.classifiers.sequence_models import model_fingerprint, open_saved, save_whole
+from fewshot.classifiers.sequence_models import open_saved, save_whole
 from fewshot.classifiers.zero_shot import ZeroShotClassifier, constant_labels, joined
+from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import Label
@@ -26,7 +27,7 @@ DEFAULT_NLI_MODEL = "MoritzLaurer/deberta-v3-base-zeroshot-v2.0"
 CERTAIN = 1e6
 """Score of a label that every text has: beyond any model's."""
 
-AGGREGATES = {"mean": np.mean, "max": np.max}
+AGGREGATES: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max}
 
 
 class ZeroShotNLIClassifier(ZeroShotClassifier):
@@ -215,8 +216,8 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays, settings = self._told()
-        weights = model_fingerprint(self.scorer_.model, self.scorer_.tokenizer)
-        return arrays, settings | {"max_length": self.scorer_.max_length, "fingerprint": weights}
+        asked = fingerprint([self.scorer_.fingerprint, self.aggregate])  # what decides the scores and is not told above
+        return arrays, settings | {"max_length": self.scorer_.max_length, "fingerprint": asked}
 
     def _restore(self, content: ModelContent, path: Path, **options: Any) -> None:
         self.device = options.get("device")

@@ -210,7 +210,9 @@ def _warn_if_missing(classes: Sequence[Label], part: np.ndarray) -> None:
 
 def _check_size(argument: str, size: Any, *, least: int = 1) -> int:
     if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)) or size < least:
-        raise InputError(f"{argument} must be {'a positive integer' if least else 'an integer from 0 on'}, got {size!r}")
+        raise InputError(
+            f"{argument} must be {'a positive integer' if least else 'an integer from 0 on'}, got {size!r}"
+        )
     return int(size)
 
 

@@ -187,6 +187,11 @@ class NLITeacher(_FolderTeacher):
         return self.classifier.scorer_
 
     @property
+    def hypotheses(self) -> list[str]:
+        """What is asked of each text, in the order of the classes."""
+        return self.model.hypotheses
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the model, the classes and the hypotheses."""
         return fingerprint([self.model.fingerprint, repr(self.label_space_)])

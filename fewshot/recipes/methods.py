@@ -286,6 +286,10 @@ def split_by_labels(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     (['zero-shot-embedding'], {'knn at slice 0': 'learns from labelled texts'})
     """
     without = [name for name in names if not find_method(name)[0].needs_labels]
+    if not without:
+        raise InputError(
+            "slice 0 is given and there is no method that runs without labels; add zero-shot-embedding, or leave 0 out"
+        )
     others = {f"{name} at slice 0": "learns from labelled texts" for name in names if name not in without}
     return without, others
 
