@@ -100,9 +100,22 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_tokenizer():
     """A WordPiece tokenizer: the words of the toy data, and single signs, so that any plain text has tokens."""
+    return _word_pieces(_toy_words())
+
+
+@pytest.fixture(scope="session")
+def topical_tokenizer():
+    """The same with the names of the topics, and the words of a sentence about them."""
+    return _word_pieces([*_toy_words(), *TOPICS, "this", "text", "is", "about"])
+
+
+def _toy_words() -> list[str]:
+    return sorted({*itertools.chain.from_iterable(TOPICS.values()), *(word.strip(":!") for word in OPENINGS)})
+
+
+def _word_pieces(words):
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    words = sorted({*itertools.chain.from_iterable(TOPICS.values()), *(word.strip(":!") for word in OPENINGS)})
     pieces = [*SPECIAL, *SIGNS, *(f"##{sign}" for sign in SIGNS), *words]
     vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
@@ -169,6 +182,34 @@ def tiny_static(tiny_tokenizer):
 
     table = np.random.default_rng(0).normal(scale=0.1, size=(tiny_tokenizer.get_vocab_size(), 16))
     return StaticEncoder(table, tiny_tokenizer, name="tiny-static")
+
+
+@pytest.fixture(scope="session")
+def tiny_topical(topical_tokenizer):
+    """A token table that knows what the names of the topics mean, as a real encoder does."""
+    from fewshot.encoders.static import StaticEncoder
+
+    rng, vocabulary = np.random.default_rng(0), topical_tokenizer.get_vocab()
+    table = rng.normal(scale=0.05, size=(len(vocabulary), 16))
+    for topic, words in TOPICS.items():
+        direction = rng.normal(size=16)
+        for word in (topic, *words):
+            table[vocabulary[word]] += direction
+    return StaticEncoder(table, topical_tokenizer, name="tiny-topical")
+
+
+@pytest.fixture(scope="session")
+def tiny_nli(tmp_path_factory, topical_tokenizer):
+    """A folder of a model of inference: a BERT of 2 layers that learnt which toy texts are about which topic."""
+    from tests.nli_folders import write_inference
+
+    phrases = [phrase for gap in (1, 2) for phrase in _phrases(gap)]
+    texts = [(f"{OPENINGS[i % 8]} {phrase}", {topic}) for i, (phrase, topic) in enumerate(phrases)]
+    texts += [(phrase, {topic}) for phrase, topic in phrases]
+    texts += [(f"{a} {b}", {x, y}) for (a, x), (b, y) in itertools.product(phrases[:15], phrases[15:]) if x != y]
+    texts += [(text, set()) for text in ("hello again", "thank you", "why the", "my", "hello", "again the", "x")]
+    folder = tmp_path_factory.mktemp("nli") / "tiny-nli"
+    return write_inference(folder, topical_tokenizer, texts, list(TOPICS))
 
 
 @pytest.fixture

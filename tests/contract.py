@@ -24,6 +24,8 @@ from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.setfit_reference import SetFitReferenceClassifier
+from fewshot.classifiers.zero_shot_embedding import ZeroShotEmbeddingClassifier
+from fewshot.classifiers.zero_shot_nli import ZeroShotNLIClassifier
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import InputError
 
@@ -41,8 +43,11 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "fine-tune by [CLS]": lambda models: FineTunedClassifier(
         encoder=models.sentence, pooling="cls", steps=30, batch_size=8, learning_rate=1e-3, random_state=3, folds=0
     ),
+    "zero-shot-embedding": lambda models: ZeroShotEmbeddingClassifier(encoder=models.topical),
+    "zero-shot-nli": lambda models: ZeroShotNLIClassifier(models.nli, precision="float32"),
 }
-"""Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``)."""
+"""Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``). Those that
+learn by name have models that know the names (``models.topical``, ``models.nli``)."""
 
 READY: dict[str, Callable[[Any, Any], TextClassifier]] = {
     "sequence": lambda models, toy: models.sequence(toy),
@@ -101,11 +106,20 @@ def assert_sound(case: Case, classifier: TextClassifier, texts: list[str]) -> No
     predicted = classifier.predict(texts)
     assert len(predicted) == len(texts)
     if case.multi_label:
-        applies = probabilities >= classifier._threshold
+        applies = applying(classifier, probabilities)
         assert [set(row) for row in predicted] == [set(classifier.classes_[row].tolist()) for row in applies]
     else:
         np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
         assert list(predicted) == list(classifier.classes_[probabilities.argmax(axis=1)])
+
+
+def applying(classifier: TextClassifier, probabilities: np.ndarray) -> np.ndarray:
+    """Return which labels apply: those from the threshold on, or the k most probable where the classifier says so."""
+    k = getattr(getattr(classifier, "rule_", None), "top_k", None)
+    if k is None:
+        return probabilities >= classifier._threshold
+    places = np.argsort(np.argsort(-probabilities, axis=1, kind="stable"), axis=1)
+    return places < k
 
 
 @promise("single", "multi")

@@ -3,21 +3,25 @@
 Each text is read once, texts of like length together, and fewer at a time when memory runs out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from fewshot.core.progress import track
 
+Item = TypeVar("Item", bound=Hashable)
+
 
 def batched_scores(
-    forward: Callable[[list[str]], np.ndarray],
-    texts: Sequence[str],
+    forward: Callable[[list[Item]], np.ndarray],
+    texts: Sequence[Item],
     n_columns: int,
     *,
     batch_size: int,
     description: str,
+    length: Callable[[Any], int] = len,
 ) -> tuple[np.ndarray, int]:
     """Return the scores of texts, and the batch size that memory was enough for.
 
@@ -26,11 +30,14 @@ def batched_scores(
     forward : callable
         ``forward(list of texts)`` returns scores ``(n_texts, n_columns)``.
     texts : sequence of str
+        Or of whatever ``length`` can measure, such as pairs of texts.
     n_columns : int
     batch_size : int
         Texts a call; halved for good when torch is out of memory.
     description : str
         Label of the progress bar.
+    length : callable, default=len
+        How much there is to read of a text.
 
     Returns
     -------
@@ -53,7 +60,7 @@ def batched_scores(
     """
     position = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     unique = list(position)
-    order = sorted(range(len(unique)), key=lambda row: (-len(unique[row]), row))  # a batch pads to its longest text
+    order = sorted(range(len(unique)), key=lambda row: (-length(unique[row]), row))  # a batch pads to its longest text
     scores = np.empty((len(unique), n_columns), dtype=np.float32)
     start = 0
     with track(description, total=len(unique)) as advance:

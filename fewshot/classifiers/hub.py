@@ -31,6 +31,21 @@ def is_hub_id(text: str) -> bool:
     return found is not None and not re.search(r"\.\.|--", found["repo"]) and ".." not in (found["revision"] or "")
 
 
+def names_hub_model(name: str | Path) -> bool:
+    """Return whether a name means a model on the Hub: it says ``hub:``, or nothing of the kind can be meant here.
+
+    Examples
+    --------
+    >>> names_hub_model("hub:owner/name"), names_hub_model("./owner")
+    (True, False)
+    """
+    if str(name).startswith(PREFIX):
+        return True
+    local = Path(name)
+    # A misspelt folder beside others is a local mistake: it is not asked for on the Hub.
+    return is_hub_id(str(name)) and not local.exists() and not local.parent.is_dir()
+
+
 def split_hub_id(text: str) -> tuple[str, str | None]:
     """Return ``owner/name`` and the revision, if one is named.
 

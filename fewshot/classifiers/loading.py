@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.folder import MARKER, ModelContent, read_content
-from fewshot.classifiers.hub import PREFIX, fetch_from_hub, is_hub_id
+from fewshot.classifiers.hub import fetch_from_hub, names_hub_model
 from fewshot.core.errors import FewshotError, ModelFormatError
 
 KINDS = {
@@ -16,6 +16,8 @@ KINDS = {
     "sequence": "fewshot.classifiers.sequence:SequenceClassifier",
     "setfit": "fewshot.classifiers.setfit:SetFitClassifier",
     "setfit-reference": "fewshot.classifiers.setfit_reference:SetFitReferenceClassifier",
+    "zero-shot-embedding": "fewshot.classifiers.zero_shot_embedding:ZeroShotEmbeddingClassifier",
+    "zero-shot-nli": "fewshot.classifiers.zero_shot_nli:ZeroShotNLIClassifier",
 }
 """Every kind of classifier that a model directory may hold, and its class; imported when one is opened."""
 
@@ -57,7 +59,7 @@ def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
     ModelFormatError
         If it is no model directory, or is damaged or unsafe. Nothing in it is ever executed.
     """
-    folder = fetch_from_hub(str(path)) if _means_hub(path) else Path(path)
+    folder = fetch_from_hub(str(path)) if names_hub_model(path) else Path(path)
     if (folder / SETFIT_MARKER).is_file() and not (folder / MARKER).is_file():
         return kind_class("setfit").from_setfit_folder(folder, device=device)
     content = read_content(folder)
@@ -102,12 +104,3 @@ def kind_class(kind: str) -> Any:
     """
     module, _, name = KINDS[kind].partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _means_hub(path: str | Path) -> bool:
-    name = str(path)
-    if name.startswith(PREFIX):
-        return True
-    local = Path(name)
-    # A misspelt folder beside others is a local mistake: it is not asked for on the Hub.
-    return is_hub_id(name) and not local.exists() and not local.parent.is_dir()

@@ -16,6 +16,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
+from fewshot.classifiers.hub import split_hub_id
 from fewshot.classifiers.pooled_model import HEAD_FILE, PooledModel
 from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
@@ -24,6 +25,7 @@ from fewshot.encoders.bundled import bundled_folder
 from fewshot.encoders.opening import quiet
 
 DEFAULT_LENGTH = 512
+_TOKENIZER = "tokenizer_config.json"
 _NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
 _SAFE: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "dtype": torch.float32}
 
@@ -48,22 +50,63 @@ def open_whole(folder: Path) -> tuple[Any, Any]:
         regression.
     """
     if (folder / HEAD_FILE).is_file():
-        model = _open_pooled(folder)
-    else:
-        with _explaining(folder), _unreported():
-            model, info = AutoModelForSequenceClassification.from_pretrained(
-                folder, output_loading_info=True, local_files_only=True, **_SAFE
-            )
-        _check_whole(folder, info["missing_keys"])
+        return _usable(_open_pooled(folder), folder), open_tokenizer(folder)
+    return _opened(folder, local_files_only=True)
+
+
+def open_saved(folder: Path) -> tuple[Any, Any]:
+    """Return the model and the tokenizer in a model directory, as :func:`open_whole` does.
+
+    Raises
+    ------
+    ModelFormatError
+        Also where the tokenizer is missing.
+    """
+    if not (folder / _TOKENIZER).is_file():  # transformers would make one up, by the kind of the model
+        raise ModelFormatError(f"the model in {str(folder)!r} is damaged: {_TOKENIZER} is missing")
+    return open_whole(folder)
+
+
+def save_whole(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Write a model and its tokenizer as transformers does, weights as safetensors."""
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def open_from_hub(name: str) -> tuple[Any, Any]:
+    """Return the model and the tokenizer of a Hub id, as :func:`open_whole` does; a copy in the cache needs no network.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If it is not to be had from the Hub, with weights as safetensors.
+    ModelFormatError
+        As :func:`open_whole`.
+    """
+    repository, revision = split_hub_id(name)
+    return _opened(repository, revision=revision or "main")
+
+
+def _opened(source: str | Path, **options: Any) -> tuple[Any, Any]:
+    with _explaining(source), _unreported():
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            source, output_loading_info=True, **options, **_SAFE
+        )
+    _check_whole(source, info["missing_keys"])
+    return _usable(model, source), open_tokenizer(source, revision=options.get("revision", "main"))
+
+
+def _usable(model: Any, source: str | Path) -> Any:
     if model.config.problem_type == "regression":
-        raise ModelFormatError(f"the model in {str(folder)!r} is for regression: it gives numbers, not classes")
+        raise ModelFormatError(f"the model in {str(source)!r} is for regression: it gives numbers, not classes")
     for tensor in (*model.parameters(), *model.buffers()):
         # In the mapped file numbers begin anywhere, and sums of such differ in the last bit from those before saving.
         tensor.data = tensor.data.clone()
-    return model, open_tokenizer(folder)
+    return model
 
 
-def open_tokenizer(source: str | Path) -> Any:
+def open_tokenizer(source: str | Path, *, revision: str = "main") -> Any:
     """Return the tokenizer of a model by ``"bundled"``, folder or Hub id.
 
     Raises
@@ -74,7 +117,7 @@ def open_tokenizer(source: str | Path) -> Any:
         If the folder holds no tokenizer, or one that cannot be opened.
     """
     with _explaining(source), _unreported():
-        return AutoTokenizer.from_pretrained(_source(source), trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(_source(source), revision=revision, trust_remote_code=False)
 
 
 def open_config(source: str | Path) -> PreTrainedConfig:
@@ -189,6 +232,22 @@ def length_limit(model: nn.Module, tokenizer: Any) -> int:
             limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
     known = [int(limit) for limit in limits if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT]
     return min(known, default=DEFAULT_LENGTH)
+
+
+def checked_length(model: nn.Module, tokenizer: Any, wanted: int | None = None) -> int:
+    """Return how many tokens to read at once: as many as are wanted, else as the model can, at most 512.
+
+    Raises
+    ------
+    InputError
+        If the model cannot read so many, or special tokens leave no room for any other.
+    """
+    most = length_limit(model, tokenizer)
+    least = 1 + tokenizer.num_special_tokens_to_add()
+    length = min(most, DEFAULT_LENGTH) if wanted is None else wanted
+    if not least <= length <= most:
+        raise InputError(f"max_length must be {least} to {most} for this model, got {length}")
+    return length
 
 
 def model_fingerprint(model: nn.Module, tokenizer: Any) -> str:

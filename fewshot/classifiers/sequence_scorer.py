@@ -12,7 +12,7 @@ import torch
 
 from fewshot.classifiers.batched_scores import batched_scores
 from fewshot.classifiers.pooled_model import PooledModel
-from fewshot.classifiers.sequence_models import DEFAULT_LENGTH, length_limit
+from fewshot.classifiers.sequence_models import checked_length
 from fewshot.core.errors import InputError
 from fewshot.encoders.device import choose_device
 
@@ -59,7 +59,7 @@ class SequenceScorer:
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
         self.name = name
-        self.max_length = _checked_length(model, tokenizer, max_length)
+        self.max_length = checked_length(model, tokenizer, max_length)
         device = choose_device(device)
         self.model, self.tokenizer = model.to(device).eval(), tokenizer
         if model.config.pad_token_id is None:  # GPT-2 and its kin look for the last token that is no padding
@@ -103,12 +103,3 @@ def blank_text(tokenizer: Any) -> str | None:
     if tokenizer.num_special_tokens_to_add():
         return None
     return tokenizer.bos_token or tokenizer.eos_token or tokenizer.pad_token
-
-
-def _checked_length(model: Any, tokenizer: Any, wanted: int | None) -> int:
-    most = length_limit(model, tokenizer)
-    least = 1 + tokenizer.num_special_tokens_to_add()
-    length = min(most, DEFAULT_LENGTH) if wanted is None else wanted
-    if not least <= length <= most:
-        raise InputError(f"max_length must be {least} to {most} for this model, got {length}")
-    return length

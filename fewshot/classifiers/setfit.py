@@ -22,6 +22,7 @@ from fewshot.classifiers.templates import (
     check_label_words,
     check_templates,
     help_of_sentences,
+    keyed_by_class,
     sentences,
     words_of,
 )
@@ -418,7 +419,5 @@ class SetFitClassifier(HeadClassifier):
 
     def _restore_head(self, content: ModelContent) -> None:
         super()._restore_head(content)
-        if self.label_words:  # JSON has made strings of integer names
-            words = dict(self.label_words)
-            self.label_words = {name: words[str(name)] for name in content.classes if str(name) in words}
+        self.label_words = keyed_by_class(self.label_words, content.classes)
         self.losses_, self.report_ = [], dict(content.settings.get("report", {"notes": []}))

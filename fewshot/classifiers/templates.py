@@ -101,6 +101,50 @@ def check_label_words(label_words: Any) -> None:
             raise InputError(f"label_words[{name!r}] must be a text that is not empty, got {words!r}")
 
 
+def check_descriptions(label_words: Any) -> None:
+    """Raise unless ``label_words`` maps class names to texts, or each to several, none of them empty."""
+    if label_words is None or not isinstance(label_words, Mapping):
+        check_label_words(label_words)
+        return
+    for name, given in label_words.items():
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, Sequence) or not texts:
+            raise InputError(f"label_words[{name!r}] must be a text, or a list of several, got {given!r}")
+        for text in texts:
+            check_label_words({name: text})
+
+
+def descriptions_of(
+    space: LabelSpace, label_words: Mapping[Label, str | Sequence[str]] | None = None
+) -> list[list[str]]:
+    """Return what each class may be called in a sentence, one text or several; default as of :func:`words_of`.
+
+    Examples
+    --------
+    >>> descriptions_of(LabelSpace(("LOC", "card_lost"), False), {"LOC": ["a place", "a country"]})
+    [['a place', 'a country'], ['card lost']]
+    """
+    given = label_words or {}
+    some = {name: [words] if isinstance(words, str) else list(words) for name, words in given.items()}
+    return [
+        [text.strip() for text in some.get(name, [own])]
+        for name, own in zip(space.classes, words_of(space), strict=True)
+    ]
+
+
+def keyed_by_class(label_words: Mapping[Any, Any] | None, classes: Sequence[Label]) -> dict[Label, Any] | None:
+    """Return ``label_words`` as they were before JSON made strings of integer names.
+
+    Examples
+    --------
+    >>> keyed_by_class({"7": "a refund"}, [7, 30])
+    {7: 'a refund'}
+    """
+    if label_words is None:
+        return None
+    return {name: label_words[str(name)] for name in classes if str(name) in label_words}
+
+
 def sentences(templates: Sequence[str], words: Sequence[str], *, multi_label: bool) -> tuple[list[str], np.ndarray]:
     """Fill each template with each class's words.
 

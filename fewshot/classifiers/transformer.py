@@ -13,13 +13,12 @@ from scipy.special import expit, softmax
 
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
-from fewshot.classifiers.sequence_models import length_limit, model_fingerprint, open_whole
+from fewshot.classifiers.sequence_models import length_limit, model_fingerprint
 from fewshot.classifiers.sequence_outputs import name_outputs
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import check_texts
-from fewshot.encoders.opening import quiet
 
 _TOKENIZER = "tokenizer_config.json"
 
@@ -127,9 +126,7 @@ class TransformerClassifier(ThresholdClassifier):
         return {"name": self.model_name, "max_length": self.max_length_}
 
     def _save_encoder(self, folder: Path) -> None:
-        with quiet():
-            self.model_.save_pretrained(folder)
-            self.tokenizer_.save_pretrained(folder)
+        save_whole(folder, self.model_, self.tokenizer_)
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {"columns": self.columns_, "threshold": self.threshold_}
@@ -140,9 +137,7 @@ class TransformerClassifier(ThresholdClassifier):
         self, content: ModelContent, path: Path, *, max_length: int | None = None, **options: Any
     ) -> None:
         """Take back model, tokenizer and thresholds from a model directory; ``options`` go to the scorer."""
-        if not (path / _TOKENIZER).is_file():  # transformers would make one up, by the kind of the model
-            raise ModelFormatError(f"the model in {str(path)!r} is damaged: {_TOKENIZER} is missing")
-        model, tokenizer = open_whole(path)
+        model, tokenizer = open_saved(path)
         columns, threshold = content.arrays["columns"], content.arrays["threshold"]
         length, n_classes = int(content.settings["max_length"]), len(content.classes)
         if sorted(columns.tolist()) != list(range(n_classes)) or model.config.num_labels != n_classes:

@@ -17,7 +17,9 @@ def compare(
     methods: Annotated[
         str | None, typer.Option(help="Methods with commas between, or all-applicable [default: four].")
     ] = None,
-    slices: Annotated[str | None, typer.Option(help="Labels per class, such as 2,4,8,16 [default: 8,16].")] = None,
+    slices: Annotated[
+        str | None, typer.Option(help="Labels per class, such as 2,4,8,16; 0 for those that need none [default: 8,16].")
+    ] = None,
     total: Annotated[bool | None, typer.Option("--total/--per-class", help="Count slices in all labels.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of random draws [default: 5].")] = None,
     encoder: Annotated[

@@ -72,7 +72,7 @@ def training_slices(
     labels : sequence
         As of :func:`sample_few_shot`.
     sizes : sequence of int
-        Rows of each class, or in all.
+        Rows of each class, or in all. 0 is the slice without any, for methods that need no label.
     random_state : int or None, default 0
         Another seed draws other slices.
     total : bool, optional
@@ -89,7 +89,7 @@ def training_slices(
     Raises
     ------
     InputError
-        If sizes are not positive, distinct and available, or are per class in multi-label data.
+        If sizes are negative, twice the same or not available, or are per class in multi-label data.
 
     Warns
     -----
@@ -102,11 +102,15 @@ def training_slices(
     >>> {size: len(rows) for size, rows in slices.items()}, set(slices[1]) <= set(slices[4])
     ({1: 2, 4: 8}, True)
     """
-    ordered = _check_sizes(sizes)
+    given = _check_sizes(sizes)
+    ordered = [size for size in given if size]
     rows, _, encoded = encode_labeled(labels)
     if total is None:
         total = encoded.ndim == 2
-    if total:
+    slices: dict[int, np.ndarray] = {}
+    if not ordered:
+        pass
+    elif total:
         slices = _slices_in_all(_classes(labels), encoded, ordered, random_state)
     elif encoded.ndim == 2:
         raise InputError("sizes per class are not possible in multi-label data; pass total=True for sizes in all")
@@ -114,7 +118,7 @@ def training_slices(
         if not allow_fewer:
             _check_enough(_classes(labels), encoded, ordered[-1])
         slices = _slices_per_class(encoded, ordered, random_state)
-    return {size: rows[part] for size, part in slices.items()}
+    return {size: rows[slices[size]] if size else rows[:0] for size in given}
 
 
 def _slices_per_class(codes: np.ndarray, sizes: list[int], random_state: int | None) -> dict[int, np.ndarray]:
@@ -204,16 +208,18 @@ def _warn_if_missing(classes: Sequence[Label], part: np.ndarray) -> None:
         )
 
 
-def _check_size(argument: str, size: Any) -> int:
-    if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise InputError(f"{argument} must be a positive integer, got {size!r}")
+def _check_size(argument: str, size: Any, *, least: int = 1) -> int:
+    if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)) or size < least:
+        raise InputError(
+            f"{argument} must be {'a positive integer' if least else 'an integer from 0 on'}, got {size!r}"
+        )
     return int(size)
 
 
 def _check_sizes(sizes: Any) -> list[int]:
     if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):
-        raise InputError(f"sizes must be a sequence of positive integers, got {sizes!r}")
-    checked = [_check_size("each of sizes", size) for size in sizes]
+        raise InputError(f"sizes must be a sequence of integers, got {sizes!r}")
+    checked = [_check_size("each of sizes", size, least=0) for size in sizes]
     if not checked:
         raise InputError("sizes must name at least one size, got none")
     twice = [size for size in checked if checked.count(size) > 1]

@@ -12,6 +12,7 @@ from fewshot.classifiers.loading import is_model_folder, load_classifier
 from fewshot.classifiers.parameters import count_parameters
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.classifiers.transformer import TransformerClassifier
+from fewshot.classifiers.zero_shot_nli import ZeroShotNLIClassifier
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.distillation.several_teachers import TeacherMixture
@@ -123,6 +124,8 @@ def tokenizer_of(teacher: Any) -> Any:
     """Return the tokenizer of a teacher's transformer, or ``None``."""
     if isinstance(teacher, TransformerClassifier):
         return teacher.tokenizer_
+    if isinstance(teacher, ZeroShotNLIClassifier):
+        return teacher.scorer_.tokenizer
     holder = getattr(teacher, "model", None) if _encoder_of(teacher) is None else _encoder_of(teacher).model
     return getattr(holder, "tokenizer", None)
 

@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from fewshot.classifiers.templates import TEMPLATE, check_label_words, check_templates, words_of
+from fewshot.classifiers.entailment import EntailmentScorer
+from fewshot.classifiers.sequence_folders import open_sequence_folder
+from fewshot.classifiers.sequence_models import length_limit, model_fingerprint
+from fewshot.classifiers.sequence_scorer import SequenceScorer
+from fewshot.classifiers.templates import TEMPLATE, check_label_words, check_templates
+from fewshot.classifiers.zero_shot_nli import ZeroShotNLIClassifier
 from fewshot.core.artifacts import fingerprint
-from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.data.texts import Label
-from fewshot.distillation.sequence_model import SequenceModel
 from fewshot.distillation.teacher_targets import TeacherTargets, finite_probabilities, without_encoder
 from fewshot.encoders.base import check_texts
-
-_PAIRS = 2**14
-"""Pairs of text and class that wait for the model at once, so that a large pool takes no more memory than a small."""
 
 
 class _FolderTeacher:
     """Base of teachers that are a transformers model in a folder and have no vectors to give."""
 
-    model: SequenceModel
     label_space_: LabelSpace
 
     @property
@@ -61,7 +61,7 @@ class SequenceTeacher(_FolderTeacher):
         Whether a text has any number of classes (sigmoid) or exactly one (softmax). Default: as ``config.json`` says,
         else one.
     device, batch_size : optional
-        See :class:`~fewshot.distillation.sequence_model.SequenceModel`.
+        See :class:`~fewshot.classifiers.sequence_scorer.SequenceScorer`.
 
     Raises
     ------
@@ -80,22 +80,28 @@ class SequenceTeacher(_FolderTeacher):
         device: str | None = None,
         batch_size: int | None = None,
     ) -> None:
-        self.model = SequenceModel(folder, device=device, batch_size=batch_size)
-        names = _plain_names(self.model.labels if classes is None else classes)
-        if classes is None and any(label.lower().startswith("entail") for label in self.model.labels):
+        model, tokenizer = open_sequence_folder(folder)
+        length = length_limit(model, tokenizer)
+        options: dict[str, Any] = {"batch_size": batch_size, "device": device}
+        self.model = SequenceScorer(model, tokenizer, name=str(folder), max_length=length, **options)
+        outputs = [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
+        names = _plain_names(outputs if classes is None else classes)
+        if classes is None and any(label.lower().startswith("entail") for label in outputs):
             raise InputError(
                 f"teacher {self.model.name!r} tells entailment from contradiction and knows no classes; "
                 "name them: NLITeacher(folder, classes=[...])"
             )
-        if len(names) != len(self.model.labels):
-            raise InputError(f"classes must name the model's {len(self.model.labels)} outputs, got {len(names)} names")
-        self.label_space_ = _space_of(names, self.model.multi_label if multi_label is None else multi_label)
+        if len(names) != len(outputs):
+            raise InputError(f"classes must name the model's {len(outputs)} outputs, got {len(names)} names")
+        several = model.config.problem_type == "multi_label_classification" if multi_label is None else multi_label
+        self.label_space_ = _space_of(names, several)
         self._columns = [names.index(name) for name in self.label_space_.classes]
 
     @property
     def fingerprint(self) -> str:
         """Hash of the model, its classes and their order."""
-        return fingerprint([self.model.fingerprint, repr(self.label_space_), repr(self._columns)])
+        weights = model_fingerprint(self.model.model, self.model.tokenizer)
+        return fingerprint([weights, str(self.model.max_length), repr(self.label_space_), repr(self._columns)])
 
     def targets(self, texts: Sequence[str]) -> TeacherTargets:
         """Return class probabilities."""
@@ -124,8 +130,8 @@ class NLITeacher(_FolderTeacher):
         contradiction.
     label_words : mapping, optional
         Words to say instead of a class's name.
-    device, batch_size : optional
-        See :class:`~fewshot.distillation.sequence_model.SequenceModel`.
+    device, batch_size, precision : optional
+        See :class:`~fewshot.classifiers.zero_shot_nli.ZeroShotNLIClassifier`.
 
     Raises
     ------
@@ -157,40 +163,42 @@ class NLITeacher(_FolderTeacher):
         label_words: Mapping[Label, str] | None = None,
         device: str | None = None,
         batch_size: int | None = None,
+        precision: str = "float32",
     ) -> None:
-        self.label_space_ = _space_of(_plain_names(classes), multi_label)
-        (template,) = check_templates([template])
+        space = _space_of(_plain_names(classes), multi_label)
+        check_templates([template])
         check_label_words(label_words)
-        self.hypotheses = [template.replace("{}", words) for words in words_of(self.label_space_, label_words)]
-        self.model = SequenceModel(folder, device=device, batch_size=batch_size)
-        self._outputs = _entailment_outputs(self.model)
-        longest = max(map(self.model.n_tokens, self.hypotheses))
-        if longest > self.model.max_length // 2:
-            raise InputError(
-                f"template or class names too long: a hypothesis has {longest} tokens and the model reads "
-                f"{self.model.max_length} of text and hypothesis together; take shorter label_words"
-            )
+        said = {name: words for name, words in (label_words or {}).items() if name in space.classes}
+        self.classifier = ZeroShotNLIClassifier(
+            folder,
+            classes=space.classes,
+            multi_label=multi_label,
+            templates=[template],
+            label_words=said,
+            precision=precision,
+            batch_size=batch_size,
+            device=device,
+        ).fit()
+        self.label_space_ = self.classifier.label_space_
+
+    @property
+    def model(self) -> EntailmentScorer:
+        """Model, tokenizer and hypotheses."""
+        return self.classifier.scorer_
+
+    @property
+    def hypotheses(self) -> list[str]:
+        """What is asked of each text, in the order of the classes."""
+        return self.model.hypotheses
 
     @property
     def fingerprint(self) -> str:
         """Hash of the model, the classes and the hypotheses."""
-        return fingerprint([self.model.fingerprint, repr(self.label_space_), *self.hypotheses])
+        return fingerprint([self.model.fingerprint, repr(self.label_space_)])
 
     def targets(self, texts: Sequence[str]) -> TeacherTargets:
         """Return class probabilities from the entailment logits of every pair of text and class."""
-        check_texts(texts)
-        step = max(1, _PAIRS // len(self.hypotheses))
-        parts = [self._probabilities(texts[start : start + step]) for start in range(0, len(texts), step)]
-        probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.hypotheses)))
-        return TeacherTargets(None, finite_probabilities(probabilities))
-
-    def _probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        pairs = [(text, hypothesis) for text in texts for hypothesis in self.hypotheses]
-        logits = self.model.logits([text for text, _ in pairs], [hypothesis for _, hypothesis in pairs])
-        logits = logits[:, self._outputs].astype(np.float64).reshape(len(texts), len(self.hypotheses), 2)
-        if self.label_space_.multi_label:
-            return softmax(logits, axis=2)[:, :, 0]
-        return softmax(logits[:, :, 0], axis=1)
+        return TeacherTargets(None, finite_probabilities(self.classifier.predict_proba(texts)))
 
 
 def _plain_names(classes: Any) -> list[Any]:
@@ -208,17 +216,3 @@ def _space_of(names: list[Any], multi_label: bool) -> LabelSpace:
     if len(names) < 2 and not multi_label:
         raise InputError(f"classes must be at least two to tell apart, got {names!r}")
     return space
-
-
-def _entailment_outputs(model: SequenceModel) -> list[int]:
-    """Return the places of entailment and of its opposite among a model's outputs."""
-    labels = [label.lower() for label in model.labels]
-    entailment = [index for index, label in enumerate(labels) if label.startswith("entail")]
-    others = [index for index in range(len(labels)) if index not in entailment]
-    opposite = others if len(labels) == 2 else [i for i in others if labels[i].startswith("contradict")]
-    if len(entailment) != 1 or len(opposite) != 1:
-        raise ModelFormatError(
-            f"the model in {model.name!r} is not known to tell entailment from contradiction: its outputs are called "
-            f"{', '.join(model.labels[:8])}; name them in its config.json (id2label)"
-        )
-    return [entailment[0], opposite[0]]

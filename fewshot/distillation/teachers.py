@@ -13,10 +13,10 @@ import numpy as np
 
 from fewshot.classifiers.base import EmbeddingClassifier, TextClassifier
 from fewshot.classifiers.loading import is_model_folder, load_classifier
+from fewshot.classifiers.sequence_folders import is_sequence_folder
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.distillation.sequence_model import is_sequence_folder
 from fewshot.distillation.sequence_teachers import NLITeacher, SequenceTeacher
 from fewshot.distillation.teacher_targets import (
     Teacher,

@@ -47,7 +47,7 @@ def plot_learning_curves(
     -------
     bytes
         The PNG. Points are means over seeds, bands one standard deviation to each side. A method that was given no
-        label is a line across.
+        label is a line across; one that was also given some has a point at 0, which stands left of the smallest size.
 
     Raises
     ------
@@ -67,11 +67,14 @@ def plot_learning_curves(
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     curves = _curves(summarize(finished))
     sizes = {point["n_train"] for curve in curves.values() for point in curve} - {0}
+    places = {size: size for size in sizes}
+    if any(curve[0]["n_train"] == 0 < curve[-1]["n_train"] for curve in curves.values()):
+        places[0] = _place_of_zero(sizes)
     shifts = _shifts(len(curves) if len(sizes) == 1 else 0)
     for axes, metric in zip(panels, metrics, strict=True):
         drawn = zip(_styled(curves), shifts, strict=False)
-        handles = {name: _draw_curve(axes, curve, metric, x, **style) for (name, curve, style), x in drawn}
-        _dress_curves(axes, metric, sizes)
+        handles = {name: _draw_curve(axes, curve, metric, places, x, **style) for (name, curve, style), x in drawn}
+        _dress_curves(axes, metric, places)
     panels[0].set_ylim(top=min(panels[0].get_ylim()[1], 1.01))
     figure.suptitle(plain(title))
     columns = min(len(handles), 4 if len(metrics) > 1 else 2)
@@ -85,6 +88,13 @@ def _shifts(n_curves: int) -> Iterable[float]:
     if n_curves < 2:
         return itertools.repeat(1.0)
     return [1.02 ** (number - (n_curves - 1) / 2) for number in range(n_curves)]
+
+
+def _place_of_zero(sizes: Iterable[float]) -> float:
+    """Return where 0 stands on a logarithmic axis: left of the smallest size, by a step as wide as the others are."""
+    ordered = sorted(sizes)
+    step = (ordered[-1] / ordered[0]) ** (1 / (len(ordered) - 1)) if len(ordered) > 1 else 2.0
+    return ordered[0] / max(step, 1.5)
 
 
 def _curves(summary: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -120,14 +130,17 @@ def _styled(curves: Mapping[tuple[str, str], list[Row]]) -> Iterable[tuple[str, 
         yield (f"{method} ({variant})" if variant else method), curve, style
 
 
-def _draw_curve(axes: "Axes", curve: Sequence[Row], metric: str, shift: float, **style: Any) -> Any:
+def _draw_curve(
+    axes: "Axes", curve: Sequence[Row], metric: str, places: Mapping[float, float], shift: float, **style: Any
+) -> Any:
     scored = [point for point in curve if point[f"{metric}_mean"] is not None]
-    sizes = [point["n_train"] * shift for point in scored]
+    without_labels = bool(scored) and scored[-1]["n_train"] == 0
+    sizes = [] if without_labels else [places[point["n_train"]] * shift for point in scored]
     means = [point[f"{metric}_mean"] for point in scored]
     spreads = [point[f"{metric}_sd"] or 0.0 for point in scored]
     low = [mean - sd for mean, sd in zip(means, spreads, strict=True)]
     high = [mean + sd for mean, sd in zip(means, spreads, strict=True)]
-    if scored and sizes[-1] == 0:  # no place on a logarithmic axis
+    if without_labels:
         axes.axhspan(low[-1], high[-1], color=style["color"], alpha=0.12, linewidth=0)
         return axes.axhline(means[-1], color=style["color"], linestyle="--", linewidth=1.6)
     axes.fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
@@ -136,13 +149,13 @@ def _draw_curve(axes: "Axes", curve: Sequence[Row], metric: str, shift: float, *
     return axes.plot(sizes, means, linewidth=1.6, markersize=5.5, **style)[0]
 
 
-def _dress_curves(axes: "Axes", metric: str, sizes: Iterable[float]) -> None:
+def _dress_curves(axes: "Axes", metric: str, places: Mapping[float, float]) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
-    ticks = _apart(sizes)
+    ticks, size_at = _apart(places.values()), {place: size for size, place in places.items()}
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:,.0f}" for tick in ticks]))
+    axes.xaxis.set_major_formatter(FixedFormatter([f"{size_at[tick]:,.0f}" for tick in ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     if ticks:
         axes.set_xlim(min(ticks) / 1.25, max(ticks) * 1.25)

@@ -96,6 +96,17 @@ def best_thresholds_per_label(
     return thresholds
 
 
+def micro_f1(y: np.ndarray, applies: np.ndarray) -> float:
+    """Return the micro-F1 of predictions ``(n_texts, n_labels)``; 0 where no label is true or predicted.
+
+    Examples
+    --------
+    >>> round(micro_f1(np.array([[1, 0], [1, 1]]), np.array([[True, True], [True, False]])), 3)
+    0.667
+    """
+    return float(2 * (y * applies).sum() / max(1.0, y.sum() + applies.sum()))
+
+
 def _check(y: np.ndarray, probabilities: np.ndarray) -> None:
     if y.shape != probabilities.shape or y.ndim != 2:
         raise InputError(f"y and probabilities must have one shape, got {y.shape} and {probabilities.shape}")

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from fewshot.evaluation.thresholds import best_threshold
+from fewshot.evaluation.thresholds import best_threshold, micro_f1
 from fewshot.heads.linear import NEVER, LinearHead
 from fewshot.heads.vectors import check_vectors, row_weights
 
@@ -223,7 +223,7 @@ def _choose_multi_label(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, random
     rated = []
     for C, probabilities in zip(C_GRID, held_out, strict=True):
         threshold = best_threshold(y, probabilities)
-        rated.append((_micro_f1(y, probabilities >= threshold), -_log_loss(y, probabilities), C, threshold))
+        rated.append((micro_f1(y, probabilities >= threshold), -_log_loss(y, probabilities), C, threshold))
     _, _, C, threshold = max(rated)
     return C, threshold
 
@@ -251,10 +251,6 @@ def _logistic_per_label(X: np.ndarray, y: np.ndarray, C: float, weight: np.ndarr
 
 def _constant(column: np.ndarray) -> float:
     return ALWAYS if column[0] else NEVER
-
-
-def _micro_f1(y: np.ndarray, predicted: np.ndarray) -> float:
-    return float(2 * (y * predicted).sum() / max(1.0, y.sum() + predicted.sum()))
 
 
 def _log_loss(y: np.ndarray, probabilities: np.ndarray) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from fewshot.classifiers.base import library_versions
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
+from fewshot.data.labels import LabelSpace
 from fewshot.data.slices import training_slices
 from fewshot.data.splits import balanced_split
 from fewshot.data.texts import TextData
@@ -21,7 +22,7 @@ from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import Cell, Contest
 from fewshot.evaluation.store import ResultStore
 from fewshot.evaluation.summary import summarize
-from fewshot.recipes.methods import Surroundings, choose_methods, find_method, make_classifier
+from fewshot.recipes.methods import Surroundings, choose_methods, find_method, make_classifier, split_by_labels
 from fewshot.recipes.outcome import Comparison, write_comparison
 from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
 
@@ -37,7 +38,7 @@ class CompareSettings:
     methods : tuple of str
         See :mod:`fewshot.recipes.methods`; ``"all-applicable"`` takes all that task and files allow.
     slices : tuple of int, default (8, 16)
-        Labels per class; in all where ``total``.
+        Labels per class; in all where ``total``. On slice 0 methods run that need no label, told the class names.
     total : bool, optional
         Slices count labels in all. Default: in multi-label tasks.
     seeds : int, default 5
@@ -125,6 +126,10 @@ def compare_methods(
     settings = dataclasses.replace(settings or CompareSettings(), **changes)
     field = _read(labeled, test, unlabeled, settings, reading or Reading())
     chosen, left_out = choose_methods(settings.methods, has_pool=field.pool is not None)
+    if 0 in settings.slices:
+        unlearned, others = split_by_labels(chosen)
+        chosen = chosen if any(settings.slices) else unlearned
+        left_out |= others
     draws = _draw(field.labeled, settings)
     store = ResultStore.open(out, _manifest(field, settings))
     with store.locked():
@@ -196,15 +201,19 @@ def _contests(
     pool_hash = fingerprint(pool)
     encoder_hash = encoder.fingerprint if encoder is not None else ""
     test_hash = content_hash(field.test)
+    space = LabelSpace.of(field.labeled.labels, warn=False)
     contests = []
     for name in sorted(names, key=lambda name: find_method(name)[0].cost):
         method, _ = find_method(name)
         for size in sorted(settings.slices):
+            if method.needs_labels and not size:
+                continue
             for seed, slices in draws.items():
                 train = field.labeled.select(slices[size])
                 identity = [name, str(seed), content_hash(train), test_hash, library_versions()["fewshot"]]
                 identity += [encoder_hash] if method.uses_encoder else []
                 identity += [pool_hash] if method.uses_pool else []
+                identity += [repr(space)] if not method.needs_labels else []
                 cell = Cell(
                     method=name,
                     encoder=settings.encoder if method.uses_encoder and encoder is not None else "",
@@ -214,6 +223,6 @@ def _contests(
                     seed=seed,
                     key=fingerprint(identity),
                 )
-                around = Surroundings(encoder, pool, settings.device, seed)
+                around = Surroundings(encoder, pool, settings.device, seed, space)
                 contests.append(Contest(cell, partial(make_classifier, name, around), train))
     return contests

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fewshot.core.errors import InputError, did_you_mean
+from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
 
 
@@ -23,12 +24,20 @@ class Surroundings:
         Unlabelled texts; empty where there are none.
     device : str or None
     random_state : int
+    space : LabelSpace, optional
+        The classes of the task, for methods that are told their names; default: those of the labelled texts.
     """
 
     encoder: Encoder | None
     pool: Sequence[str]
     device: str | None
     random_state: int
+    space: LabelSpace | None = None
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The class names, as arguments of a zero-shot classifier."""
+        return {"classes": self.space.classes, "multi_label": self.space.multi_label} if self.space else {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +47,18 @@ class Method:
     Parameters
     ----------
     name : str
-        As on the command line; a name that ends in ``":"`` takes an argument.
+        As on the command line; a name that ends in ``":"`` takes an argument, one in ``"[:]"`` may take one.
     summary : str
         One line for help and reports.
     make : callable
         ``make(argument, surroundings)`` gives an unfitted classifier.
     uses_encoder, uses_pool : bool
+    needs_labels : bool
+        Whether it learns from labelled texts; the others run on a slice of none, too.
     cost : int
         Rank of how long it trains; cheap methods are run first.
+    lacks : callable
+        ``lacks(argument)`` gives the reason, if any, for which ``all-applicable`` is to leave it out.
     """
 
     name: str
@@ -53,7 +66,24 @@ class Method:
     make: Callable[[str, Surroundings], Any]
     uses_encoder: bool = True
     uses_pool: bool = False
+    needs_labels: bool = True
     cost: int = 1
+    lacks: Callable[[str], str | None] = lambda argument: None
+
+    def takes(self, name: str) -> str | None:
+        """Return the argument in ``name``, empty where there is none, or ``None`` if another method is meant.
+
+        Examples
+        --------
+        >>> method = Method("knn[:]", "", print)
+        >>> method.takes("knn"), method.takes("knn:a:b"), method.takes("knn:"), method.takes("knnn")
+        ('', 'a:b', None, None)
+        """
+        stem, may_take = self.name.removesuffix("[:]").removesuffix(":"), self.name.endswith((":", "[:]"))
+        if name == stem and not self.name.endswith(":"):
+            return ""
+        argument = name.removeprefix(f"{stem}:")
+        return argument if may_take and argument and argument != name else None
 
 
 def _naive_bayes(argument: str, around: Surroundings) -> Any:
@@ -98,17 +128,68 @@ def _distilled(argument: str, around: Surroundings) -> Any:
     return DistilledClassifier(_setfit("", around), argument, around.pool, random_state=around.random_state)
 
 
+def _zero_shot_embedding(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.zero_shot_embedding import ZeroShotEmbeddingClassifier
+
+    return ZeroShotEmbeddingClassifier(around.encoder, device=around.device, **around.names)
+
+
+def _zero_shot_nli(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.zero_shot_nli import DEFAULT_NLI_MODEL, ZeroShotNLIClassifier
+
+    return ZeroShotNLIClassifier(argument or DEFAULT_NLI_MODEL, device=around.device, cache=True, **around.names)
+
+
+def _lacks_nli_model(argument: str) -> str | None:
+    """Say so where the default model of inference would have to be fetched: ``all-applicable`` downloads nothing."""
+    from huggingface_hub import try_to_load_from_cache
+
+    from fewshot.classifiers.zero_shot_nli import DEFAULT_NLI_MODEL
+
+    if argument or isinstance(try_to_load_from_cache(DEFAULT_NLI_MODEL, "config.json"), str):
+        return None
+    return (
+        f"its model {DEFAULT_NLI_MODEL} is not in the Hub's cache; name the method itself, which fetches it, or a "
+        "folder: zero-shot-nli:FOLDER"
+    )
+
+
 METHODS: tuple[Method, ...] = (
     Method("naive-bayes", "word counts, no encoder: the baseline to beat", _naive_bayes, uses_encoder=False, cost=0),
     Method("knn", "votes of the nearest training texts", _knn),
     Method("linear-probe", "logistic regression on the frozen encoder", _linear_probe),
+    Method(
+        "zero-shot-embedding",
+        "similarity to the class names or descriptions; needs no label",
+        _zero_shot_embedding,
+        needs_labels=False,
+    ),
+    Method(
+        "zero-shot-nli[:]",
+        "a model of inference that is told class names; needs no label",
+        _zero_shot_nli,
+        uses_encoder=False,
+        needs_labels=False,
+        cost=2,
+        lacks=_lacks_nli_model,
+    ),
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, cost=2),
     Method("fine-tune", "the encoder's transformer and a new head, trained together on the labels", _fine_tune, cost=3),
     Method("setfit-reference", "the package setfit with its defaults, to compare with", _setfit_reference, cost=4),
     Method("distilled:", "a SetFit teacher distilled into a student on the pool", _distilled, uses_pool=True, cost=3),
 )
 
-ALL = ("naive-bayes", "knn", "linear-probe", "setfit", "fine-tune", "distilled:static", "distilled:layers:3")
+ALL = (
+    "naive-bayes",
+    "knn",
+    "linear-probe",
+    "zero-shot-nli",
+    "zero-shot-embedding",
+    "setfit",
+    "fine-tune",
+    "distilled:static",
+    "distilled:layers:3",
+)
 """What ``all-applicable`` stands for, as far as task and files allow; the reference, which is slow, is named."""
 
 NAMES = (*ALL, "setfit-reference")
@@ -130,19 +211,16 @@ def find_method(name: str) -> tuple[Method, str]:
     >>> find_method("knnn")
     Traceback (most recent call last):
     ...
-    fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, setfit, \
-fine-tune, distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
+    fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, zero-shot-nli, \
+zero-shot-embedding, setfit, fine-tune, distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
     """
     for method in METHODS:
-        if name == method.name:
-            break
-        if method.name.endswith(":") and name.startswith(method.name) and name != method.name:
-            return method, name.removeprefix(method.name)
-    else:
-        raise InputError(f"unknown method {name!r}; known: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}")
-    if method.name.endswith(":"):
+        argument = method.takes(name)
+        if argument is not None:
+            return method, argument
+    if any(name in (method.name, method.name.removesuffix(":")) for method in METHODS):
         raise InputError(f"method {name!r} needs an argument, such as 'distilled:static'")
-    return method, ""
+    raise InputError(f"unknown method {name!r}; known: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}")
 
 
 def choose_methods(names: Sequence[str], *, has_pool: bool) -> tuple[list[str], dict[str, str]]:
@@ -171,19 +249,57 @@ def choose_methods(names: Sequence[str], *, has_pool: bool) -> tuple[list[str], 
     """
     chosen: list[str] = []
     left_out: dict[str, str] = {}
+    named = {find_method(name)[0].name for name in names if name != "all-applicable"}
     for name in names:
-        for candidate in ALL if name == "all-applicable" else (name,):
-            method, _ = find_method(candidate)
-            if method.uses_pool and not has_pool:
-                reason = "needs unlabelled texts (--unlabeled)"
-                if name != "all-applicable":
-                    raise InputError(f"method {candidate!r} {reason}")
-                left_out[candidate] = reason
-            elif candidate not in chosen:
+        if name != "all-applicable":
+            if find_method(name)[0].uses_pool and not has_pool:
+                raise InputError(f"method {name!r} {_NEEDS_POOL}")
+            chosen.append(name)
+            continue
+        for candidate in ALL:
+            reason = _reason_against(candidate, named, has_pool=has_pool)
+            if reason is None:
                 chosen.append(candidate)
+            elif candidate not in names:
+                left_out[candidate] = reason
     if not chosen:
         raise InputError("methods must name at least one method, such as 'linear-probe' or 'all-applicable'")
-    return chosen, left_out
+    return list(dict.fromkeys(chosen)), left_out
+
+
+_NEEDS_POOL = "needs unlabelled texts (--unlabeled)"
+
+
+def _reason_against(candidate: str, named: set[str], *, has_pool: bool) -> str | None:
+    """Say why ``all-applicable`` does not take a method, given which rows of the table are named beside it."""
+    method, argument = find_method(candidate)
+    if method.uses_pool and not has_pool:
+        return _NEEDS_POOL
+    if method.name.endswith("[:]") and method.name in named:
+        return "it is named with a model of its own"
+    return method.lacks(argument)
+
+
+def split_by_labels(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the methods that run without any label, and why the others do not.
+
+    Raises
+    ------
+    InputError
+        If there are none of the first.
+
+    Examples
+    --------
+    >>> split_by_labels(["knn", "zero-shot-embedding"])
+    (['zero-shot-embedding'], {'knn at slice 0': 'learns from labelled texts'})
+    """
+    without = [name for name in names if not find_method(name)[0].needs_labels]
+    if not without:
+        raise InputError(
+            "slice 0 is given and there is no method that runs without labels; add zero-shot-embedding, or leave 0 out"
+        )
+    others = {f"{name} at slice 0": "learns from labelled texts" for name in names if name not in without}
+    return without, others
 
 
 def make_classifier(name: str, around: Surroundings) -> Any:

@@ -338,6 +338,28 @@ def test_class_names_and_searched_settings(desk: Path) -> None:
     assert len(read_rows(desk / "searched" / "trials.csv").rows) == 2
 
 
+def test_class_names_alone(desk: Path, tiny_nli: Path) -> None:
+    """Zero-shot methods must be trained, compared without labels and asked like any other, descriptions included."""
+    words = {"fruit": ["a fruit", "an apple or a plum"], "tool": "tools", "bird": "birds"}
+    (desk / "described.json").write_text(json.dumps(words))
+    for method in ("zero-shot-embedding", f"zero-shot-nli:{tiny_nli}"):
+        made = run(
+            *("train", "things.csv:train", "--method", method, "--encoder", "encoder", "--device", "cpu"),
+            *("--label-words", "described.json", "--template", "about {}", "--out", "named", "--json"),
+            folder=desk,
+        )
+        assert last_json(made)["classes"] == 3
+        answer = last_json(run("predict", "named", "the plum", "--device", "cpu", "--json", folder=desk))
+        assert answer["label"] in words
+    done = run(
+        *("compare", "things.csv:train", "--methods", "knn,zero-shot-embedding", "--slices", "0,2", "--seeds", "1"),
+        *("--encoder", "encoder", "--out", "unlearned", "--json"),
+        folder=desk,
+    )
+    assert (last_json(done)["cells"], last_json(done)["failed"]) == (3, 0)
+    assert "left out knn at slice 0: learns from labelled texts" in done.stderr
+
+
 def test_setfit_opens_what_was_made_for_it(desk: Path) -> None:
     """A flag that promises compatibility must be kept by the other package, and only the flag writes a pickle."""
     from setfit import SetFitModel

@@ -148,12 +148,12 @@ def test_labels_may_stand_in_any_sequence(container):
     [
         ({"sizes": []}, "at least one size"),
         ({"sizes": [1, 1]}, "distinct, got 1 twice"),
-        ({"sizes": [0]}, "positive integer, got 0"),
-        ({"sizes": [-2]}, "positive integer, got -2"),
-        ({"sizes": [1.5]}, "positive integer, got 1.5"),
-        ({"sizes": [True]}, "positive integer, got True"),
-        ({"sizes": 8}, "sequence of positive integers, got 8"),
-        ({"sizes": "8"}, "sequence of positive integers, got '8'"),
+        ({"sizes": [0, 0]}, "distinct, got 0 twice"),
+        ({"sizes": [-2]}, "integer from 0 on, got -2"),
+        ({"sizes": [1.5]}, "integer from 0 on, got 1.5"),
+        ({"sizes": [True]}, "integer from 0 on, got True"),
+        ({"sizes": 8}, "sequence of integers, got 8"),
+        ({"sizes": "8"}, "sequence of integers, got '8'"),
         ({"sizes": [5], "total": True}, "ask for 5 rows in all, and there are 4"),
         ({"sizes": [5], "total": True, "allow_fewer": True}, "ask for 5 rows in all"),
     ],
@@ -162,6 +162,20 @@ def test_bad_sizes_are_refused(settings, message):
     """Prevents a curve with the same point twice, or with none."""
     with pytest.raises(InputError, match=message):
         training_slices(["a", "b"] * 2, **settings)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"] * 9, [("a",), ("b", "a"), ()] * 6])
+def test_a_slice_of_none_changes_no_other(labels):
+    """Prevents methods without labels from altering the draws of all others, and a warning about their slice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with_none, without = (training_slices(labels, sizes, random_state=3) for sizes in ([4, 0, 8], [4, 8]))
+        assert training_slices(labels, [0])[0].tolist() == []
+    assert list(with_none) == [0, 4, 8]
+    assert with_none[0].dtype == with_none[4].dtype
+    assert len(with_none[0]) == 0
+    for size, rows in without.items():
+        np.testing.assert_array_equal(with_none[size], rows)
 
 
 def test_sizes_per_class_need_single_labels():

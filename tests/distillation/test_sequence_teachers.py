@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from fewshot.classifiers import entailment
 from fewshot.core.errors import InputError, ModelFormatError, TeacherError
-from fewshot.distillation import sequence_teachers
 from fewshot.distillation.sequence_teachers import NLITeacher, SequenceTeacher
 from fewshot.distillation.teachers import compute_targets
 from tests.distillation.sequence_folders import write_classifier
@@ -110,7 +110,7 @@ def test_blocks_of_pairs_change_nothing(nli, pool, monkeypatch):
     """Prevents a pool that is asked about in parts from losing or mixing rows."""
     teacher = NLITeacher(nli, CLASSES, device="cpu")
     whole = teacher.targets(pool[:11]).probabilities
-    monkeypatch.setattr(sequence_teachers, "_PAIRS", 12)
+    monkeypatch.setattr(entailment, "PAIRS_AT_ONCE", 12)
     np.testing.assert_allclose(teacher.targets(pool[:11]).probabilities, whole, atol=1e-5)
     np.testing.assert_allclose(teacher.targets(["card " * 300]).probabilities.sum(axis=1), 1.0)
 

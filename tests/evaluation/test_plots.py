@@ -41,6 +41,8 @@ def test_learning_curves_are_a_png_with_the_same_bytes_each_time(rows, tmp_path)
     [
         [{}],
         [{"n_train": 0}],
+        [{"n_train": 0, "slice": 0}, {"n_train": 16}],
+        [{"n_train": 0, "slice": 0}, {"n_train": 8}, {"n_train": 16, "slice": 16}, {"method": "setfit"}],
         [{}, {"method": "setfit"}],
         [{}, {"pool": 1000}, {"encoder": "中文"}],
         [{"mcc": None, "macro_f1": None}],
@@ -64,6 +66,22 @@ def test_ticks_stand_at_the_actual_sizes(rows, monkeypatch):
         assert axes.get_ylim()[1] <= 1.01
     [legend] = drawn[0].legends
     assert len(legend.get_texts()) == 4
+
+
+def test_no_labels_have_a_place_on_a_logarithmic_axis(make_row, monkeypatch):
+    """Prevents a point at the logarithm of 0, which is drawn nowhere, from tearing a method's curve."""
+    drawn = []
+    monkeypatch.setattr("fewshot.evaluation.plots.png_bytes", lambda figure, path: drawn.append(figure) or b"")
+    sizes = [{"n_train": 2 * slice, "slice": slice} for slice in (0, 4, 8)]
+    rows = [make_row(0.5, method="zero-shot", **size) for size in sizes]
+    rows += [make_row(0.6, **size) for size in sizes[1:]]
+    plot_learning_curves([*rows, make_row(0.4, method="named only", n_train=0, slice=0)])
+    for axes in drawn[0].axes:
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "8", "16"]
+        curve = next(line for line in axes.lines if len(line.get_xdata()) == 3)
+        x = list(curve.get_xdata())
+        assert x == [4.0, 8.0, 16.0]
+        assert axes.get_xlim()[0] < x[0]
 
 
 def test_nothing_finished_is_said_so(failed_row):

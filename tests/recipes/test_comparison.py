@@ -102,3 +102,42 @@ def test_settings_are_checked() -> None:
     """Zero seeds would end in an empty table."""
     with pytest.raises(InputError, match="seeds"):
         CompareSettings(seeds=0)
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_slice_0_is_for_those_that_need_no_label(tmp_path: Path, toy_encoder, multi) -> None:
+    """A method that learns from labels cannot run without any: that is no failure, nor a reason to drop the others."""
+    methods, sizes = ("naive-bayes", "knn", "zero-shot-embedding"), (0, 4)
+    done = compare_methods(
+        table(6, multi=multi),
+        table(4, start=50, multi=multi),
+        out=tmp_path,
+        encoder=toy_encoder,
+        **FAST | {"methods": methods, "slices": sizes},
+    )
+    assert {row["status"] for row in done.rows} == {"ok"}
+    cells = {(row["method"], row["slice"], row["n_train"]) for row in done.rows}
+    n = 4 if multi else 8
+    expected = {(name, 4, n) for name in methods} | {("zero-shot-embedding", 0, 0)}
+    assert cells == expected
+    assert len(done.rows) == 2 * len(expected)
+    assert done.left_out == {f"{name} at slice 0": "learns from labelled texts" for name in methods[:2]}
+    assert "knn at slice 0 was left out" in (tmp_path / "report.html").read_text("utf-8")
+    assert (tmp_path / "learning_curves.png").is_file()
+
+
+def test_without_labels_the_names_are_those_of_the_labelled_texts(tmp_path: Path, tiny_topical, tiny_nli) -> None:
+    """Zero-shot methods on slice 0 would have no class to tell apart."""
+    texts = [f"{word} {number}" for number in range(6) for word in ("refund", "parcel", "password")]
+    labels = ["billing", "delivery", "login"] * 6
+    rows = TextData(texts, labels, multi_label=False, rows=list(range(18)))
+    options = FAST | {"methods": ("zero-shot-embedding", f"zero-shot-nli:{tiny_nli}"), "slices": (0,)}
+    done = compare_methods(rows, out=tmp_path, encoder=tiny_topical, device="cpu", **options)
+    assert [row["accuracy"] for row in done.rows] == [1.0] * 4
+    assert [row["n_train"] for row in done.rows] == [0] * 4
+
+
+def test_slice_0_alone_needs_a_method_for_it(tmp_path: Path, toy_encoder) -> None:
+    """An empty table of results would say nothing of the reason."""
+    with pytest.raises(InputError, match="no method that runs without labels"):
+        compare_methods(table(6), out=tmp_path, encoder=toy_encoder, **FAST | {"slices": (0,)})

@@ -3,7 +3,17 @@
 import pytest
 
 from fewshot.core.errors import InputError
-from fewshot.recipes.methods import ALL, METHODS, NAMES, Surroundings, choose_methods, find_method, make_classifier
+from fewshot.data.labels import LabelSpace
+from fewshot.recipes.methods import (
+    ALL,
+    METHODS,
+    NAMES,
+    Surroundings,
+    choose_methods,
+    find_method,
+    make_classifier,
+    split_by_labels,
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,3 +48,47 @@ def test_names_that_cannot_run_are_refused_at_the_door(names: list[str], message
 def test_a_name_given_twice_runs_once() -> None:
     """Two cells with one key would overwrite each other."""
     assert choose_methods(["knn", "knn", "all-applicable"], has_pool=True)[0].count("knn") == 1
+
+
+def test_a_name_may_have_an_argument() -> None:
+    """A folder that is taken for another method, or lost, would compare the wrong model."""
+    method, argument = find_method("zero-shot-nli:models/nli:v1")
+    assert (method.name, argument) == ("zero-shot-nli[:]", "models/nli:v1")
+    assert make_classifier("zero-shot-nli:models/nli", Surroundings(None, [], None, 0)).model == "models/nli"
+    assert find_method("zero-shot-nli") == (method, "")
+    for wrong in ("zero-shot-nli:", "zero-shot-nli[:]", "knn:3"):
+        with pytest.raises(InputError, match=r"unknown method|needs an argument"):
+            find_method(wrong)
+
+
+def test_zero_shot_methods_are_told_the_names(tiny_encoder) -> None:
+    """Without any labelled text they would know no class."""
+    around = Surroundings(tiny_encoder, [], None, 0, LabelSpace(("a", "b"), True))
+    for name in ("zero-shot-nli", "zero-shot-embedding"):
+        made = make_classifier(name, around)
+        assert (made.classes, made.multi_label) == (("a", "b"), True)
+        assert not find_method(name)[0].needs_labels
+
+
+def test_all_applicable_downloads_nothing(monkeypatch, tmp_path) -> None:
+    """A comparison of everything must not fetch a gigabyte, nor fail in every cell where there is no network."""
+    chosen, left_out = choose_methods(["all-applicable"], has_pool=False)
+    assert "zero-shot-embedding" in chosen
+    assert "zero-shot-nli" not in chosen
+    assert "zero-shot-nli:FOLDER" in left_out["zero-shot-nli"]
+    chosen, left_out = choose_methods(["all-applicable", "zero-shot-nli:folder"], has_pool=False)
+    assert chosen[-1] == "zero-shot-nli:folder"
+    assert left_out["zero-shot-nli"] == "it is named with a model of its own"
+    assert choose_methods(["zero-shot-nli"], has_pool=False) == (["zero-shot-nli"], {})
+    assert "zero-shot-nli" in choose_methods(["zero-shot-nli", "all-applicable"], has_pool=False)[0]
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args: str(tmp_path / "config.json"))
+    assert "zero-shot-nli" in choose_methods(["all-applicable"], has_pool=False)[0]
+
+
+def test_who_runs_without_labels() -> None:
+    """A method that learns from labels would fail in every cell of slice 0."""
+    without, others = split_by_labels(["knn", "zero-shot-embedding", "zero-shot-nli:x"])
+    assert without == ["zero-shot-embedding", "zero-shot-nli:x"]
+    assert others == {"knn at slice 0": "learns from labelled texts"}
+    with pytest.raises(InputError, match="no method that runs without labels"):
+        split_by_labels(["knn"])
