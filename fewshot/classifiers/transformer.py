@@ -13,14 +13,12 @@ from scipy.special import expit, softmax
 
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
-from fewshot.classifiers.sequence_models import length_limit, model_fingerprint
+from fewshot.classifiers.sequence_models import length_limit, model_fingerprint, open_saved, save_whole
 from fewshot.classifiers.sequence_outputs import name_outputs
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import check_texts
-
-_TOKENIZER = "tokenizer_config.json"
 
 
 class TransformerClassifier(ThresholdClassifier):
