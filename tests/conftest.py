@@ -171,6 +171,14 @@ def tiny_static(tiny_tokenizer):
     return StaticEncoder(table, tiny_tokenizer, name="tiny-static")
 
 
+@pytest.fixture(scope="session")
+def tiny_masked(tmp_path_factory, tiny_tokenizer):
+    """A folder, as a string, of a masked language model: a BERT of 2 layers and 32 dimensions with random weights."""
+    from tests.classifiers.masked_cases import write_masked
+
+    return write_masked(tmp_path_factory.mktemp("masked") / "tiny-bert", tiny_tokenizer)
+
+
 @pytest.fixture
 def toy_encoder():
     """A fresh :class:`ToyEncoder`."""

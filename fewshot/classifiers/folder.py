@@ -186,13 +186,14 @@ def _lengths(encoder: dict[str, Any]) -> list[str]:
 
 
 def _choice(report: Any) -> list[str]:
-    """Say how a SetFit classifier came to be what it is, in the words of its report."""
+    """Say how a trained classifier came to be what it is, in the words of its report."""
     if not isinstance(report, dict) or not report:
         return []
     score = report.get("held_out_score")
     known = {
         "kept": report.get("chosen"),
         "contrastive steps": report.get("steps"),
+        "training steps": report.get("training_steps"),
         "judged by": report.get("judged_by"),
     }
     if isinstance(score, float):

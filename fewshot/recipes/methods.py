@@ -1,7 +1,7 @@
 """The one table of methods: a name, what it needs, and how to make a fresh classifier of it.
 
-Names are those of the command line: ``naive-bayes``, ``knn``, ``linear-probe``, ``setfit``, ``distilled:static``,
-``distilled:layers:3``. To add a method, add a row here.
+Names are those of the command line: ``naive-bayes``, ``knn``, ``linear-probe``, ``setfit``, ``prompt:FOLDER``,
+``distilled:static``, ``distilled:layers:3``. To add a method, add a row here.
 """
 
 import dataclasses
@@ -44,6 +44,9 @@ class Method:
     make : callable
         ``make(argument, surroundings)`` gives an unfitted classifier.
     uses_encoder, uses_pool : bool
+    names : str
+        What may be named after a colon, such as a model of the method's own. ``all-applicable`` leaves the method out,
+        since nothing is named there.
     cost : int
         Rank of how long it trains; cheap methods are run first.
     """
@@ -53,7 +56,13 @@ class Method:
     make: Callable[[str, Surroundings], Any]
     uses_encoder: bool = True
     uses_pool: bool = False
+    names: str = ""
     cost: int = 1
+
+    def takes(self, name: str) -> bool:
+        """Return whether ``name`` is this method's, followed by an argument."""
+        stem = f"{self.name}:" if self.names else self.name
+        return stem.endswith(":") and name.startswith(stem) and name != stem
 
 
 def _naive_bayes(argument: str, around: Surroundings) -> Any:
@@ -86,6 +95,13 @@ def _setfit_reference(argument: str, around: Surroundings) -> Any:
     return SetFitReferenceClassifier(around.encoder, device=around.device, random_state=around.random_state)
 
 
+def _prompt(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.prompt import PromptClassifier
+
+    named: dict[str, Any] = {"model": argument} if argument else {}
+    return PromptClassifier(**named, device=around.device, random_state=around.random_state)
+
+
 def _distilled(argument: str, around: Surroundings) -> Any:
     from fewshot.recipes.distilled import DistilledClassifier
 
@@ -97,12 +113,20 @@ METHODS: tuple[Method, ...] = (
     Method("knn", "votes of the nearest training texts", _knn),
     Method("linear-probe", "logistic regression on the frozen encoder", _linear_probe),
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, cost=2),
+    Method(
+        "prompt",
+        "a masked language model fills in a word for the class, and is trained to",
+        _prompt,
+        uses_encoder=False,
+        names="a masked language model (prompt:FOLDER)",
+        cost=3,
+    ),
     Method("setfit-reference", "the package setfit with its defaults, to compare with", _setfit_reference, cost=4),
     Method("distilled:", "a SetFit teacher distilled into a student on the pool", _distilled, uses_pool=True, cost=3),
 )
 
-ALL = ("naive-bayes", "knn", "linear-probe", "setfit", "distilled:static", "distilled:layers:3")
-"""What ``all-applicable`` stands for, as far as task and files allow; the reference, which is slow, is named."""
+ALL = ("naive-bayes", "knn", "linear-probe", "setfit", "prompt", "distilled:static", "distilled:layers:3")
+"""What ``all-applicable`` stands for, as far as task, files and names allow; the reference, which is slow, is named."""
 
 NAMES = (*ALL, "setfit-reference")
 """Every method, as help and errors list them."""
@@ -124,13 +148,13 @@ def find_method(name: str) -> tuple[Method, str]:
     Traceback (most recent call last):
     ...
     fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, setfit, \
-distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
+prompt, distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
     """
     for method in METHODS:
         if name == method.name:
             break
-        if method.name.endswith(":") and name.startswith(method.name) and name != method.name:
-            return method, name.removeprefix(method.name)
+        if method.takes(name):
+            return method, name.removeprefix(method.name).removeprefix(":")
     else:
         raise InputError(f"unknown method {name!r}; known: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}")
     if method.name.endswith(":"):
@@ -167,13 +191,17 @@ def choose_methods(names: Sequence[str], *, has_pool: bool) -> tuple[list[str], 
     for name in names:
         for candidate in ALL if name == "all-applicable" else (name,):
             method, _ = find_method(candidate)
-            if method.uses_pool and not has_pool:
-                reason = "needs unlabelled texts (--unlabeled)"
-                if name != "all-applicable":
-                    raise InputError(f"method {candidate!r} {reason}")
+            reason = "needs unlabelled texts (--unlabeled)" if method.uses_pool and not has_pool else ""
+            if name != "all-applicable" and reason:
+                raise InputError(f"method {candidate!r} {reason}")
+            if name == "all-applicable" and method.names:
+                reason = f"needs {method.names}, to be named beside it"
+            if reason:
                 left_out[candidate] = reason
             elif candidate not in chosen:
                 chosen.append(candidate)
+    run = {find_method(name)[0].name for name in chosen}
+    left_out = {name: reason for name, reason in left_out.items() if find_method(name)[0].name not in run}
     if not chosen:
         raise InputError("methods must name at least one method, such as 'linear-probe' or 'all-applicable'")
     return chosen, left_out

@@ -34,7 +34,7 @@ class TrainSettings:
     loss, temperature, margin, effort, steps, batch_size, learning_rate, accumulation, templates, label_words, head, \
 class_weight, folds, max_length, long_texts : optional
         See :class:`fewshot.SetFitClassifier`; ``templates="none"`` uses no class names, ``label_words`` is a JSON file.
-        Other methods take those that they have.
+        Other methods take those that they have: ``templates`` of ``prompt`` hold ``{text}`` and ``{mask}``.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
     device : str, optional

@@ -20,11 +20,14 @@ CELLS = [
 
 
 @pytest.fixture(scope="session")
-def models(tiny_encoder, tiny_static, tiny_tokenizer):
+def models(tiny_encoder, tiny_static, tiny_tokenizer, tiny_masked):
     """The models that :data:`METHODS` and :data:`READY` build on."""
     tokenizer = make_tokenizer(tiny_tokenizer)
     return types.SimpleNamespace(
-        sentence=tiny_encoder, static=tiny_static, sequence=lambda toy: train_classifier(tokenizer, toy)
+        sentence=tiny_encoder,
+        static=tiny_static,
+        masked=tiny_masked,
+        sequence=lambda toy: train_classifier(tokenizer, toy),
     )
 
 
