@@ -1,7 +1,7 @@
-"""Classification as filling a mask: zero-shot by the words of the classes, and prompt-based training on labelled texts.
+"""Classification as filling a mask: zero-shot by the words of the classes, or trained on labelled texts.
 
-The model reads a text in a sentence such as "… This text is about [MASK]." and the class whose words it would sooner put
-there wins. Trained that way (PET), it needs no new head, so that a handful of labels goes into what it knows already.
+The model reads a text in a sentence such as "… This text is about [MASK]." and the class whose words it would sooner
+put there wins. Trained that way (PET) it needs no new head: a handful of labels goes into what it knows already.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
 from fewshot.classifiers.masked_models import DEFAULT_MODEL, open_masked
 from fewshot.classifiers.prompt_scorer import CONTENT_FREE, PromptScorer
+from fewshot.classifiers.prompt_training import PromptTraining
 from fewshot.classifiers.prompts import TEMPLATE, check_prompt_templates
 from fewshot.classifiers.selection import right
 from fewshot.classifiers.sequence_models import model_fingerprint
@@ -28,15 +29,11 @@ from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.encoders.base import check_texts
 from fewshot.encoders.opening import quiet
 from fewshot.evaluation.thresholds import best_thresholds_per_label
-from fewshot.training.cloze import ClozeLoss, train_cloze
 from fewshot.training.phrases import check_aggregate
-from fewshot.training.schedule import Schedule
-from fewshot.training.seeding import check_random_state
 
 if TYPE_CHECKING:
     from fewshot.data.texts import Label
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 _TOKENIZER = "tokenizer_config.json"
 
 
@@ -106,29 +103,29 @@ class PromptClassifier(ThresholdClassifier):
     losses_ : list of float
         Loss of each step.
     report_ : dict
-        ``chosen`` (``"trained"`` or ``"zero-shot"``), ``training_steps``, ``judged_by``, ``held_out`` (share of validation
-        labels right before and after the training) and ``notes`` in words.
+        ``chosen`` (``"trained"`` or ``"zero-shot"``), ``training_steps``, ``judged_by``, ``held_out`` (share of
+        validation labels right before and after the training) and ``notes`` in words.
 
     Notes
     -----
-    The score of a word is its log-probability at the mask. Of more than one token, as many masks stand there, all filled
-    at once, and the mean over the tokens counts, so that words of any length compare. Words of k different lengths take k
-    prompts a text.
+    The score of a word is its log-probability at the mask. Of more than one token, as many masks stand there, all
+    filled at once, and the mean over the tokens counts, so that words of any length compare. Words of k different
+    lengths take k prompts a text.
 
     With ``calibrate`` the word's log-probability beside texts that say nothing (``""``, ``"N/A"``, ``"..."``; their
     probabilities averaged) is taken off: contextual calibration (Zhao et al. 2021), or pointwise mutual information
     (Holtzman et al. 2021). It is measured once, before any training, and stays. Else each word is compared with one
     drawn at random from the vocabulary.
 
-    In single-label tasks scores go through a softmax. In multi-label tasks each goes through a logistic function: 0.5 says
-    that the text makes the label's words neither more nor less likely than a text that says nothing. From there on a label
-    applies, unless labels choose better thresholds (:mod:`fewshot.evaluation.thresholds`): those of ``validation``, or
-    with ``steps=0`` the training labels, which then nothing was learnt from. After a training without ``validation``
-    texts it is 0.5, which the loss aims at.
+    In single-label tasks scores go through a softmax. In multi-label tasks each goes through a logistic function: 0.5
+    says that the text makes the label's words neither more nor less likely than a text that says nothing. From there on
+    a label applies, unless labels choose better thresholds (:mod:`fewshot.evaluation.thresholds`): those of
+    ``validation``, or with ``steps=0`` the training labels, from which nothing was learnt then. After a training
+    without ``validation`` texts it is 0.5, which the loss aims at.
 
     Training minimizes the cross-entropy of these very scores (binary in multi-label tasks) by all weights of the model,
-    as PET and LM-BFF do. By default it takes 60 to 250 steps, so many that each text comes up 20 times between these
-    bounds; 250 steps, batches of 16 and 1e-5 are PET's. These figures are those of the papers: none was measured here.
+    as PET and LM-BFF do. By default it takes so many steps that each text comes up 20 times, but at least 60 and at most
+    250; 250 steps, batches of 16 and 1e-5 are PET's. The figures are those of the papers: none was measured here.
     With ``validation`` texts the trained model is kept only if it gets at least as many of them right as the untrained.
 
     References
@@ -230,25 +227,13 @@ class PromptClassifier(ThresholdClassifier):
             del self._progress
 
     def _check_params(self) -> None:
-        check_random_state(self.random_state)
         check_prompt_templates(self.templates)
         check_words(self.label_words)
         check_aggregate(self.aggregate)
-        self._schedule(2)
-        if not self.temperature > 0:
-            raise InputError(f"temperature must be above 0, got {self.temperature}")
-        if not self.mlm_weight >= 0:
-            raise InputError(f"mlm_weight must be 0 or more, got {self.mlm_weight}")
-        if self.accumulation < 1:
-            raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        self._training()
 
-    def _schedule(self, n_texts: int) -> Schedule:
-        steps = self.steps
-        if steps is None:
-            steps = default_steps(n_texts, max(1, self.batch_size * self.accumulation))
-        return Schedule(steps, self.batch_size, self.learning_rate, in_pairs=False)
+    def _training(self) -> PromptTraining:
+        return PromptTraining(**{field.name: getattr(self, field.name) for field in dataclasses.fields(PromptTraining)})
 
     def _classes_of(self, labels: Sequence[Any]) -> LabelSpace:
         named = list(check_words(self.label_words)) if self.classes is None else _checked_classes(self.classes)
@@ -308,12 +293,18 @@ class PromptClassifier(ThresholdClassifier):
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> _Trained:
         """Train the model, and go back to the untrained one where validation texts say that it was better."""
-        schedule = self._schedule(len(texts))
-        if not texts or not schedule.steps:
+        training = self._training()
+        if not texts or not training.schedule(len(texts)).steps:
             return _Trained([], {}, [])
         stages = self._stages(texts, y, validation)
         before = None if validation is None else self._share_right(validation, space)
-        losses = self._train(texts, y, schedule, stages)
+        losses = training.train(
+            self._scorer,
+            texts,
+            y,
+            checkpoints=stages.checkpoints("model"),
+            resume=stages.resume and bool(stages.folder),
+        )
         if validation is None or before is None:
             return _Trained(losses, {}, [])
         held_out = {"zero-shot": before, "trained": self._share_right(validation, space)}
@@ -324,29 +315,6 @@ class PromptClassifier(ThresholdClassifier):
         self._take(scorer)
         better = f"{100 * before:.1f} % of validation labels right against {100 * held_out['trained']:.1f} %"
         return _Trained([], held_out, [f"training does not help here: the model is kept as it was ({better})"])
-
-    def _train(self, texts: list[str], y: np.ndarray, schedule: Schedule, stages: Stages) -> list[float]:
-        scorer = self._scorer
-        loss = ClozeLoss(
-            scorer.filler,
-            scorer.scores,
-            y,
-            temperature=self.temperature,
-            mlm_weight=self.mlm_weight,
-            hide_with=scorer.tokenizer.mask_token_id,
-        )
-        return train_cloze(
-            loss,
-            [scorer.writer.write(text) for text in texts],
-            scorer.writer.features,
-            schedule,
-            accumulation=self.accumulation,
-            device=scorer.device,
-            precision=self.precision,
-            random_state=self.random_state,
-            checkpoints=stages.checkpoints("model"),
-            resume=stages.resume and stages.folder is not None,
-        )
 
     def _stages(self, texts: list[str], y: np.ndarray, validation: tuple[list[str], np.ndarray] | None) -> Stages:
         folder, resume = self._progress
@@ -437,17 +405,6 @@ class PromptClassifier(ThresholdClassifier):
         self.losses_, self.report_ = [], dict(content.settings["report"])
 
 
-def default_steps(n_texts: int, batch_size: int) -> int:
-    """Return how many steps to train for: each text 20 times, within 60 and 250 steps.
-
-    Examples
-    --------
-    >>> default_steps(8, 16), default_steps(100, 16), default_steps(500, 16)
-    (60, 125, 250)
-    """
-    return min(250, max(60, round(20 * n_texts / batch_size)))
-
-
 def _checked_classes(classes: Any) -> "list[Label]":
     if isinstance(classes, str) or not isinstance(classes, (Sequence, np.ndarray)) or not len(classes):
         raise InputError(f"classes must be a list of names, got {classes!r}; leave it out to take those of the labels")
@@ -458,5 +415,5 @@ def _checked_classes(classes: Any) -> "list[Label]":
 
 
 def _constant_labels(y: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return which labels of a multi-label task all training texts have: nothing speaks of where they would not apply."""
+    """Return which labels of a multi-label task all training texts have: nothing says where they would not apply."""
     return y.all(axis=0) if y.ndim == 2 and len(y) else np.zeros(n_classes, dtype=bool)

@@ -44,8 +44,8 @@ class PromptScorer:
     Attributes
     ----------
     batch_size : int
-        Texts a forward pass, each in all of its prompts; halved, and kept so, when memory runs out. At first 16 on a CPU,
-        where small batches of like length pad little, 64 elsewhere.
+        Texts a forward pass, each in all of its prompts; halved, and kept so, when memory runs out. At first 16 on a
+        CPU, where small batches of like length pad little, 64 elsewhere.
 
     Raises
     ------

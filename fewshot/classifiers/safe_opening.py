@@ -1,4 +1,4 @@
-"""What all opening of transformers' models shares: safetensors alone, no code of a folder, and failures in our words."""
+"""What all opening of transformers' models shares: safetensors alone, no code of theirs, failures in our words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

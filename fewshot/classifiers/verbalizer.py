@@ -129,8 +129,8 @@ class Verbalizer:
             number for number, prompts in enumerate(self.spellings) if longest in (len(ids) for ids in prompts)
         )
         return [
-            f"words such as {self.phrases[phrase]!r} for {space.classes[self.groups[phrase]]!r} are up to {longest} tokens "
-            "to this model; single words that it knows (label_words) are filled in more surely and faster"
+            f"words such as {self.phrases[phrase]!r} for {space.classes[self.groups[phrase]]!r} are up to {longest} "
+            "tokens to this model; single words that it knows (label_words) are filled in more surely and faster"
         ]
 
 

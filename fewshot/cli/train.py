@@ -37,7 +37,7 @@ def train(
         list[str] | None,
         typer.Option(
             "--template",
-            help="auto, none, or a sentence with {} for the class name (prompt: with {text} and {mask}); may be repeated.",
+            help="auto, none, or a sentence with {} for the class name; prompt: {text} and {mask}. May be repeated.",
         ),
     ] = None,
     label_words: Annotated[

@@ -27,8 +27,8 @@ from fewshot.training.targets import array_fingerprint
 
 Features = Callable[[list[Any]], Mapping[str, torch.Tensor]]
 """Turns examples into ``input_ids`` and ``attention_mask`` ``(R, T)``, places of the masks ``rows`` and ``columns``
-``(K,)``, and ``text``, the tokens ``(R, T)`` that may be hidden; every example has the same number of prompts (rows) and
-of masks, and those of one example stand together."""
+``(K,)``, and ``text``, the tokens ``(R, T)`` that may be hidden; every example has the same number of prompts (rows)
+and of masks, and those of one example stand together."""
 
 HIDDEN_SHARE = 0.15
 """Share of a text's tokens that are hidden where the model goes on learning its language, as in BERT."""

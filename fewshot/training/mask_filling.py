@@ -27,8 +27,8 @@ class MaskFiller(nn.Module):
     Parameters
     ----------
     model : PreTrainedModel
-        Of transformers, with a masked language model's head on its ``base_model``; kept by reference. A hook on its base
-        picks the states; it does nothing outside of :meth:`forward`.
+        Of transformers, with a masked language model's head on its ``base_model``; kept by reference. A hook on its
+        base picks the states; it does nothing outside of :meth:`forward`.
 
     Raises
     ------
@@ -43,8 +43,8 @@ class MaskFiller(nn.Module):
     Examples
     --------
     >>> from transformers import BertConfig, BertForMaskedLM
-    >>> config = BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=4)
-    >>> filler = MaskFiller(BertForMaskedLM(config).eval())
+    >>> sizes = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
+    >>> filler = MaskFiller(BertForMaskedLM(BertConfig(vocab_size=9, **sizes)).eval())
     >>> ids = torch.tensor([[2, 7, 4, 3]])
     >>> filler(ids, torch.ones_like(ids), torch.tensor([0, 0]), torch.tensor([1, 2])).shape
     torch.Size([2, 9])

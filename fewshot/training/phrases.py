@@ -41,9 +41,9 @@ class PhraseScores(nn.Module):
     -----
     A phrase's score is the mean log-probability of its tokens over the whole vocabulary, all masks filled at once: the
     mean, and not the sum, so that long phrases do not lose for their length. PET, too, fills all masks at once when it
-    trains (Schick, Schütze 2021, "It's Not Just Size That Matters", arXiv:2009.07118); to predict it fills one after the
-    other, surest first, at a forward pass a token of every phrase, instead of one a length. Over several prompts the mean
-    is taken again.
+    trains (Schick, Schütze 2021, "It's Not Just Size That Matters", arXiv:2009.07118); to predict it fills one after
+    the other, surest first, which takes a forward pass a token of every phrase instead of one a length. Over several
+    prompts the mean is taken again.
 
     ``"mean_log"`` gives each phrase of a group one vote: log-probabilities of words differ by orders of magnitude, of
     which only the change against the baseline counts, and the mean of the changes is the change of the mean.

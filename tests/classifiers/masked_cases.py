@@ -11,7 +11,7 @@ from fewshot.training.seeding import seeded
 from tests.distillation.logit_cases import bert_config, make_tokenizer
 
 BYTE_WORDS = ["refund", "invoice", "late", "parcel", "password", "code", "good", "bad", "the", "text", "about", "is"]
-"""Words that are one token to :func:`byte_tokenizer`, with a space before them and without; all else is single bytes."""
+"""Words that are one token to :func:`byte_tokenizer`, with a space before them or without; all else is bytes."""
 
 
 def make_masked(tokenizer, *, seed=0, dropout=0.1):

@@ -9,8 +9,9 @@ from sklearn.exceptions import NotFittedError
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from fewshot.classifiers.loading import load_classifier
-from fewshot.classifiers.prompt import PromptClassifier, default_steps
+from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.prompt_scorer import CONTENT_FREE
+from fewshot.classifiers.prompt_training import default_steps
 from fewshot.core.artifacts import read_json, write_json
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.evaluation.thresholds import best_thresholds_per_label
@@ -67,7 +68,7 @@ def ratios(by_hand, text, template=TEMPLATE):
 @pytest.mark.parametrize("aggregate", ["mean_log", "log_mean"])
 @pytest.mark.parametrize("calibrate", [True, False])
 def test_zero_shot_by_hand(tiny_masked, by_hand, single, calibrate, aggregate):
-    """Prevents words, masks or baselines of one class from counting for another, and sums where means are documented."""
+    """Prevents words, masks or baselines of one class from counting for another, and sums instead of means."""
     classifier = classifier_of(tiny_masked, calibrate=calibrate, aggregate=aggregate, temperature=2.0)
     texts = single.test_texts[:3]
     for text, found in zip(texts, classifier.predict_proba(texts), strict=True):
@@ -232,7 +233,7 @@ def test_validation_chooses_thresholds(tiny_masked, multi):
 
 
 def test_saved_with_all_that_was_given(tiny_masked, tmp_path):
-    """Prevents integer names that JSON has made strings of from losing their words, and a training from being told so."""
+    """Prevents integer names that JSON has made strings of from losing their words, and settings from being lost."""
     words = {7: ["card", "payment"], -1: "parcel"}
     settings = {
         "label_words": words,
@@ -316,4 +317,4 @@ def test_kinds_of_labels_that_contradict(tiny_masked, single, multi):
 def test_default_steps():
     """Prevents a training that grows without bound, or one that ends before the learning rate has risen."""
     assert [default_steps(n, 16) for n in (1, 8, 80, 10**6)] == [60, 60, 100, 250]
-    assert PromptClassifier(batch_size=4, accumulation=4)._schedule(80).steps == 100
+    assert PromptClassifier(batch_size=4, accumulation=4)._training().schedule(80).steps == 100

@@ -78,9 +78,7 @@ def test_threads_do_not_meet(batch):
     def ask(column):
         places = torch.tensor([0, 1]), torch.tensor([column, column])
         found.setdefault(column, filler(ids, attention, *places))
-        for _ in range(30):
-            if not torch.equal(filler(ids, attention, *places), found[column]):
-                wrong.append(column)
+        wrong.extend(column for _ in range(30) if not torch.equal(filler(ids, attention, *places), found[column]))
 
     threads = [threading.Thread(target=ask, args=(column,)) for column in range(5)]
     for thread in threads:

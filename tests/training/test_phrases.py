@@ -24,7 +24,7 @@ def logits():
 
 @pytest.mark.parametrize("aggregate", ["mean_log", "log_mean"])
 def test_scores_by_hand(logits, aggregate):
-    """Prevents a sum where means are documented, a softmax over candidates alone, and words in another class's score."""
+    """Prevents sums instead of means, a softmax over candidates alone, and words in another class's score."""
     scores = PhraseScores(SPELLINGS, GROUPS, aggregate=aggregate)
     baseline = np.array([-3.0, -1.0, -2.0])
     scores.baseline.copy_(torch.from_numpy(baseline))
