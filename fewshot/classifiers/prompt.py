@@ -124,9 +124,9 @@ class PromptClassifier(ThresholdClassifier):
     without ``validation`` texts it is 0.5, which the loss aims at.
 
     Training minimizes the cross-entropy of these very scores (binary in multi-label tasks) by all weights of the model,
-    as PET and LM-BFF do. By default it takes so many steps that each text comes up 20 times, but at least 60 and at most
-    250; 250 steps, batches of 16 and 1e-5 are PET's. The figures are those of the papers: none was measured here.
-    With ``validation`` texts the trained model is kept only if it gets at least as many of them right as the untrained.
+    as PET and LM-BFF do. By default it takes so many steps that each text comes up 20 times, but at least 60, at most
+    250; 250 steps, batches of 16 and 1e-5 are PET's. The figures are those of the papers: none was measured here. With
+    ``validation`` texts the trained model is kept only if it gets at least as many of them right as the untrained one.
 
     References
     ----------
@@ -243,9 +243,8 @@ class PromptClassifier(ThresholdClassifier):
             if self.multi_label not in (None, several):
                 kind = "sets of labels" if several else "one label a text"
                 raise InputError(f"multi_label={self.multi_label} does not fit labels, which are {kind}; leave it out")
-        if not named:
-            return super()._classes_of(labels)
-        space = super()._classes_of([*labels, *([tuple(named)] if several else named)])
+        extra: list[Any] = [tuple(named)] if several and named else named
+        space = super()._classes_of([*labels, *extra])
         if self.classes is None:
             return space
         return LabelSpace(LabelSpace.of(named, warn=False).classes, space.multi_label)
