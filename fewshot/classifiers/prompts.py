@@ -180,8 +180,8 @@ def fill(template: str, text: str, filling: str) -> tuple[str, tuple[int, int], 
 def spell(tokenizer: Any, template: str, words: str) -> tuple[int, ...]:
     """Return the tokens that words would have in the place of the mask, beside an empty text."""
     sentence, _, (start, end) = fill(template, "", words)
+    start = len(sentence[:start].rstrip())  # the space before a word is its own, in its first token or as one
     tokens = tokenizer(sentence, return_offsets_mapping=True, verbose=False)
-    # A byte-level token may begin with the space before the word.
     return tuple(
         token
         for token, (first, last) in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)

@@ -38,10 +38,10 @@ def check_words(label_words: Any) -> dict[Label, tuple[str, ...]]:
         check_label_words(label_words)
     words = {}
     for name, given in label_words.items():
-        several = isinstance(given, Sequence) and not isinstance(given, str) and len(given)
-        words[plain_label(name)] = tuple(dict.fromkeys(given if several else (given,)))
-        for word in words[plain_label(name)]:
+        several = (given,) if isinstance(given, str) or not isinstance(given, Sequence) else tuple(given)
+        for word in several or ("",):
             check_label_words({name: word})
+        words[plain_label(name)] = tuple(dict.fromkeys(several))
     return words
 
 

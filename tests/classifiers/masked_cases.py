@@ -35,10 +35,8 @@ def byte_tokenizer():
     signs = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces, merges = list(signs), []
     for word in BYTE_WORDS:
-        for start in (word, f"Ġ{word}"):
-            for length in range(2, len(start) + 1):
-                merges.append((start[: length - 1], start[length - 1]))
-                pieces.append(start[:length])
+        merges += [(word[:length], word[length]) for length in range(1, len(word))] + [("Ġ", word)]
+        pieces += [word[: length + 1] for length in range(1, len(word))] + [f"Ġ{word}"]
     vocabulary = {piece: i for i, piece in enumerate(["<s>", "<pad>", "</s>", "<unk>", *dict.fromkeys(pieces)])}
     tokenizer = Tokenizer(models.BPE(vocabulary, list(dict.fromkeys(merges)), unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -85,7 +85,9 @@ def test_hidden_tokens_are_those_of_texts(tokenizer, single, monkeypatch):
     features = scorer.writer.features([scorer.writer.write(text) for text in single.texts])
     asked = []
     forward = scorer.filler.forward
-    monkeypatch.setattr(scorer.filler, "forward", lambda *given: asked.append(given) or forward(*given))
+    monkeypatch.setattr(
+        scorer.filler, "forward", lambda *given, **named: asked.append(given) or forward(*given, **named)
+    )
     draw = torch.rand
     monkeypatch.setattr(torch, "rand", lambda *shape, **options: draw(*shape, **options) * 0.3)
     with torch.no_grad():
