@@ -212,6 +212,14 @@ def tiny_nli(tmp_path_factory, topical_tokenizer):
     return write_inference(folder, topical_tokenizer, texts, list(TOPICS))
 
 
+@pytest.fixture(scope="session")
+def tiny_masked(tmp_path_factory, tiny_tokenizer):
+    """A folder, as a string, of a masked language model: a BERT of 2 layers and 32 dimensions with random weights."""
+    from tests.classifiers.masked_cases import write_masked
+
+    return write_masked(tmp_path_factory.mktemp("masked") / "tiny-bert", tiny_tokenizer)
+
+
 @pytest.fixture
 def toy_encoder():
     """A fresh :class:`ToyEncoder`."""

@@ -22,6 +22,7 @@ from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
+from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.setfit_reference import SetFitReferenceClassifier
 from fewshot.classifiers.zero_shot_embedding import ZeroShotEmbeddingClassifier
@@ -35,6 +36,7 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "knn of two": lambda models: KNNClassifier(encoder=models.static, k=2),
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
     "linear-probe on a token table": lambda models: LinearProbeClassifier(encoder=models.static),
+    "prompt": lambda models: PromptClassifier(models.masked, steps=40, learning_rate=3e-3, random_state=3),
     "setfit": lambda models: SetFitClassifier(encoder=models.sentence, steps=2, batch_size=8, random_state=3),
     "setfit-reference": lambda models: SetFitReferenceClassifier(encoder=models.sentence, max_steps=2, random_state=3),
     "fine-tune": lambda models: FineTunedClassifier(
@@ -46,8 +48,8 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "zero-shot-embedding": lambda models: ZeroShotEmbeddingClassifier(encoder=models.topical),
     "zero-shot-nli": lambda models: ZeroShotNLIClassifier(models.nli, precision="float32"),
 }
-"""Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``). Those that
-learn by name have models that know the names (``models.topical``, ``models.nli``)."""
+"""Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``, the folder
+``models.masked``). Those that learn by name have models that know the names (``models.topical``, ``models.nli``)."""
 
 READY: dict[str, Callable[[Any, Any], TextClassifier]] = {
     "sequence": lambda models, toy: models.sequence(toy),

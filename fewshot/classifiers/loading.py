@@ -13,6 +13,7 @@ KINDS = {
     "knn": "fewshot.classifiers.knn:KNNClassifier",
     "linear-probe": "fewshot.classifiers.linear_probe:LinearProbeClassifier",
     "naive-bayes": "fewshot.classifiers.naive_bayes:NaiveBayesClassifier",
+    "prompt": "fewshot.classifiers.prompt:PromptClassifier",
     "sequence": "fewshot.classifiers.sequence:SequenceClassifier",
     "setfit": "fewshot.classifiers.setfit:SetFitClassifier",
     "setfit-reference": "fewshot.classifiers.setfit_reference:SetFitReferenceClassifier",

@@ -6,28 +6,23 @@ would answer at random, so it is refused where it shall be applied.
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
-from transformers.utils import logging as transformers_logging
 
 from fewshot.classifiers.hub import split_hub_id
 from fewshot.classifiers.pooled_model import HEAD_FILE, PooledModel
-from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
+from fewshot.classifiers.safe_opening import SAFE, explaining, leave_file, local_source, unreported
+from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
-from fewshot.encoders.bundled import NAME as BUNDLED
-from fewshot.encoders.bundled import bundled_folder
 from fewshot.encoders.opening import quiet
 
 DEFAULT_LENGTH = 512
 _TOKENIZER = "tokenizer_config.json"
 _NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
-_SAFE: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "dtype": torch.float32}
 
 
 def open_whole(folder: Path) -> tuple[Any, Any]:
@@ -89,9 +84,9 @@ def open_from_hub(name: str) -> tuple[Any, Any]:
 
 
 def _opened(source: str | Path, **options: Any) -> tuple[Any, Any]:
-    with _explaining(source), _unreported():
+    with explaining(source), unreported():
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            source, output_loading_info=True, **options, **_SAFE
+            source, output_loading_info=True, **options, **SAFE
         )
     _check_whole(source, info["missing_keys"])
     return _usable(model, source), open_tokenizer(source, revision=options.get("revision", "main"))
@@ -100,9 +95,7 @@ def _opened(source: str | Path, **options: Any) -> tuple[Any, Any]:
 def _usable(model: Any, source: str | Path) -> Any:
     if model.config.problem_type == "regression":
         raise ModelFormatError(f"the model in {str(source)!r} is for regression: it gives numbers, not classes")
-    for tensor in (*model.parameters(), *model.buffers()):
-        # In the mapped file numbers begin anywhere, and sums of such differ in the last bit from those before saving.
-        tensor.data = tensor.data.clone()
+    leave_file(model)
     return model
 
 
@@ -116,14 +109,14 @@ def open_tokenizer(source: str | Path, *, revision: str = "main") -> Any:
     ModelFormatError
         If the folder holds no tokenizer, or one that cannot be opened.
     """
-    with _explaining(source), _unreported():
-        return AutoTokenizer.from_pretrained(_source(source), revision=revision, trust_remote_code=False)
+    with explaining(source), unreported():
+        return AutoTokenizer.from_pretrained(local_source(source), revision=revision, trust_remote_code=False)
 
 
 def open_config(source: str | Path) -> PreTrainedConfig:
     """Return the configuration of a model by ``"bundled"``, folder or Hub id; raises as :func:`open_tokenizer`."""
-    with _explaining(source), _unreported():
-        return AutoConfig.from_pretrained(_source(source), trust_remote_code=False)
+    with explaining(source), unreported():
+        return AutoConfig.from_pretrained(local_source(source), trust_remote_code=False)
 
 
 def with_new_head(source: str | Path, space: LabelSpace) -> Any:
@@ -150,9 +143,9 @@ def with_new_head(source: str | Path, space: LabelSpace) -> Any:
     """
     config = open_config(source)
     config.id2label, config.problem_type = outputs_of(space), None
-    with _explaining(source), _unreported():
+    with explaining(source), unreported():
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            _source(source), config=config, output_loading_info=True, ignore_mismatched_sizes=True, **_SAFE
+            local_source(source), config=config, output_loading_info=True, ignore_mismatched_sizes=True, **SAFE
         )
     made_anew = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
     body = f"{model.base_model_prefix}."
@@ -174,8 +167,8 @@ def open_body(source: str | Path) -> Any:
     ModelFormatError
         If it cannot be opened, or weights are missing.
     """
-    with _explaining(source), _unreported():
-        model, info = AutoModel.from_pretrained(_source(source), output_loading_info=True, **_SAFE)
+    with explaining(source), unreported():
+        model, info = AutoModel.from_pretrained(local_source(source), output_loading_info=True, **SAFE)
     _check_whole(source, {key for key in info["missing_keys"] if "pooler" not in key})
     return model
 
@@ -277,44 +270,9 @@ def outputs_of(space: LabelSpace) -> dict[int, str]:
     return {number: str(name) for number, name in enumerate(space.classes)}
 
 
-def _source(source: str | Path) -> str:
-    return str(bundled_folder()) if source == BUNDLED else str(source)
-
-
 def _check_whole(source: str | Path, missing: set[str]) -> None:
     if missing:
         raise ModelFormatError(
             f"the model in {str(source)!r} lacks {len(missing)} weights of a classifier, such as {min(missing)!r}; it "
             "would answer at random. Is it a model that was trained to classify?"
         )
-
-
-@contextmanager
-def _unreported() -> Iterator[None]:
-    """Keep transformers' progress bar and its table of new weights off: those that matter are refused by name."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with quiet():
-            yield
-    finally:
-        transformers_logging.set_verbosity(before)
-
-
-@contextmanager
-def _explaining(source: str | Path) -> Iterator[None]:
-    """Say in our own words why a model cannot be opened."""
-    try:
-        yield
-    except (FewshotError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        if Path(source).is_dir():
-            raise ModelFormatError(f"the model in {str(source)!r} cannot be opened: {line}") from None
-        if not isinstance(error, (OSError, ValueError)):
-            raise
-        raise SourceNotFoundError(
-            f"model {str(source)!r} is neither a local folder nor to be had from the Hub ({line}); check the name and "
-            "the network"
-        ) from None

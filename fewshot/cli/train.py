@@ -35,9 +35,14 @@ def train(
     margin: Annotated[float | None, typer.Option(help="Of the triplet loss.")] = None,
     templates: Annotated[
         list[str] | None,
-        typer.Option("--template", help="auto, none, or a sentence with {} for the class name; may be repeated."),
+        typer.Option(
+            "--template",
+            help="auto, none, or a sentence with {} for the class name; prompt: {text} and {mask}. May be repeated.",
+        ),
     ] = None,
-    label_words: Annotated[str | None, typer.Option(help="JSON file: class → words for it in templates.")] = None,
+    label_words: Annotated[
+        str | None, typer.Option(help="JSON file: class → words for it (prompt: or a list of words).")
+    ] = None,
     head: Annotated[str | None, typer.Option(help="auto, logistic, prototype, knn or joint.")] = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: rare classes weigh as much in the head.")] = None,
     folds: Annotated[int | None, typer.Option(help="Parts of the labels that judge in turn; 0: none.")] = None,

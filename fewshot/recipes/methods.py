@@ -1,7 +1,7 @@
 """The one table of methods: a name, what it needs, and how to make a fresh classifier of it.
 
-Names are those of the command line: ``naive-bayes``, ``knn``, ``linear-probe``, ``setfit``, ``distilled:static``,
-``distilled:layers:3``. To add a method, add a row here.
+Names are those of the command line: ``naive-bayes``, ``knn``, ``linear-probe``, ``setfit``, ``prompt:FOLDER``,
+``distilled:static``, ``distilled:layers:3``. To add a method, add a row here.
 """
 
 import dataclasses
@@ -122,6 +122,14 @@ def _fine_tune(argument: str, around: Surroundings) -> Any:
     return FineTunedClassifier(around.encoder, device=around.device, random_state=around.random_state)
 
 
+def _prompt(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.masked_models import DEFAULT_MODEL
+    from fewshot.classifiers.prompt import PromptClassifier
+
+    options: dict[str, Any] = {"device": around.device, "random_state": around.random_state, **around.names}
+    return PromptClassifier(argument or DEFAULT_MODEL, **options)
+
+
 def _distilled(argument: str, around: Surroundings) -> Any:
     from fewshot.recipes.distilled import DistilledClassifier
 
@@ -141,16 +149,26 @@ def _zero_shot_nli(argument: str, around: Surroundings) -> Any:
 
 
 def _lacks_nli_model(argument: str) -> str | None:
-    """Say so where the default model of inference would have to be fetched: ``all-applicable`` downloads nothing."""
-    from huggingface_hub import try_to_load_from_cache
-
     from fewshot.classifiers.zero_shot_nli import DEFAULT_NLI_MODEL
 
-    if argument or isinstance(try_to_load_from_cache(DEFAULT_NLI_MODEL, "config.json"), str):
+    return _lacks_model("zero-shot-nli", argument, DEFAULT_NLI_MODEL)
+
+
+def _lacks_masked_model(argument: str) -> str | None:
+    from fewshot.classifiers.masked_models import DEFAULT_MODEL
+
+    return _lacks_model("prompt", argument, DEFAULT_MODEL)
+
+
+def _lacks_model(method: str, argument: str, default: str) -> str | None:
+    """Say so where a method's default model would have to be fetched: ``all-applicable`` downloads nothing."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if argument or isinstance(try_to_load_from_cache(default, "config.json"), str):
         return None
     return (
-        f"its model {DEFAULT_NLI_MODEL} is not in the Hub's cache; name the method itself, which fetches it, or a "
-        "folder: zero-shot-nli:FOLDER"
+        f"its model {default} is not in the Hub's cache; name the method itself, which fetches it, or a folder: "
+        f"{method}:FOLDER"
     )
 
 
@@ -175,6 +193,15 @@ METHODS: tuple[Method, ...] = (
     ),
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, cost=2),
     Method("fine-tune", "the encoder's transformer and a new head, trained together on the labels", _fine_tune, cost=3),
+    Method(
+        "prompt[:]",
+        "a masked language model fills in a word for the class, and is trained to",
+        _prompt,
+        uses_encoder=False,
+        needs_labels=False,
+        cost=3,
+        lacks=_lacks_masked_model,
+    ),
     Method("setfit-reference", "the package setfit with its defaults, to compare with", _setfit_reference, cost=4),
     Method("distilled:", "a SetFit teacher distilled into a student on the pool", _distilled, uses_pool=True, cost=3),
 )
@@ -187,6 +214,7 @@ ALL = (
     "zero-shot-embedding",
     "setfit",
     "fine-tune",
+    "prompt",
     "distilled:static",
     "distilled:layers:3",
 )
@@ -212,7 +240,8 @@ def find_method(name: str) -> tuple[Method, str]:
     Traceback (most recent call last):
     ...
     fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, zero-shot-nli, \
-zero-shot-embedding, setfit, fine-tune, distilled:static, distilled:layers:3, setfit-reference. Did you mean 'knn'?
+zero-shot-embedding, setfit, fine-tune, prompt, distilled:static, distilled:layers:3, setfit-reference. Did you mean \
+'knn'?
     """
     for method in METHODS:
         argument = method.takes(name)

@@ -34,7 +34,7 @@ class TrainSettings:
     loss, temperature, margin, effort, steps, batch_size, learning_rate, accumulation, templates, label_words, head, \
 class_weight, folds, max_length, long_texts : optional
         See :class:`fewshot.SetFitClassifier`; ``templates="none"`` uses no class names, ``label_words`` is a JSON file.
-        Other methods take those that they have.
+        Other methods take those that they have: ``templates`` of ``prompt`` hold ``{text}`` and ``{mask}``.
     pooling, epochs, head_learning_rate, layer_decay, warmup, freeze_layers, label_smoothing, patience : optional
         See :class:`fewshot.FineTunedClassifier`.
     search : int, default 0

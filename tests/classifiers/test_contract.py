@@ -20,7 +20,7 @@ CELLS = [
 
 
 @pytest.fixture(scope="session")
-def models(tiny_encoder, tiny_static, tiny_tokenizer, tiny_topical, tiny_nli):
+def models(tiny_encoder, tiny_static, tiny_tokenizer, tiny_topical, tiny_nli, tiny_masked):
     """The models that :data:`METHODS` and :data:`READY` build on."""
     tokenizer = make_tokenizer(tiny_tokenizer)
     return types.SimpleNamespace(
@@ -28,6 +28,7 @@ def models(tiny_encoder, tiny_static, tiny_tokenizer, tiny_topical, tiny_nli):
         static=tiny_static,
         topical=tiny_topical,
         nli=str(tiny_nli),
+        masked=tiny_masked,
         sequence=lambda toy: train_classifier(tokenizer, toy),
     )
 

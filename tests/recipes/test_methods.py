@@ -2,6 +2,7 @@
 
 import pytest
 
+from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
 from fewshot.recipes.methods import (
@@ -43,6 +44,31 @@ def test_names_that_cannot_run_are_refused_at_the_door(names: list[str], message
     """Found after the cheap methods ran, a misspelt one costs the user an hour."""
     with pytest.raises(InputError, match=message):
         choose_methods(names, has_pool=False)
+
+
+def test_a_model_is_named_after_the_method(tmp_path) -> None:
+    """A folder read as a method's name, or dropped, would train another model than the one named."""
+    named = str(tmp_path / "bert")
+    around = Surroundings(None, [], "cpu", 3)
+    assert find_method(f"prompt:{named}")[1] == named
+    made = make_classifier(f"prompt:{named}", around)
+    assert (made.model, made.device, made.random_state) == (named, "cpu", 3)
+    assert make_classifier("prompt", around).model == PromptClassifier().model
+    for wrong in ("prompt:", "knn:x", "prompts:x"):
+        with pytest.raises(InputError, match="unknown method"):
+            find_method(wrong)
+
+
+def test_a_method_without_its_model_is_left_out() -> None:
+    """All that is applicable must not ask the Hub for a model that nobody named, nor drop one that somebody did."""
+    chosen, left_out = choose_methods(["all-applicable"], has_pool=True)
+    assert "prompt" not in chosen
+    assert "needs a masked language model (prompt:FOLDER)" in left_out["prompt"]
+    for names in (["all-applicable", "prompt:x"], ["prompt:x", "all-applicable"]):
+        chosen, left_out = choose_methods(names, has_pool=True)
+        assert "prompt:x" in chosen
+        assert "prompt" not in [*chosen, *left_out]
+    assert choose_methods(["prompt"], has_pool=False) == (["prompt"], {})
 
 
 def test_a_name_given_twice_runs_once() -> None:
