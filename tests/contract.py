@@ -36,7 +36,9 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "knn of two": lambda models: KNNClassifier(encoder=models.static, k=2),
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
     "linear-probe on a token table": lambda models: LinearProbeClassifier(encoder=models.static),
-    "prompt": lambda models: PromptClassifier(models.masked, steps=40, learning_rate=3e-3, random_state=3),
+    "prompt": lambda models: PromptClassifier(
+        models.masked, templates="{text} {mask}", steps=60, learning_rate=3e-3, random_state=3
+    ),
     "setfit": lambda models: SetFitClassifier(encoder=models.sentence, steps=2, batch_size=8, random_state=3),
     "setfit-reference": lambda models: SetFitReferenceClassifier(encoder=models.sentence, max_steps=2, random_state=3),
     "fine-tune": lambda models: FineTunedClassifier(

@@ -304,7 +304,7 @@ class PromptClassifier(ThresholdClassifier):
             checkpoints=stages.checkpoints("model"),
             resume=stages.resume and bool(stages.folder),
         )
-        if validation is None or before is None:
+        if validation is None or before is None:  # both or neither
             return _Trained(losses, {}, [])
         held_out = {"zero-shot": before, "trained": self._share_right(validation, space)}
         if held_out["trained"] >= before:
@@ -415,4 +415,6 @@ def _checked_classes(classes: Any) -> "list[Label]":
 
 def _constant_labels(y: np.ndarray, n_classes: int) -> np.ndarray:
     """Return which labels of a multi-label task all training texts have: nothing says where they would not apply."""
-    return y.all(axis=0) if y.ndim == 2 and len(y) else np.zeros(n_classes, dtype=bool)
+    if y.ndim == 1 or not len(y):
+        return np.zeros(n_classes, dtype=bool)
+    return np.asarray(y.all(axis=0))
