@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
-from fewshot.classifiers.loading import load_classifier
+from fewshot.classifiers.loading import KINDS, load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from tests.distillation.logit_cases import make_classifier, make_tokenizer
