@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from fewshot.classifiers.selection import CLEARLY, ENOUGH_JUDGED, assign_folds, 
 from fewshot.classifiers.stages import Stages
 from fewshot.classifiers.starting_model import StartingModel
 from fewshot.core.errors import InputError
+from fewshot.heads.logistic import fit_linear
 from fewshot.training.label_loss import LabelLoss, balanced_weights
 from fewshot.training.label_training import train_on_labels
 from fewshot.training.layer_rates import LayerRates, frozen_below
@@ -21,8 +23,11 @@ from fewshot.training.schedule import Schedule
 LOOKS = 8
 """How often a training that is judged is looked at, at most, evenly spread."""
 
-HEAD_FACTOR = 10.0
-"""How much faster than the uppermost layer a head learns by default: it starts from nothing."""
+HEAD_RATES = {"mean": 1e-2, "cls": 1e-3}
+"""Learning rates of heads by default: on unit vectors, and on hidden states."""
+
+LARGEST_INTERCEPT = 10.0
+"""A class without a text in a fold starts unlikely, not impossible."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +63,11 @@ class FineTuneSettings:
             raise InputError("epochs and steps both say how long to train; give one of them")
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup must be a share of the steps, at least 0 and below 1, got {self.warmup}")
-        _ = self.plan(2).schedule, self.rates  # refuse what they cannot be
+        _ = self.plan(2).schedule, self.rates("mean")  # refuse what they cannot be
 
-    @property
-    def rates(self) -> LayerRates:
-        """Learning rates of the parts."""
-        head = HEAD_FACTOR * self.learning_rate if self.head_learning_rate is None else self.head_learning_rate
+    def rates(self, pooling: str) -> LayerRates:
+        """Return the learning rates of the parts of a model with mean pooling, or with a head of its own."""
+        head = HEAD_RATES[pooling] if self.head_learning_rate is None else self.head_learning_rate
         return LayerRates(head, self.layer_decay)
 
     def plan(self, n: int) -> "Plan":
@@ -252,15 +256,40 @@ class FineTuning:
         resume = self.stages.resume
         return Looks(logits_of, y, patience=patience, folder=self.stages.checkpoints(stage), resume=resume)
 
+    def _untrained(self, rows: np.ndarray, stage: str) -> Any:
+        """Return a copy of the model; a head on mean vectors starts from logistic regression on the frozen ones."""
+        model = copy.deepcopy(self.start.model)
+        if self.start.pooling == "mean":
+            # kept: where the training goes on, on another machine perhaps, the last digits might be others
+            head = self.stages.finished(f"{stage}-start") or self._first_head(rows)
+            self.stages.finish(f"{stage}-start", head)
+            model.set_head(head["coef"], head["intercept"])
+        return model
+
+    def _first_head(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        head = fit_linear(
+            self._vectors[rows],
+            self.y[rows],
+            n_classes=self.n_classes,
+            class_weight=self.settings.class_weight,
+            random_state=self.random_state,
+        )
+        return {"coef": head.coef, "intercept": head.intercept.clip(-LARGEST_INTERCEPT, LARGEST_INTERCEPT)}
+
+    @functools.cached_property
+    def _vectors(self) -> np.ndarray:
+        return self.start.vectors(self.texts, self.device)
+
     def _train(
         self, rows: np.ndarray, stage: str, description: str, *, looks: Looks | None = None, stop_at: int | None = None
     ) -> tuple[Any, list[float]]:
         """Return a copy of the model that learnt from some rows, and its losses."""
         settings, y = self.settings, self.y[rows]
         plan = settings.plan(len(rows))
-        model = copy.deepcopy(self.start.model)
+        model = self._untrained(rows, stage)
         weights = balanced_weights(y, self.n_classes) if settings.class_weight == "balanced" else None
-        loss = LabelLoss(model, y, settings.rates, class_weights=weights, smoothing=settings.label_smoothing)
+        rates = settings.rates(self.start.pooling)
+        loss = LabelLoss(model, y, rates, class_weights=weights, smoothing=settings.label_smoothing)
         features = self.start.scorer(model, device="cpu").features
         watch: Any = looks if looks is not None or stop_at is None else (lambda step, model: True)
         with frozen_below(model, settings.freeze_layers):

@@ -56,7 +56,7 @@ class FineTunedClassifier(TransformerClassifier):
     learning_rate : float, default=1e-4
         Peak learning rate of the uppermost layer.
     head_learning_rate : float, optional
-        That of the head.
+        That of the head. Default: 0.01 on the mean of token vectors, 0.001 on what transformers' own class looks at.
     layer_decay : float, default=1.0
         Above 0, at most 1: each lower layer learns at so many times the rate of the one above it; embeddings come below
         the first.
@@ -110,6 +110,10 @@ class FineTunedClassifier(TransformerClassifier):
     the held-out answers speak for: the last, unless an earlier one is better by 2.5 standard errors. Better is the
     share of right answers, or in multi-label tasks the mean F1 of a text: on few labels it moves less by chance than
     the mean F1 of classes.
+
+    A head on mean vectors starts from logistic regression on the frozen ones: one that starts from nothing pulls the
+    vectors about before it knows where to (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and
+    Underperform Out-of-Distribution", arXiv:2202.10054).
 
     Few texts make fine-tuning unstable where steps are few, rates do not rise slowly, or Adam's moments are taken
     uncorrected (Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987): the default is 20 epochs

@@ -65,6 +65,10 @@ class PooledModel(nn.Module):
             logits = self.head(pooled(outputs.last_hidden_state, attention_mask))
         return SequenceClassifierOutput(logits=logits, hidden_states=outputs.hidden_states)
 
+    def vectors(self, attention_mask: torch.Tensor, **inputs: Any) -> torch.Tensor:
+        """Return what the linear layer sees, unit vectors ``(B, dimension)``."""
+        return pooled(self.body(attention_mask=attention_mask, **inputs).last_hidden_state, attention_mask)
+
     def set_head(self, coef: np.ndarray, intercept: np.ndarray) -> None:
         """Start from a linear map of unit vectors, of shape ``(n_outputs, dimension)`` and ``(n_outputs,)``."""
         with torch.no_grad():

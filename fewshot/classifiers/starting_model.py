@@ -2,9 +2,11 @@
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -12,6 +14,7 @@ from transformers import AutoModelForSequenceClassification
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import cached_file
 
+from fewshot.classifiers.batched_scores import batched_scores
 from fewshot.classifiers.pooled_model import PooledModel
 from fewshot.classifiers.sequence_models import (
     model_fingerprint,
@@ -64,6 +67,21 @@ class StartingModel:
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with weights, configuration, tokenizer and length."""
         return f"{model_fingerprint(self.model, self.tokenizer)} {self.max_length}"
+
+    def vectors(self, texts: Sequence[str], device: str | None) -> np.ndarray:
+        """Return the vectors ``(n_texts, dimension)`` that the head of a :class:`PooledModel` starts from."""
+        model = copy.deepcopy(self.model)
+        scorer = self.scorer(model, device=device)
+
+        @torch.inference_mode()
+        def forward(batch: list[str]) -> np.ndarray:
+            tokens = {name: tensor.to(model.device) for name, tensor in scorer.features(batch).items()}
+            return model.vectors(**tokens).cpu().numpy()
+
+        width = model.head.in_features
+        return batched_scores(
+            forward, texts, width, batch_size=scorer.batch_size, description=f"embedding with {self.name}"
+        )[0]
 
     def scorer(self, model: Any, **options: Any) -> SequenceScorer:
         """Return what reads texts with a copy of the model; ``options`` are the scorer's."""

@@ -158,7 +158,7 @@ def test_a_killed_fit_goes_on_bit_by_bit(killed, name):
         "in the last training": ["body", "fold-0.safetensors", "fold-1.safetensors"],
         "on validation texts": ["body"],
     }
-    assert left[name] == sorted([MARKER, *expected[name]])
+    assert [file for file in left[name] if "start" not in file] == sorted([MARKER, *expected[name]])
     assert whole[name].keys() == resumed[name].keys()
     assert len(whole[name]["losses"]) > 10
     for key, array in whole[name].items():
