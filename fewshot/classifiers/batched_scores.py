@@ -22,6 +22,7 @@ def batched_scores(
     batch_size: int,
     description: str,
     length: Callable[[Any], int] = len,
+    most: int | None = None,
 ) -> tuple[np.ndarray, int]:
     """Return the scores of texts, and the batch size that memory was enough for.
 
@@ -38,6 +39,8 @@ def batched_scores(
         Label of the progress bar.
     length : callable, default=len
         How much there is to read of a text.
+    most : int, optional
+        So much to read a call, at most, once all texts of it are as long as the longest; one text is always read.
 
     Returns
     -------
@@ -65,13 +68,15 @@ def batched_scores(
     start = 0
     with track(description, total=len(unique)) as advance:
         while start < len(order):
-            rows = order[start : start + batch_size]
+            longest = max(1, length(unique[order[start]]))
+            size = batch_size if most is None else max(1, min(batch_size, most // longest))
+            rows = order[start : start + size]
             try:
                 scores[rows] = forward([unique[row] for row in rows])
             except torch.OutOfMemoryError:
-                if batch_size == 1:
+                if len(rows) == 1:
                     raise
-                batch_size //= 2
+                batch_size = len(rows) // 2
                 torch.cuda.empty_cache()
                 continue
             start += len(rows)

@@ -15,6 +15,7 @@ import torch
 from scipy.special import logsumexp
 
 from fewshot.classifiers.batched_scores import batched_scores
+from fewshot.classifiers.first_token import FirstToken
 from fewshot.classifiers.pair_tokens import PairTokens
 from fewshot.classifiers.sequence_models import checked_length, model_fingerprint
 from fewshot.core.artifacts import fingerprint
@@ -22,8 +23,10 @@ from fewshot.core.errors import InputError, ModelFormatError, did_you_mean
 from fewshot.encoders.cached import EmbeddingCache
 from fewshot.encoders.device import choose_device, has_native_bfloat16
 from fewshot.encoders.sentence import PRECISIONS
+from fewshot.encoders.streamed import BATCH_TOKENS
 
 CONTRASTS = ("none", "contradiction", "all")
+CPU_BATCH_TOKENS, MOST_PAIRS = 640, 1024
 LARGEST_ERROR = 0.2
 """bfloat16 is used only if it moves no probe's score (log odds) by more."""
 
@@ -57,7 +60,8 @@ class EntailmentScorer:
         What a score weighs the logit of entailment against: nothing, the logit of contradiction, or all other outputs
         together. A model with two outputs has one other.
     batch_size : int, optional
-        Pairs a forward pass; halved, and kept so, when memory runs out. Default: 32 on a CPU, 256 elsewhere.
+        Pairs a forward pass; halved, and kept so, when memory runs out. Default: as many as have 640 tokens on a CPU,
+        where more do not fit into its cache, elsewhere 65,536.
     max_length : int, optional
         Tokens that are read of a pair. Default: as many as the model can read, at most 512.
     device : str, optional
@@ -102,7 +106,9 @@ class EntailmentScorer:
         self._pairs = PairTokens(tokenizer, self.hypotheses, max_length=self.max_length)
         self.device = choose_device(device)
         self.model, self.tokenizer = model.to(self.device).eval(), tokenizer
-        self.batch_size = batch_size or (32 if self.device == "cpu" else 256)
+        self.batch_size = batch_size or MOST_PAIRS
+        tokens = CPU_BATCH_TOKENS if self.device == "cpu" else BATCH_TOKENS
+        self._batch_tokens = None if batch_size else tokens
         given = set(tokenizer(_PROBES[0], self.hypotheses[0])) | {"attention_mask"}
         self._inputs = given & set(inspect.signature(model.forward).parameters)
         self._asked_precision = precision
@@ -115,6 +121,12 @@ class EntailmentScorer:
         wanted[:, some] = True
         apart = self._scores(_PROBES, wanted, "float32") - self._scores(_PROBES, wanted, "bfloat16")
         return _SAFETY * float(np.abs(apart[wanted]).max())
+
+    @functools.cached_property
+    def _first_token(self) -> FirstToken:
+        ids = self._pairs.cut(_PROBES)
+        batch = [(text, column) for text in ids for column in {0, len(self.hypotheses) - 1}]
+        return FirstToken.of(self.model, lambda: self._logits(batch))
 
     @functools.cached_property
     def precision(self) -> str:
@@ -168,7 +180,8 @@ class EntailmentScorer:
         lengths = self._pairs.lengths(np.array([len(text) for text in ids]))
         pairs = [(int(row), int(column)) for row, column in np.argwhere(asked)]
         scores = np.full(asked.shape, np.nan, dtype=np.float32)
-        with self._autocast(precision):  # once for all batches: weights are cast once
+        shortcut = self._first_token  # tried out in float32, so before autocast
+        with self._autocast(precision), shortcut.in_use():  # once for all batches: weights are cast once
             found, self.batch_size = batched_scores(
                 lambda batch: self._forward([(ids[row], column) for row, column in batch]),
                 pairs,
@@ -176,6 +189,7 @@ class EntailmentScorer:
                 batch_size=self.batch_size,
                 description=f"asking {self.name}",
                 length=lambda pair: int(lengths[pair]),
+                most=self._batch_tokens,
             )
         scores[asked] = found[:, 0]
         return np.where(wanted, scores[row_of], np.float32(np.nan))
@@ -185,13 +199,16 @@ class EntailmentScorer:
             return contextlib.nullcontext()
         return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16)
 
-    @torch.inference_mode()
     def _forward(self, pairs: list[tuple[list[int], int]]) -> np.ndarray:
-        features = self._pairs.features(pairs)
-        inputs = {name: value.to(self.device) for name, value in features.items() if name in self._inputs}
-        logits = self.model(**inputs).logits.float().cpu().numpy()
+        logits = self._logits(pairs)
         entailment = logits[:, [self._entailment]]
         return entailment - logsumexp(logits[:, self._others], axis=1, keepdims=True) if self._others else entailment
+
+    @torch.inference_mode()
+    def _logits(self, pairs: list[tuple[list[int], int]]) -> np.ndarray:
+        features = self._pairs.features(pairs)
+        inputs = {name: value.to(self.device) for name, value in features.items() if name in self._inputs}
+        return self.model(**inputs).logits.float().cpu().numpy()
 
 
 def _outputs(model: Any, name: str, contrast: str) -> tuple[int, list[int]]:

@@ -61,7 +61,8 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
     top_k : int, optional
         So many most probable labels apply.
     batch_size : int, optional
-        Pairs a forward pass; halved, and kept so, when memory runs out. Default: 32 on a CPU, 256 elsewhere.
+        Pairs a forward pass; halved, and kept so, when memory runs out. Default: as many as have 640 tokens on a CPU,
+        65,536 elsewhere.
     max_length : int, optional
         Tokens of text and hypothesis that are read; the text is cut. Default: as many as the model can read, at most
         512.
@@ -152,7 +153,7 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
                 "contrast='none' gives no probability that a label applies by itself; take 'contradiction' or 'all'"
             )
         self.sentences_, self.sentence_classes_ = self._describe(space)
-        self._take(*open_sequence_model(self.model), space)
+        self._take(*open_sequence_model(self.model), space, max_length=self.max_length, device=self.device)
         self.rule_, self.constant_ = LabelRule(0.5), np.zeros(len(space.classes), dtype=bool)
         self.report_ = {"notes": []}
         if space.multi_label:
@@ -160,7 +161,7 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
             judges, truth = joined(texts, y, validation)
             self._settle(truth, self._as_probabilities(self._class_scores(judges, "float32"), multi_label=True))
 
-    def _take(self, model: Any, tokenizer: Any, space: LabelSpace, max_length: int | None = None) -> None:
+    def _take(self, model: Any, tokenizer: Any, space: LabelSpace, *, max_length: int | None, device: str | None) -> None:
         default = "contradiction" if space.multi_label else "none"
         self.scorer_ = EntailmentScorer(
             model,
@@ -169,8 +170,8 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
             name=str(self.model),
             contrast=self.contrast or default,
             batch_size=self.batch_size,
-            max_length=self.max_length if max_length is None else max_length,
-            device=self.device,
+            max_length=max_length,
+            device=device,
             precision=self.precision,
         )
 
@@ -220,7 +221,7 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
         return arrays, settings | {"max_length": self.scorer_.max_length, "fingerprint": asked}
 
     def _restore(self, content: ModelContent, path: Path, **options: Any) -> None:
-        self.device = options.get("device")
         self._take_back(content)
         space = LabelSpace(tuple(content.classes), content.multi_label)
-        self._take(*open_saved(path), space, max_length=int(content.settings["max_length"]))
+        read = {"max_length": int(content.settings["max_length"]), "device": options.get("device")}
+        self._take(*open_saved(path), space, **read)

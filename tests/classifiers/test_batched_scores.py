@@ -29,6 +29,18 @@ def test_each_text_gets_its_own_scores(texts, batch_size):
     assert lengths == sorted(lengths, reverse=True)
 
 
+@given(st.lists(st.text(max_size=9), max_size=30), st.integers(1, 20))
+def test_a_call_reads_so_much_at_most(texts, most):
+    """Prevents a batch of long texts from being as many as of short ones, and a long text from being read by none."""
+    seen = []
+    scores, _ = batched_scores(
+        lambda batch: seen.append(batch) or counts(batch), texts, 2, batch_size=8, description="counting", most=most
+    )
+    np.testing.assert_array_equal(scores, counts(texts).reshape(-1, 2).astype(np.float32))
+    assert all(len(batch) == 1 or len(batch) * len(batch[0]) <= most for batch in seen)
+    assert all(len(batch) <= 8 for batch in seen)
+
+
 def test_memory_that_runs_out():
     """Prevents texts without scores where a batch is halved, and an endless loop where one text is too much."""
 
