@@ -1,0 +1,144 @@
+"""The commands that are printed can be run as they are."""
+
+import shlex
+
+import pytest
+import typer
+
+from fewshot.cli.main import app
+from fewshot.core.errors import InputError
+from fewshot.data.slices import training_slices
+from fewshot.recipes.advised_commands import Files, Writer, choose_slices
+from fewshot.recipes.comparison import CompareSettings, compare_methods
+from fewshot.recipes.sources import Reading
+from fewshot.recipes.task_facts import Task, read_task
+from tests.recipes.task_cases import LAPTOP, labeled_rows, pool_rows
+
+RARE = [{"text": f"something odd {i}", "label": "rare"} for i in range(2)]
+METHODS = ["setfit", "linear-probe", "distilled:static", "distilled:layers:3"]
+
+
+def task_of(rows, *others, **settings):
+    """Return the task that files hold."""
+    return read_task(rows, *others, machine=LAPTOP, **settings)
+
+
+def parsed(line: str) -> tuple[str, dict]:
+    """Parse a printed line as the shell and the command line do, without running it."""
+    program, verb, *arguments = shlex.split(line)
+    assert program == "fewshot"
+    command = typer.main.get_command(app).commands[verb]
+    context = command.make_context(verb, arguments)
+    return verb, context.params
+
+
+def written(task: Task, *, reading: Reading | None = None, methods=METHODS, **files):
+    """Return the commands for methods and file names."""
+    files = {"labeled": "my labels.csv"} | files
+    return Writer(Files(**files), task, reading or Reading(), choose_slices(task)).commands(methods)
+
+
+def test_the_commands_are_parsed_as_they_are_meant():
+    """A flag that the verb does not know, or a name cut at its space, fails on the first try."""
+    reading = Reading(text=("the title", "body"), label="kind", label_separator=";", encoding="cp1252")
+    task = task_of(labeled_rows(16), pool_rows(60))
+    files = {"unlabeled": "a pool.csv:rest", "test": "it's.csv", "label_words": "words.json"}
+    commands = [parsed(command.line) for command in written(task, reading=reading, **files)]
+    assert [verb for verb, _ in commands] == ["compare", "train", "distill", "distill"]
+    for verb, given in commands:
+        assert given["text"] == ["the title", "body"]
+        assert (given["label"], given["label_separator"], given["encoding"]) == ("kind", ";", "cp1252")
+        assert verb == "distill" or given["encoder"] == task.facts.encoding.name
+        assert given["labeled"] == "my labels.csv"
+    compare, train, *distil = [given for _, given in commands]
+    assert (compare["test"], compare["methods"]) == ("it's.csv", "naive-bayes,setfit,linear-probe")
+    assert compare["unlabeled"] is None, "none of these methods looks at a pool"
+    assert (train["method"], train["label_words"], train["out"]) == ("setfit", "words.json", "runs/teacher")
+    assert [given["student"] for given in distil] == ["static", "layers:3"]
+    assert all((given["teacher"], given["unlabeled"]) == (["runs/teacher"], "a pool.csv:rest") for given in distil)
+    assert len({given["out"] for given in distil}) == 2
+
+
+def test_plain_files_need_no_flags():
+    """A line full of defaults hides what matters."""
+    line = written(task_of(labeled_rows(16)), labeled="a.csv", methods=["linear-probe"])[1].line
+    assert line.startswith("fewshot train a.csv --method linear-probe --encoder ")
+    assert line.endswith(" --out runs/teacher")
+
+
+def test_a_pool_inside_the_labelled_file_is_named_for_distilling():
+    """Unlabelled rows beside the labels are pool, but distill must be told the file."""
+    task = task_of(labeled_rows(16) + pool_rows(60))
+    *_, last = written(task, labeled="a.csv")
+    assert parsed(last.line)[1]["unlabeled"] == "a.csv"
+
+
+def test_a_method_with_a_pool_is_given_it_but_does_not_teach():
+    """compare refuses a method whose pool is missing; train takes no pool."""
+    task = task_of(labeled_rows(16), pool_rows(60))
+    compare, train, _ = written(task, unlabeled="pool.csv", methods=["knn", "distilled:static"])
+    assert parsed(compare.line)[1]["unlabeled"] is None
+    assert parsed(train.line)[1]["method"] == "knn"
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes", "total"),
+    [
+        (labeled_rows(24), (4, 8, 16), False),
+        (labeled_rows(3), (1, 2), False),
+        (labeled_rows(2), (1,), False),
+        (labeled_rows(30) + RARE, (15, 31, 62), True),
+        ([{"text": f"t{i}", "labels": [["a", "b"][i % 2]]} for i in range(30)], (5, 10, 20), True),
+    ],
+)
+def test_slices_fit_the_labels_that_a_comparison_leaves(rows, sizes, total):
+    """compare holds a third out first; slices larger than the rest end in an error."""
+    slices = choose_slices(task_of(rows))
+    assert (slices.sizes, slices.total) == (sizes, total)
+
+
+@pytest.mark.parametrize("rows", [labeled_rows(24), labeled_rows(3), labeled_rows(30) + RARE])
+@pytest.mark.filterwarnings("ignore:the slice of:fewshot.core.errors.DataWarning")
+def test_the_comparison_runs_with_these_slices(rows, tmp_path):
+    """The one proof that sizes are right is that the comparison takes them."""
+    slices = choose_slices(task_of(rows))
+    made = compare_methods(
+        rows, out=tmp_path, methods=("naive-bayes",), slices=slices.sizes, total=slices.total, seeds=2
+    )
+    assert {row["status"] for row in made.rows} == {"ok"}
+    assert {row["n_train"] for row in made.rows} == {slices.n_texts(size) for size in slices.sizes}
+
+
+def test_with_a_test_set_all_labels_are_there_to_learn():
+    """A test set of one's own spares the labels."""
+    test = [{"text": f"test {i}", "label": "login"} for i in range(4)]
+    slices = choose_slices(task_of(labeled_rows(16), None, test))
+    assert (slices.sizes, slices.n_held_out) == ((4, 8, 16), None)
+    training_slices([row["label"] for row in labeled_rows(16)], slices.sizes)
+
+
+@pytest.mark.parametrize("rows", [pool_rows(5), labeled_rows(1)[:1] + pool_rows(4)])
+def test_too_few_labels_are_not_compared(rows):
+    """A comparison that must fail is not suggested."""
+    task = task_of(rows, classes=["refund", "delivery"])
+    assert choose_slices(task) is None
+    assert [command for command in written(task) if " compare " in command.line] == []
+    with pytest.raises(InputError):
+        compare_methods(rows, out="unused", methods=("naive-bayes",), slices=(1,))
+
+
+def test_a_long_comparison_has_fewer_seeds():
+    """Nobody waits a day for a first look."""
+    few, many = labeled_rows(16), [row | {"text": row["text"] + " word" * 400} for row in labeled_rows(200)]
+    seeds = [parsed(written(task_of(rows))[0].line)[1]["seeds"] for rows in (few, many)]
+    assert seeds == [CompareSettings.seeds, 3]
+
+
+def test_the_hint_without_labels():
+    """Class names and a pool alone make a classifier; codes do not, and nothing is said then."""
+    task = task_of(pool_rows(60), classes=["refund", "late delivery"])
+    hint = Writer(Files("a.csv"), task, Reading(), None).hint_without_labels()
+    verb, given = parsed(hint[hint.index("fewshot distill") :])
+    assert (verb, given["teacher"], given["unlabeled"]) == ("distill", ["nli:FOLDER"], "a.csv")
+    codes = task_of(pool_rows(60), classes=["LOC", "7"])
+    assert Writer(Files("a.csv"), codes, Reading(), None).hint_without_labels() is None
