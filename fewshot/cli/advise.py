@@ -117,7 +117,7 @@ def _facts(facts: "TaskFacts") -> list[dict[str, Any]]:
         "classes": f"{facts.n_classes:,} ({kind}{named})",
         "texts of a class": f"{facts.fewest:,} to {most:,}, median {facts.median:g}",
         "unlabelled texts": f"{facts.n_pool:,}{_likeness(facts)}",
-        "words of a text": f"median {facts.words['median']:g}, 95 % up to {facts.words['p95']:g}",
+        "words of a text": f"median {facts.words['median']:g}, 95 % up to {facts.words['p95']:.0f}",
         "encoder": facts.encoding.name + ("" if facts.encoding.at_hand else " (not on this machine)"),
         "machine": str(facts.machine),
         "extras installed": ", ".join(facts.extras) or "none",

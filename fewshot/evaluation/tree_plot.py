@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Inches.
 _FORK, _END, _GAP, _MARGIN = 1.7, 3.0, 0.32, 0.12
 _LINE, _PADDING, _BETWEEN = 0.165, 0.08, 0.11
-_LETTER = 0.071
+_LETTER = 0.0625
 _TAKEN, _PASSED, _TINT = COLORS[1], "#9aa5b1", "#fdf0e6"
 _FONT = 8.5
 
@@ -83,6 +83,7 @@ def plot_tree(root: Box, path: str | Path | None = None, *, footnote: str = "") 
     place, bottom = _placed(root, 0, depth, _MARGIN)
     height = bottom - _BETWEEN + _MARGIN + (1.6 * _LINE if footnote else 0)
     figure = new_figure(width, height)
+    figure.set_layout_engine("none")  # all is placed to the inch
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
@@ -121,7 +122,8 @@ def _lines(box: Box, letters: int) -> Iterator[tuple[str, dict[str, Any]]]:
         (box.methods, {"color": "#222222", "fontweight": "bold"}),
     ]
     for text, style in parts:
-        for line in textwrap.wrap(text, letters - (letters // 10 if "fontweight" in style else 0)):
+        room = letters - (letters // 10 if "fontweight" in style else 0)
+        for line in textwrap.wrap(text, room, break_on_hyphens=False):
             yield line, style
 
 

@@ -4,6 +4,7 @@ They know words, not meanings: two ways of saying one thing are far apart. Encod
 of moments.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +26,7 @@ def word_vectors(*samples: Sequence[str], random_state: int = 0) -> list[np.ndar
     Returns
     -------
     list of ndarray of shape (n_texts, dimension)
-        At most 64 columns, fewer where there are fewer texts or words; rows are zero for texts without a known word.
+        At most 64 columns, fewer where there are fewer texts or words; rows are zero for texts without a word.
 
     References
     ----------
@@ -43,7 +44,11 @@ def word_vectors(*samples: Sequence[str], random_state: int = 0) -> list[np.ndar
     texts = [text for sample in samples for text in sample]
     # Signs count as words, too: scripts without spaces would else have a word a sentence.
     words = r"(?u)[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]"
+    ends = np.cumsum([len(sample) for sample in samples])[:-1]
+    if not any(re.search(words, text) for text in texts):
+        return np.split(np.zeros((len(texts), 1)), ends)
     counts = TfidfVectorizer(token_pattern=words, sublinear_tf=True, max_features=_MAX_WORDS).fit_transform(texts)
     dimension = min(DIMENSION, *(size - 1 for size in counts.shape))
-    vectors = TruncatedSVD(max(dimension, 1), random_state=random_state).fit_transform(counts)
-    return np.split(vectors, np.cumsum([len(sample) for sample in samples])[:-1])
+    if dimension < 2:
+        return np.split(counts.toarray(), ends)
+    return np.split(TruncatedSVD(dimension, random_state=random_state).fit_transform(counts), ends)

@@ -13,7 +13,9 @@ from fewshot.recipes.sources import Reading
 from fewshot.recipes.task_facts import Task
 from fewshot.recipes.training_cost import Workload, in_words, training_seconds
 
-BASELINE = "naive-bayes"
+BASELINES = ("naive-bayes", "linear-probe")
+"""Every comparison has them: no encoder, and one that is not trained."""
+
 DISTILLED = "distilled:"
 TEACHER = "runs/teacher"
 FEWER_SEEDS = 3
@@ -150,15 +152,20 @@ class Writer:
         """
         taught = [method for method in methods if not method.startswith(DISTILLED)]
         made = [self._compare(taught, self.slices)] if taught and self.slices is not None else []
-        if taught and self.task.facts.fewest:
+        if taught and self._can_train():
             made.append(self._train(taught))
             made += [self._distill(method) for method in methods if method.startswith(DISTILLED)]
         return made
 
+    def _can_train(self) -> bool:
+        """Return whether labels tell anything apart; a class without a text does not hinder."""
+        n_classes = sum(count > 0 for count in self.task.facts.class_counts.values())
+        return n_classes > (0 if self.task.facts.multi_label else 1)
+
     def hint_without_labels(self) -> str | None:
         """Return how class names and a pool alone make a classifier; a sketch, since the teacher must be named."""
         facts = self.task.facts
-        if not facts.names_are_words or not facts.n_pool:
+        if not facts.names_are_words or not facts.n_pool or any("," in str(name) for name in facts.class_counts):
             return None
         line = _line(
             ["distill"],
@@ -180,7 +187,7 @@ class Writer:
         return sum(training_seconds(method, work) or 0.0 for method in methods)
 
     def _compare(self, taught: Sequence[str], slices: Slices) -> Command:
-        methods = [BASELINE, *taught]
+        methods = [*(method for method in BASELINES if method not in taught), *taught]
         a_seed = sum(self._seconds(methods, slices.n_texts(size)) for size in slices.sizes)
         seeds = CompareSettings.seeds if a_seed * CompareSettings.seeds < LONG_COMPARISON else FEWER_SEEDS
         line = _line(

@@ -7,10 +7,10 @@ from typing import Any
 
 from fewshot.classifiers.templates import check_label_words
 from fewshot.core.artifacts import read_json, write_json
-from fewshot.recipes.advised_commands import BASELINE, Command, Files, Writer, choose_slices
+from fewshot.recipes.advised_commands import BASELINES, Command, Files, Writer, choose_slices
 from fewshot.recipes.data_warnings import warnings_of, what_to_label
 from fewshot.recipes.decision_tree import TREE
-from fewshot.recipes.decisions import Decision, decide
+from fewshot.recipes.decisions import Decision, Suggestion, decide
 from fewshot.recipes.machine import Machine, look_at_machine
 from fewshot.recipes.sources import Reading
 from fewshot.recipes.task_facts import TaskFacts, read_task
@@ -89,7 +89,7 @@ class Advice:
             "path": steps,
             "leaf": self.decision.leaf.key,
             "summary": self.decision.leaf.summary,
-            "baseline": BASELINE,
+            "baselines": list(BASELINES),
             "methods": [dataclasses.asdict(method) for method in self.methods],
             "also": list(self.also),
             "missing": list(self.missing),
@@ -181,7 +181,7 @@ def advise(
     return Advice(
         facts=task.facts,
         decision=decision,
-        methods=tuple(Recommended(*dataclasses.astuple(one), _cost(one.method, task.facts)) for one in shown),
+        methods=tuple(_recommended(one, task.facts) for one in shown),
         also=tuple(one.method for one in known[MOST_METHODS:]),
         missing=tuple(one.method for one in decision.leaf.suggestions if not one.is_known),
         warnings=tuple(warnings_of(task.facts, None if slices is None else slices.n_held_out)),
@@ -199,5 +199,7 @@ def _files(labeled: Any, unlabeled: Any, test: Any, label_words: Any) -> Files |
     return Files(str(labeled), *(None if source is None else str(source) for source in sources[1:]))
 
 
-def _cost(method: str, facts: TaskFacts) -> str:
-    return in_words(training_seconds(method, Workload(facts.n_labeled, facts.n_pool, facts.words["mean"])))
+def _recommended(suggestion: Suggestion, facts: TaskFacts) -> Recommended:
+    work = Workload(facts.n_labeled, facts.n_pool, facts.words["mean"])
+    cost = in_words(training_seconds(suggestion.method, work))
+    return Recommended(suggestion.method, suggestion.reason, suggestion.basis, cost)

@@ -286,12 +286,13 @@ def look_at_encoder(encoder: str | None, texts: Sequence[str]) -> Encoding:
         note = None
     else:
         tokens, note = count_tokens(tokenizer, sample), tokenizer_note(tokenizer, sample)
-    beyond = [float(np.mean(tokens > most)) if len(sample) else 0.0 for most in (256, 512)]
-    return Encoding(name, is_at_hand(name), note, *beyond, counted=tokenizer is not None)
+    beyond_256, beyond_512 = (float(np.mean(tokens > most)) for most in (256, 512))
+    return Encoding(name, is_at_hand(name), note, beyond_256, beyond_512, tokenizer is not None)
 
 
 def _distance(labeled: list[str], pool: list[str]) -> DomainDistance | None:
     if min(len(labeled), len(pool)) < LEAST_TO_COMPARE:
         return None
     size = min(len(labeled), len(pool), POOL_SAMPLE)
-    return domain_distance(*word_vectors(_spread(labeled, size), _spread(pool, size)))
+    labeled_vectors, pool_vectors = word_vectors(_spread(labeled, size), _spread(pool, size))
+    return domain_distance(labeled_vectors, pool_vectors)

@@ -12,6 +12,9 @@ _WORDS_PER_SECOND = 3_000
 _MOST_READ = 4_000
 """Texts that SetFit's training reads at most, copies counted: 60 steps."""
 
+_MOST_POOLED = 10_000
+"""Texts of a pool from which on a token table takes no more steps, about."""
+
 _CLASSES = ((10, "seconds"), (90, "about a minute"), (600, "minutes"), (3_600, "tens of minutes"), (36_000, "hours"))
 
 
@@ -53,7 +56,7 @@ def training_seconds(method: str, work: Workload) -> float | None:
     costs = {
         "setfit": setfit,
         "distilled:layers:3": setfit + 30.0 + 0.001 * pool + pool / _WORDS_PER_SECOND,
-        "distilled:static": setfit + 4.0 + 0.0001 * pool + pool / _WORDS_PER_SECOND,
+        "distilled:static": setfit + 4.0 + 0.003 * min(work.n_pool, _MOST_POOLED) + pool / _WORDS_PER_SECOND,
     }
     return costs.get(method)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from fewshot.data.cleaning import CleaningReport
 from fewshot.recipes.machine import Machine
 from fewshot.recipes.task_facts import Encoding, TaskFacts
@@ -47,6 +49,14 @@ def pool_rows(n: int, theme: str = "my {word} is number {i} in line") -> list[di
     """Return ``n`` different unlabelled texts about the same things, or about a theme."""
     words = [word for group in WORDS.values() for word in group]
     return [{"text": theme.format(word=words[i % 12], i=i), "label": None} for i in range(n)]
+
+
+def partly_labeled(n: int, n_all: int) -> list[dict[str, Any]]:
+    """Return ``n_all`` texts of each class, of which ``n`` drawn at random have their label."""
+    rows = labeled_rows(n_all)
+    rng = np.random.default_rng(0)
+    kept = {int(i) for c in range(3) for i in 3 * rng.choice(n_all, size=n, replace=False) + c}
+    return [row if i in kept else row | {"label": None} for i, row in enumerate(rows)]
 
 
 FAR_THEME = "once upon a midnight dreary while I pondered verse {i}"

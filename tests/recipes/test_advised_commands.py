@@ -127,6 +127,12 @@ def test_too_few_labels_are_not_compared(rows):
         compare_methods(rows, out="unused", methods=("naive-bayes",), slices=(1,))
 
 
+def test_a_class_without_a_text_does_not_hinder_training():
+    """Whoever names a class ahead of its first text still wants the others learnt."""
+    task = task_of(labeled_rows(16), classes=["refund", "delivery", "login", "other"])
+    assert [parsed(command.line)[0] for command in written(task, methods=["setfit"])] == ["compare", "train"]
+
+
 def test_a_long_comparison_has_fewer_seeds():
     """Nobody waits a day for a first look."""
     few, many = labeled_rows(16), [row | {"text": row["text"] + " word" * 400} for row in labeled_rows(200)]
@@ -140,5 +146,6 @@ def test_the_hint_without_labels():
     hint = Writer(Files("a.csv"), task, Reading(), None).hint_without_labels()
     verb, given = parsed(hint[hint.index("fewshot distill") :])
     assert (verb, given["teacher"], given["unlabeled"]) == ("distill", ["nli:FOLDER"], "a.csv")
-    codes = task_of(pool_rows(60), classes=["LOC", "7"])
-    assert Writer(Files("a.csv"), codes, Reading(), None).hint_without_labels() is None
+    for names in (["LOC", "7"], ["refund", "late, or never"]):
+        task = task_of(pool_rows(60), classes=names)
+        assert Writer(Files("a.csv"), task, Reading(), None).hint_without_labels() is None
