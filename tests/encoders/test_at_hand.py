@@ -13,7 +13,7 @@ def test_a_folder_is_at_hand(tiny_folder, tiny_encoder):
     """The tokenizer in the file must be the encoder's own."""
     assert is_at_hand(str(tiny_folder))
     tokenizer = tokenizer_at_hand(str(tiny_folder))
-    texts = ["hello refund", "x" * 200]
+    texts = ["hello refund", "x " * 200]
     assert count_tokens(tokenizer, texts).tolist() == [4, 202]
     russian = ["посылка опоздала"] * 20
     assert tokenizer_note(tokenizer, russian) == language_note(tiny_encoder, russian) is not None

@@ -59,6 +59,13 @@ def test_the_commands_are_parsed_as_they_are_meant():
     assert len({given["out"] for given in distil}) == 2
 
 
+def test_every_comparison_has_its_baselines_once():
+    """A method that beats nothing looks as good as one that beats all; one that is named twice is a needless word."""
+    for methods in (["setfit"], ["linear-probe", "setfit"], ["setfit", "naive-bayes"]):
+        compared = parsed(written(task_of(labeled_rows(16)), methods=methods)[0].line)[1]["methods"].split(",")
+        assert sorted(compared) == ["linear-probe", "naive-bayes", "setfit"]
+
+
 def test_plain_files_need_no_flags():
     """A line full of defaults hides what matters."""
     line = written(task_of(labeled_rows(16)), labeled="a.csv", methods=["linear-probe"])[1].line

@@ -9,7 +9,7 @@ from fewshot.recipes.advising import advise
 from fewshot.recipes.decision_tree import TREE
 from fewshot.recipes.decisions import Leaf, Question, decide, walk
 from fewshot.recipes.machine import Machine
-from tests.recipes.task_cases import FAR_THEME, LAPTOP, SERVER, facts, labeled_rows, pool_rows
+from tests.recipes.task_cases import FAR_THEME, LAPTOP, SERVER, facts, labeled_rows, partly_labeled, pool_rows
 
 CODES = ("LOC", "HUM", "NUM")
 MANY = tuple(f"{color} {thing}" for color in ("red", "blue", "green") for thing in ("car", "house", "tree", "road"))
@@ -22,10 +22,7 @@ TASKS = {
     "few-labels": {"labeled": labeled_rows(16)},
     "few-labels-many-classes": {"labeled": labeled_rows(8, MANY)},
     "few-labels-small-pool": {"labeled": labeled_rows(16) + pool_rows(60)},
-    "few-labels-large-pool": {
-        "labeled": labeled_rows(16),
-        "unlabeled": pool_rows(1200, "my {word} is number {i} of 5"),
-    },
+    "few-labels-large-pool": {"labeled": partly_labeled(16, 360)},
     "far-pool": {"labeled": labeled_rows(40), "unlabeled": pool_rows(1200, FAR_THEME)},
     "many-labels-large-pool": {"labeled": labeled_rows(64) + pool_rows(1000)},
     "many-labels-gpu": {"labeled": labeled_rows(64), "machine": SERVER},

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fewshot.core.errors import InputError
+from fewshot.core.errors import DataWarning, InputError
 from fewshot.recipes.sources import Reading
 
 
@@ -12,7 +12,8 @@ def test_issues_are_a_pool_without_settings(tmp_path):
     """The README promises that GitHub's issues need no settings; a pool of them had no column 'text'."""
     issues = [{"title": f"a {i}", "body": "b", "labels": []} for i in range(3)]
     (tmp_path / "issues.jsonl").write_text("\n".join(map(json.dumps, issues)))
-    pool = Reading().open_pool(tmp_path / "issues.jsonl", exclude=["A 1\n\nB"])
+    with pytest.warns(DataWarning, match="1 of 3 rows of the pool"):
+        pool = Reading().open_pool(tmp_path / "issues.jsonl", exclude=["A 1\n\nB"])
     assert list(pool) == ["a 0\n\nb", "a 2\n\nb"]
 
 
