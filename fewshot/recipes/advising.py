@@ -7,13 +7,15 @@ from typing import Any
 
 from fewshot.classifiers.templates import check_label_words
 from fewshot.core.artifacts import read_json, write_json
-from fewshot.recipes.advised_commands import BASELINES, Command, Files, Writer, choose_slices
+from fewshot.recipes.advised_commands import BASELINES, Command, Files, Writer
+from fewshot.recipes.advised_slices import choose_slices
 from fewshot.recipes.data_warnings import warnings_of, what_to_label
 from fewshot.recipes.decision_tree import TREE
 from fewshot.recipes.decisions import Decision, Suggestion, decide
 from fewshot.recipes.machine import Machine, look_at_machine
 from fewshot.recipes.sources import Reading
-from fewshot.recipes.task_facts import TaskFacts, read_task
+from fewshot.recipes.task_facts import TaskFacts
+from fewshot.recipes.task_reading import read_task
 from fewshot.recipes.training_cost import MEASURED_ON, Workload, in_words, training_seconds
 from fewshot.recipes.tree_views import plot_decision_tree
 
