@@ -1,7 +1,6 @@
 """A tree of boxes from left to right, the way that was taken drawn strong. What is in the boxes comes from above."""
 
 import dataclasses
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 # Inches.
 _FORK, _END, _GAP, _MARGIN = 1.7, 3.0, 0.32, 0.12
 _LINE, _PADDING, _BETWEEN = 0.165, 0.08, 0.11
-_LETTER = 0.0625
+_SLACK = 0.97  # letters are set to whole dots, which may take more room than their outlines
 _TAKEN, _PASSED, _TINT = COLORS[1], "#9aa5b1", "#fdf0e6"
 _FONT = 8.5
 
@@ -102,7 +101,7 @@ def _placed(box: Box, column: int, depth: int, top: float) -> tuple[_Place, floa
     """Return where a box and all below it go, and where the next one may begin."""
     x = _MARGIN + (column if box.below else depth) * (_FORK + _GAP)
     width = _FORK if box.below else _END
-    lines = tuple(_lines(box, int((width - 2 * _PADDING) / _LETTER)))
+    lines = tuple(_lines(box, width - 2 * _PADDING))
     below, bottom = [], top
     for following in box.below:
         place, bottom = _placed(following, column + 1, depth, bottom)
@@ -114,17 +113,29 @@ def _placed(box: Box, column: int, depth: int, top: float) -> tuple[_Place, floa
     return _Place(box, lines, x, middle, width, tuple(below)), max(bottom, middle + height / 2 + _BETWEEN)
 
 
-def _lines(box: Box, letters: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    color = _TAKEN if box.taken else COLORS[0]
-    parts: list[tuple[str, dict[str, Any]]] = [
-        (box.answer, {"fontweight": "bold", "color": color}),
-        (box.text, {"color": "#222222"}),
-        (box.methods, {"color": "#222222", "fontweight": "bold"}),
-    ]
-    for text, style in parts:
-        room = letters - (letters // 10 if "fontweight" in style else 0)
-        for line in textwrap.wrap(text, room, break_on_hyphens=False):
-            yield line, style
+def _lines(box: Box, room: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the lines of a box, each with how it is drawn."""
+    strong, color = _TAKEN if box.taken else COLORS[0], "#222222"
+    for text, weight, ink in ((box.answer, "bold", strong), (box.text, "normal", color), (box.methods, "bold", color)):
+        for line in _wrapped(text, room, weight):
+            yield line, {"fontweight": weight, "color": ink}
+
+
+def _wrapped(text: str, room: float, weight: str) -> list[str]:
+    """Break text between words, so that no line is longer than the room in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(weight=weight, size=_FONT)
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        points, _, _ = text_to_path.get_text_width_height_descent(longer, font, ismath=False)
+        if lines and points / 72 <= _SLACK * room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _all(place: _Place) -> Iterator[_Place]:
