@@ -171,8 +171,8 @@ class DomainAdapter(BaseEstimator):
         """
         self._check()
         split = split_texts(texts, validation)
-        base = open_base(self.encoder, device=self.device, precision=self.precision)
-        with seeded(self.random_state):
+        with seeded(self.random_state):  # a model may be opened with weights that its folder has not
+            base = open_base(self.encoder, device=self.device, precision=self.precision)
             name, objective = make_objective(self.objective, self.encoder, base, self._objective_settings())
         frozen = {key: tensor.detach().cpu().clone() for key, tensor in objective.adapted.state_dict().items()}
         trained = train_objective(
@@ -191,12 +191,13 @@ class DomainAdapter(BaseEstimator):
         self.encoder_ = adapted_encoder(base, objective)
         cosines = [mean_cosine(encoder.encode(split.probes())) for encoder in (base, self.encoder_)]
         verdict = Verdict(name, trained.before, trained.after, *cosines)
+        self._start = Path(base.name).name if Path(base.name).is_dir() else base.name  # no path of this machine
         if verdict.reason is None:
-            self.encoder_.name = f"{base.name}, adapted by {name}"
+            self.encoder_.name = f"{self._start}, adapted by {name}"
         else:
             objective.adapted.load_state_dict(frozen)
             self.encoder_ = adapted_encoder(base, objective)
-        self._start, self._masked = base.name, objective.adapted if name == "mlm" else None
+        self._masked = objective.adapted if name == "mlm" else None
         self.report_ = _report(verdict, trained, split)
         return self
 
@@ -223,11 +224,10 @@ class DomainAdapter(BaseEstimator):
         if not hasattr(self, "report_"):
             raise NotFittedError("this DomainAdapter is not fitted yet; call fit(texts) first")
         settings = {name: value for name, value in self.get_params().items() if name not in ("encoder", "device")}
-        start = Path(self._start).name if Path(self._start).is_dir() else self._start  # no path of this machine
         content = AdaptedContent(
             self.encoder_,
             self._masked,
-            start,
+            self._start,
             self.report_,
             settings,
             provenance or {},

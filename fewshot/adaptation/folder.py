@@ -83,6 +83,7 @@ def _draw(content: AdaptedContent, path: Path) -> None:
 def _card(content: AdaptedContent) -> str:
     """Return the model card in Markdown."""
     report = content.report
+    is_adapted = report["kept"] == "adapted"
     figures = ("loss_before", "loss_after", "mean_cosine_before", "mean_cosine_after")
     told = {name.replace("_", " "): f"{report[name]:.4f}" for name in figures if report[name] is not None}
     told |= {"steps": report["steps"], "texts": f"{report['n_texts']:,}", "hash of the texts": report["text_hash"]}
@@ -93,10 +94,10 @@ def _card(content: AdaptedContent) -> str:
         "tags: [sentence-transformers, domain-adaptation]",
         "---",
         "",
-        f"# {content.encoder.name}",
+        f"# {content.start}, adapted by {report['objective']}" if is_adapted else f"# {content.start}",
         "",
         f"The encoder {content.start}, adapted to a domain by {report['objective']} on unlabelled texts."
-        if report["kept"] == "adapted"
+        if is_adapted
         else f"The encoder {content.start} as it was: its adaptation by {report['objective']} was not kept.",
         "",
         *(f"- {name}: {value}" for name, value in told.items()),

@@ -9,6 +9,7 @@ from fewshot.adaptation.length_batches import LengthBatches
 from fewshot.adaptation.objective import Objective
 from fewshot.adaptation.texts import AdaptationTexts
 from fewshot.core.artifacts import fingerprint
+from fewshot.training.callbacks import Watch
 from fewshot.training.schedule import Schedule
 from fewshot.training.trainer import train_pairwise
 
@@ -65,7 +66,7 @@ def train_objective(
     precision, random_state, checkpoints, resume
         As for :func:`~fewshot.training.trainer.train_pairwise`.
     """
-    held_out, watch, before = None, None, None
+    watch, before = None, None
     if split.held_out:
         objective.judged_by = fingerprint(split.held_out)
         held_out = HeldOut(split.held_out, batch_size=schedule.batch_size, random_state=random_state)
@@ -89,7 +90,7 @@ def train_objective(
         random_state=random_state,
         checkpoints=checkpoints,
         resume=resume,
-        watch=None if watch is None else lambda step, _: watch(step, objective),
+        watch=None if watch is None else _looking_at(objective, watch),
         watch_every=max(1, schedule.steps // LOOKS),
     )
     if watch is None or not losses:
@@ -97,6 +98,11 @@ def train_objective(
     kept_step = watch.restore(objective)
     after = min(row["held_out_loss"] for row in watch.rows)
     return TrainedObjective(losses[: watch.stopped_at], watch.rows, before, after, kept_step)
+
+
+def _looking_at(objective: Objective, watch: HeldOutWatch) -> Watch:
+    """Return a watch that is shown the whole objective, and not its encoder alone."""
+    return lambda step, _: watch(step, objective)
 
 
 def _watch(held_out: HeldOut, folder: Path | None, *, resume: bool) -> HeldOutWatch:

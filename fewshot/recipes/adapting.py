@@ -11,7 +11,7 @@ from fewshot.core.artifacts import folder_bytes
 from fewshot.data.pool import Pool, open_pool
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER
-from fewshot.recipes.making import Workshop, settings_as_facts
+from fewshot.recipes.making import Workshop
 from fewshot.recipes.sources import Reading
 
 
@@ -114,7 +114,8 @@ def adapt_encoder(
     adapter.fit(opened, checkpoints=workshop.folder / "checkpoints", resume=resume)
     facts = {**adapter.report_, "seconds": round(time.perf_counter() - start, 1), "cleaning": opened.report.summary()}
     facts["notes"] = [*told, *facts["notes"]]
-    adapter.save(out, provenance={**settings_as_facts(settings), "encoder": Path(settings.encoder).name})
+    counts = {name: value for name, value in opened.report.as_facts().items() if isinstance(value, int)}
+    adapter.save(out, provenance={"pool": counts})  # neither its path nor its texts
     workshop.clear()
     facts["megabytes"] = round(folder_bytes(out) / 1e6, 1)
     return Adapted(adapter.encoder_, Path(out), facts)

@@ -1,5 +1,7 @@
 """Masking: how many tokens are hidden, which never are, what is put there, and where words begin."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -108,10 +110,8 @@ def test_a_share_out_of_range(tokenizer, share):
         TokenMasker(tokenizer, probability=share)
 
 
-def test_a_tokenizer_without_a_mask(tokenizer, monkeypatch):
+def test_a_tokenizer_without_a_mask(tokenizer):
     """Prevents the token of number None from being put into texts."""
-    import copy
-
     other = copy.deepcopy(tokenizer)
     other.mask_token = None
     with pytest.raises(InputError, match="a mask token, and this one has none"):

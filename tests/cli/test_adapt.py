@@ -63,7 +63,9 @@ def test_json_settings_and_texts_of_the_test(desk):
     assert facts["loss_after"] < facts["loss_before"]
     record = json.loads((desk / "told" / "adaptation.json").read_text())
     assert record["settings"]["share"] == 0.5
-    assert record["provenance"]["encoder"] == "encoder"
+    assert record["encoder"] == "encoder"
+    assert record["provenance"]["pool"]["kept"] == facts["n_texts"]
+    assert "pool.jsonl" not in (desk / "told" / "adaptation.json").read_text()
 
 
 def test_what_was_not_kept_is_the_last_line(desk):
@@ -85,7 +87,7 @@ def test_what_was_not_kept_is_the_last_line(desk):
         (("pool.jsonl", "--steps", "3", "--epochs", "2"), 1, "not both"),
         (("pool.jsonl", "--steps", "-3"), 2, "--steps"),
         (("pool.jsonl", "--out", "encoder"), 1, "holds files but no adaptation.json"),
-        ((), 2, "POOL"),
+        ((), 2, "Missing argument"),
     ],
 )
 def test_what_goes_wrong(desk, arguments, code, word):
