@@ -6,7 +6,7 @@ The house, top to bottom; a room imports only from floors beneath its own, neigh
     recipes                      one function a journey, and the one table of methods; where neighbours meet
     distillation                 teachers and their stored targets, students, training on pairs, logits and layers
     classifiers                  one contract, one module a method, one kind of folder on disk
-    interop                      folders of the package setfit
+    interop | adaptation         folders of the package setfit | an encoder learns a domain from unlabelled texts
     training | heads             losses, batches, checkpoints, the trainer, seeds | classifiers of vectors, calibration
     encoders | evaluation        texts to vectors | metrics, the comparison runner, plots, the report
     data                         loading, cleaning, splitting and slicing texts and labels; pools of any size

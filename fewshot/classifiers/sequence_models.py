@@ -14,13 +14,12 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
-from transformers.utils import logging as transformers_logging
 
 from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.bundled import NAME as BUNDLED
 from fewshot.encoders.bundled import bundled_folder
-from fewshot.encoders.opening import quiet
+from fewshot.encoders.opening import unreported
 
 DEFAULT_LENGTH = 512
 _NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
@@ -46,7 +45,7 @@ def open_whole(folder: Path) -> tuple[Any, Any]:
         If weights are missing or of another shape, only a pickle is there, it needs code of its own, or is for
         regression.
     """
-    with _explaining(folder), _unreported():
+    with _explaining(folder), unreported():
         model, info = AutoModelForSequenceClassification.from_pretrained(
             folder, output_loading_info=True, local_files_only=True, **_SAFE
         )
@@ -69,7 +68,7 @@ def open_tokenizer(source: str | Path) -> Any:
     ModelFormatError
         If the folder holds no tokenizer, or one that cannot be opened.
     """
-    with _explaining(source), _unreported():
+    with _explaining(source), unreported():
         return AutoTokenizer.from_pretrained(_source(source), trust_remote_code=False)
 
 
@@ -95,7 +94,7 @@ def with_new_head(source: str | Path, space: LabelSpace) -> Any:
     ModelFormatError
         If it cannot be opened, or weights below the head are missing.
     """
-    with _explaining(source), _unreported():
+    with _explaining(source), unreported():
         config = AutoConfig.from_pretrained(_source(source), trust_remote_code=False)
         config.id2label, config.problem_type = _outputs(space), None
         model, info = AutoModelForSequenceClassification.from_pretrained(
@@ -190,18 +189,6 @@ def _check_whole(source: str | Path, missing: set[str]) -> None:
             f"the model in {str(source)!r} lacks {len(missing)} weights of a classifier, such as {min(missing)!r}; it "
             "would answer at random. Is it a model that was trained to classify?"
         )
-
-
-@contextmanager
-def _unreported() -> Iterator[None]:
-    """Keep transformers' progress bar and its table of new weights off: those that matter are refused by name."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with quiet():
-            yield
-    finally:
-        transformers_logging.set_verbosity(before)
 
 
 @contextmanager
