@@ -75,7 +75,7 @@ def tie(decoder: Any, body: nn.Module) -> None:
             place, _, attribute = name.rpartition(".")
             setattr(modules[place], attribute, ours[name])
     decoder.tie_weights()
-    tokens = body.get_input_embeddings().weight  # type: ignore[operator,union-attr]
+    tokens = body.get_input_embeddings().weight  # type: ignore[operator]
     if decoder.get_input_embeddings().weight is not tokens or decoder.get_output_embeddings().weight is not tokens:
         raise InputError(f"objective 'tsdae' cannot tie {type(decoder).__name__} to its encoder; {_INSTEAD}")
 

@@ -46,8 +46,8 @@ class DenoisingLoss(Objective):
         self.model, self.decoder, self.deletion = model, decoder, deletion
         tokenizer: Any = model.tokenizer
         names = ("cls", "sep", "bos", "eos", "pad")  # an unknown token is text like any other
-        ids = {getattr(tokenizer, f"{name}_token_id", None) for name in names} - {None}
-        self.kept_ids = tuple(sorted(ids))
+        ids = [getattr(tokenizer, f"{name}_token_id", None) for name in names]
+        self.kept_ids = tuple(sorted({int(number) for number in ids if number is not None}))
         self.pad_id = int(tokenizer.pad_token_id or 0)
 
     def settings(self) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def make_objective(
     if settings.max_length is not None:
         check_max_length(model, settings.max_length)
         model.max_seq_length = settings.max_length
-    masked = _masked(name, encoder, settings) if name in (AUTO, "mlm") else None
+    masked: Any = _masked(name, encoder, settings) if name in (AUTO, "mlm") else None
     if name == AUTO:
         name = FALLBACK if masked is None else "mlm"
     share = OBJECTIVES[name].mask_probability if settings.mask_probability is None else settings.mask_probability
