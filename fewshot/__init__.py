@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CompareSettings": "fewshot.recipes.comparison",
     "DistillationTrainer": "fewshot.distillation.pairwise",
+    "DomainAdapter": "fewshot.adaptation.adapter",
     "KNNClassifier": "fewshot.classifiers.knn",
     "LinearProbeClassifier": "fewshot.classifiers.linear_probe",
     "LogitDistillationTrainer": "fewshot.distillation.logits",
@@ -54,6 +55,7 @@ _HOMES = {
 __all__ = [
     "CompareSettings",
     "DistillationTrainer",
+    "DomainAdapter",
     "KNNClassifier",
     "LinearProbeClassifier",
     "LogitDistillationTrainer",

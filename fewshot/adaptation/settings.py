@@ -1,4 +1,4 @@
-"""How an adaptation runs where its user did not say: the objectives by name, and what was measured to suit each."""
+"""How an adaptation runs where its user did not say: the objectives by name, and the usual settings of each."""
 
 import dataclasses
 import math
