@@ -43,7 +43,7 @@ def test_a_killed_adaptation_goes_on_and_is_taught_and_asked(desk, monkeypatch):
         assert "--resume" in run(*usual, "--out", "stopped", folder=desk, code=130).stderr
     assert not (desk / "stopped").exists()
     done = run(*usual, "--out", "stopped", "--resume", folder=desk)
-    assert "went on with what was whole in 'stopped.training'" in done.stderr
+    assert "went on with what 'stopped.training' held" in done.stderr
     assert "1 duplicate" in done.stderr
     assert (desk / "stopped" / "model.safetensors").read_bytes() == (desk / "whole" / "model.safetensors").read_bytes()
     assert not (desk / "stopped.training").exists()
