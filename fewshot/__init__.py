@@ -6,7 +6,7 @@ The house, top to bottom; a room imports only from floors beneath its own, neigh
     recipes                      one function a journey, and the one table of methods; where neighbours meet
     distillation                 teachers and their stored targets, students, training on pairs, logits and layers
     classifiers                  one contract, one module a method, one kind of folder on disk
-    interop                      folders of the package setfit
+    interop | adaptation         folders of the package setfit | an encoder learns a domain from unlabelled texts
     training | heads             losses, batches, checkpoints, the trainer, seeds | classifiers of vectors, calibration
     encoders | evaluation        texts to vectors | metrics, the comparison runner, plots, the report
     data                         loading, cleaning, splitting and slicing texts and labels; pools of any size
@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CompareSettings": "fewshot.recipes.comparison",
     "DistillationTrainer": "fewshot.distillation.pairwise",
+    "DomainAdapter": "fewshot.adaptation.adapter",
     "KNNClassifier": "fewshot.classifiers.knn",
     "LinearProbeClassifier": "fewshot.classifiers.linear_probe",
     "LogitDistillationTrainer": "fewshot.distillation.logits",
@@ -33,6 +34,7 @@ _HOMES = {
     "SetFitClassifier": "fewshot.classifiers.setfit",
     "TargetStore": "fewshot.distillation.target_store",
     "TeacherMixture": "fewshot.distillation.several_teachers",
+    "advise": "fewshot.recipes.advising",
     "balanced_split": "fewshot.data.splits",
     "build_student": "fewshot.distillation.students",
     "clean_texts": "fewshot.data.cleaning",
@@ -53,6 +55,7 @@ _HOMES = {
 __all__ = [
     "CompareSettings",
     "DistillationTrainer",
+    "DomainAdapter",
     "KNNClassifier",
     "LinearProbeClassifier",
     "LogitDistillationTrainer",
@@ -62,6 +65,7 @@ __all__ = [
     "SetFitClassifier",
     "TargetStore",
     "TeacherMixture",
+    "advise",
     "balanced_split",
     "build_student",
     "clean_texts",

@@ -5,11 +5,9 @@ prediction, scores, saving. :class:`EmbeddingClassifier` composes an encoder wit
 method adds how it learns.
 """
 
-import platform
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from fewshot.classifiers.folder import ModelContent, write_model
 from fewshot.classifiers.hub import PREFIX, push_to_hub
 from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import Encoder, check_texts
@@ -310,12 +309,6 @@ def certainty(probabilities: np.ndarray, threshold: Any = None) -> np.ndarray:
     if threshold is None:
         return probabilities.max(axis=1)
     return np.where(probabilities >= threshold, probabilities, 1 - probabilities).min(axis=1)
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    names = ("fewshot", "torch", "transformers", "sentence-transformers", "scikit-learn", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def _encoded(validation: Labeled | None, space: LabelSpace) -> tuple[list[str], np.ndarray] | None:

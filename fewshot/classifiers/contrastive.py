@@ -1,4 +1,4 @@
-"""Contrastive training of an encoder on labels, and the way back: any point between the frozen and the trained one."""
+"""Contrastive training of an encoder on labels."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -175,38 +175,3 @@ def train_body(
         coef, intercept = loss.head_arrays()
         head = LinearHead(coef, intercept, multi_label=y.ndim == 2, C=None)
     return TrainedBody(model, losses, head)
-
-
-def blend(base: SentenceEncoder, trained: "SentenceTransformer", share: float) -> SentenceEncoder:
-    """Return the encoder whose weights lie ``share`` of the way from the frozen to the trained one.
-
-    Parameters
-    ----------
-    base : SentenceEncoder
-        The frozen encoder.
-    trained : SentenceTransformer
-        A trained copy of it.
-    share : float
-        0 gives the frozen encoder itself, 1 the trained one.
-
-    Returns
-    -------
-    SentenceEncoder
-
-    References
-    ----------
-    Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903.
-    """
-    if share == 0.0:
-        return base
-    if share == 1.0:
-        return base.like(trained)
-    mixed = base.trainable_copy()
-    ours, theirs = mixed.state_dict(), trained.state_dict()
-    mixed.load_state_dict(
-        {
-            name: weight.lerp(theirs[name].to(weight), share) if weight.is_floating_point() else weight
-            for name, weight in ours.items()
-        }
-    )
-    return base.like(mixed)

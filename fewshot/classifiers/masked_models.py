@@ -5,9 +5,9 @@ from typing import Any
 
 from transformers import AutoModelForMaskedLM
 
-from fewshot.classifiers.safe_opening import SAFE, explaining, leave_file, local_source, unreported
-from fewshot.classifiers.sequence_models import open_tokenizer
 from fewshot.core.errors import ModelFormatError
+from fewshot.encoders.opening import unreported
+from fewshot.encoders.transformer_opening import SAFE, explaining, leave_file, local_source, open_tokenizer
 
 DEFAULT_MODEL = "FacebookAI/roberta-base"
 """The masked language model of the Hub that is used where none is named."""

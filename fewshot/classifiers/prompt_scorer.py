@@ -11,10 +11,10 @@ import torch
 
 from fewshot.classifiers.batched_scores import batched_scores
 from fewshot.classifiers.prompts import PromptWriter
-from fewshot.classifiers.sequence_models import DEFAULT_LENGTH, length_limit
 from fewshot.classifiers.verbalizer import Verbalizer
 from fewshot.core.errors import InputError
 from fewshot.encoders.device import choose_device
+from fewshot.encoders.transformer_opening import DEFAULT_LENGTH, length_limit
 from fewshot.training.mask_filling import MaskFiller
 
 CONTENT_FREE = ("", "N/A", "...")

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.classifiers.contrastive import TrainedBody, blend
+from fewshot.classifiers.contrastive import TrainedBody
 from fewshot.classifiers.templates import Examples
+from fewshot.encoders.blending import blend
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.evaluation.thresholds import best_threshold
 from fewshot.heads.scope import ScopeDetector

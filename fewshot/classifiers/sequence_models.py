@@ -11,18 +11,24 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig
 
 from fewshot.classifiers.hub import split_hub_id
 from fewshot.classifiers.pooled_model import HEAD_FILE, PooledModel
-from fewshot.classifiers.safe_opening import SAFE, explaining, leave_file, local_source, unreported
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
-from fewshot.encoders.opening import quiet
+from fewshot.encoders.opening import quiet, unreported
+from fewshot.encoders.transformer_opening import (
+    DEFAULT_LENGTH,
+    SAFE,
+    explaining,
+    leave_file,
+    length_limit,
+    local_source,
+    open_tokenizer,
+)
 
-DEFAULT_LENGTH = 512
 _TOKENIZER = "tokenizer_config.json"
-_NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
 
 
 def open_whole(folder: Path) -> tuple[Any, Any]:
@@ -97,20 +103,6 @@ def _usable(model: Any, source: str | Path) -> Any:
         raise ModelFormatError(f"the model in {str(source)!r} is for regression: it gives numbers, not classes")
     leave_file(model)
     return model
-
-
-def open_tokenizer(source: str | Path, *, revision: str = "main") -> Any:
-    """Return the tokenizer of a model by ``"bundled"``, folder or Hub id.
-
-    Raises
-    ------
-    SourceNotFoundError
-        If ``source`` is neither a folder nor to be had from the Hub.
-    ModelFormatError
-        If the folder holds no tokenizer, or one that cannot be opened.
-    """
-    with explaining(source), unreported():
-        return AutoTokenizer.from_pretrained(local_source(source), revision=revision, trust_remote_code=False)
 
 
 def open_config(source: str | Path) -> PreTrainedConfig:
@@ -211,20 +203,6 @@ def with_random_weights(config: PreTrainedConfig, tokenizer: Any, space: LabelSp
     config = type(config).from_dict(config.to_dict())  # the caller's stays as it is
     config.id2label = outputs_of(space)
     return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False, dtype=torch.float32)
-
-
-def length_limit(model: nn.Module, tokenizer: Any) -> int:
-    """Return how many tokens of a text a model can read at once, special tokens included.
-
-    It is the least of what the tokenizer, the configuration and the table of positions say; 512 where none does.
-    """
-    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            # RoBERTa and its kin count positions from the one after padding's.
-            limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
-    known = [int(limit) for limit in limits if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT]
-    return min(known, default=DEFAULT_LENGTH)
 
 
 def checked_length(model: nn.Module, tokenizer: Any, wanted: int | None = None) -> int:

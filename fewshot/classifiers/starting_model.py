@@ -20,7 +20,6 @@ from fewshot.classifiers.sequence_models import (
     model_fingerprint,
     open_body,
     open_config,
-    open_tokenizer,
     outputs_of,
     with_new_head,
 )
@@ -31,6 +30,7 @@ from fewshot.encoders.bundled import NAME as BUNDLED
 from fewshot.encoders.chunked import window_length
 from fewshot.encoders.resolve import load_encoder, unwrapped
 from fewshot.encoders.static import is_static_folder
+from fewshot.encoders.transformer_opening import open_tokenizer
 from fewshot.training.seeding import seeded
 
 POOLINGS = ("auto", "mean", "cls")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.classifiers.contrastive import ContrastiveSettings, TrainedBody, blend, train_body
+from fewshot.classifiers.contrastive import ContrastiveSettings, TrainedBody, train_body
 from fewshot.classifiers.selection import (
     Candidate,
     HeldOut,
@@ -22,6 +22,7 @@ from fewshot.classifiers.selection import (
 from fewshot.classifiers.stages import Stages
 from fewshot.classifiers.stopping import CHECKS, ValidationStop
 from fewshot.classifiers.templates import TOLERATED_LOSS, Examples
+from fewshot.encoders.blending import blend
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.heads.table import FITTERS
 from fewshot.heads.vectors import unit_rows

@@ -13,12 +13,13 @@ from scipy.special import expit, softmax
 
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
-from fewshot.classifiers.sequence_models import length_limit, model_fingerprint, open_saved, save_whole
+from fewshot.classifiers.sequence_models import model_fingerprint, open_saved, save_whole
 from fewshot.classifiers.sequence_outputs import name_outputs
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import check_texts
+from fewshot.encoders.transformer_opening import length_limit
 
 
 class TransformerClassifier(ThresholdClassifier):

@@ -161,7 +161,9 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
             judges, truth = joined(texts, y, validation)
             self._settle(truth, self._as_probabilities(self._class_scores(judges, "float32"), multi_label=True))
 
-    def _take(self, model: Any, tokenizer: Any, space: LabelSpace, *, max_length: int | None, device: str | None) -> None:
+    def _take(
+        self, model: Any, tokenizer: Any, space: LabelSpace, *, max_length: int | None, device: str | None
+    ) -> None:
         default = "contradiction" if space.multi_label else "none"
         self.scorer_ = EntailmentScorer(
             model,

@@ -19,7 +19,7 @@ from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.mining import check_mining, make_batches
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining
-from fewshot.distillation.students import build_student, make_student
+from fewshot.distillation.students import build_student, check_student, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
 from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
@@ -187,7 +187,7 @@ class DistillationTrainer(Distiller):
         """
         self._check()
         teacher = open_vector_teacher(self.teacher, self.encoder, self.device)
-        student = make_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
+        check_student(teacher.encoder_, self.student)  # before a large pool is read; what costs more comes after
         transfer = make_transfer_set(
             teacher.label_space_,
             unlabeled_texts,
@@ -197,6 +197,7 @@ class DistillationTrainer(Distiller):
             generated=self.generated,
             random_state=self.random_state,
         )
+        student = make_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
         task, statistics = open_task(
             teacher, transfer, store=as_store(self.targets), observe=student is None, confidence=self.confidence
         )

@@ -12,7 +12,7 @@ from scipy.special import expit, softmax
 
 from fewshot.classifiers.entailment import EntailmentScorer
 from fewshot.classifiers.sequence_folders import open_sequence_folder
-from fewshot.classifiers.sequence_models import length_limit, model_fingerprint
+from fewshot.classifiers.sequence_models import model_fingerprint
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.classifiers.templates import TEMPLATE, check_label_words, check_templates
 from fewshot.classifiers.zero_shot_nli import ZeroShotNLIClassifier
@@ -22,6 +22,7 @@ from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.data.texts import Label
 from fewshot.distillation.teacher_targets import TeacherTargets, finite_probabilities, without_encoder
 from fewshot.encoders.base import check_texts
+from fewshot.encoders.transformer_opening import length_limit
 
 
 class _FolderTeacher:

@@ -100,7 +100,12 @@ def language_note(encoder: Encoder, texts: Sequence[str]) -> str | None:
     arXiv:2012.15613). Letters per piece are judged here, since words are longer in some languages than in others.
     """
     tokenizer = getattr(unwrapped(encoder), "tokenizer", None)
-    if not isinstance(tokenizer, Tokenizer) or not len(texts):
+    return tokenizer_note(tokenizer, texts) if isinstance(tokenizer, Tokenizer) else None
+
+
+def tokenizer_note(tokenizer: Tokenizer, texts: Sequence[str]) -> str | None:
+    """Return the warning of :func:`language_note` by the encoder's tokenizer alone, where no encoder is open."""
+    if not len(texts):
         return None
     found = measure_coverage(tokenizer, texts)
     if found.unknown > MOST_UNKNOWN:

@@ -88,6 +88,18 @@ def quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+@contextlib.contextmanager
+def unreported() -> Iterator[None]:
+    """Keep transformers' progress bar and its table of new weights off: those that matter are refused by name."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        with quiet():
+            yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
 def _explained(source: str | Path, error: Exception) -> Exception:
     if Path(source).is_dir():
         return ModelFormatError(f"the model in {str(source)!r} cannot be opened: {_first_line(error)}")

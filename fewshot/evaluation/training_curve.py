@@ -1,4 +1,4 @@
-"""How a student learnt: the loss of each step and what was seen on held-out texts. The same numbers, the same bytes."""
+"""How a model learnt: the loss of each step and what was seen on held-out texts. The same numbers, the same bytes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,14 @@ from fewshot.evaluation.canvas import COLORS, MARKERS, new_figure, png_bytes, qu
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HELD_OUT = {"cosine_correlation": "correlation of cosines", "agreement": "agreement with the teacher"}
+HELD_OUT = {
+    "cosine_correlation": "correlation of cosines",
+    "agreement": "agreement with the teacher",
+    "held_out_loss": "loss",
+}
+_SHARES = ("cosine_correlation", "agreement")
+"""Figures of 1 at most."""
+
 _SMOOTHED = 20
 """A loss of many steps is drawn beside its mean over so many parts of the training."""
 
@@ -71,8 +78,9 @@ def plot_training_curve(
             style = {"color": COLORS[place + 1], "marker": MARKERS[place], "markersize": 4}
             axes[1].plot(*zip(*known, strict=True), label=HELD_OUT[name], **style)
         _dress(axes[1], "on held-out texts")
-        axes[1].set_ylim(top=1.01)
-        axes[1].legend(frameon=False, loc="lower right", fontsize=9)
+        if all(name in _SHARES for name in panels):
+            axes[1].set_ylim(top=1.01)
+        axes[1].legend(frameon=False, loc="lower right" if panels[0] in _SHARES else "upper right", fontsize=9)
     for panel in axes:
         if kept_step is not None:
             panel.axvline(kept_step, color="#888888", linewidth=0.9, linestyle=":")

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fewshot.core.errors import FewshotError
+from fewshot.recipes.machine import look_at_machine
 
 CORE = (
     "fewshot",
@@ -60,14 +61,12 @@ def _processors() -> list[Finding]:
 
     from fewshot.encoders.device import choose_device, has_native_bfloat16
 
-    device = choose_device()
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    if device == "mps":
-        gpu = "Apple MPS"
+    device, machine = choose_device(), look_at_machine()
     bf16 = "native" if has_native_bfloat16(device) else "not native: float32 is used"
     return [
-        Finding("cores", f"{os.cpu_count()} ({torch.get_num_threads()} threads used by torch)"),
-        Finding("gpu", gpu),
+        Finding("cores", f"{machine.cores} ({torch.get_num_threads()} threads used by torch)"),
+        Finding("memory", "unknown" if machine.memory_gb is None else f"{machine.memory_gb:.0f} GB"),
+        Finding("gpu", machine.gpu or "none"),
         Finding("device used", device),
         Finding("bfloat16", bf16),
     ]

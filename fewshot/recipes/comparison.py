@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.classifiers.base import library_versions
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
+from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
 from fewshot.data.slices import training_slices
 from fewshot.data.splits import balanced_split

@@ -7,7 +7,7 @@ from typing import Any
 
 from fewshot.classifiers.folder import check_output
 from fewshot.core.artifacts import folder_bytes
-from fewshot.data.pool import Pool, open_pool
+from fewshot.data.pool import Pool
 from fewshot.data.texts import TextData
 from fewshot.distillation.logits import LogitDistillationTrainer
 from fewshot.distillation.pairwise import DistillationTrainer
@@ -120,16 +120,8 @@ def _labeled(reading: Reading, source: Any) -> TextData | None:
 
 def _open_pool(unlabeled: Any, reading: Reading, settings: DistillSettings, judged: Sequence[TextData]) -> Pool:
     """Open the pool without the texts that students are judged on."""
-    if len(reading.text) > 1:
-        unlabeled = reading.load(unlabeled)
-    return open_pool(
-        unlabeled,
-        column=reading.text[0],
-        exclude=[text for data in judged for text in data.texts],
-        max_rows=settings.max_pool,
-        random_state=settings.seed,
-        encoding=reading.encoding,
-    )
+    exclude = [text for data in judged for text in data.texts]
+    return reading.open_pool(unlabeled, exclude=exclude, max_rows=settings.max_pool, random_state=settings.seed)
 
 
 def _open_teachers(teacher: Any, reading: Reading, settings: DistillSettings) -> Any:

@@ -45,7 +45,7 @@ class Workshop:
             return []
         if not any(path.is_file() for path in self.folder.rglob("*")):
             return ["there was nothing to go on with; the work began afresh"]
-        return [f"went on with what was whole in {str(self.folder)!r}"]
+        return [f"went on with what {str(self.folder)!r} held"]
 
     def clear(self) -> None:
         """Remove the folder: all is saved."""

@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from fewshot.classifiers.base import library_versions
 from fewshot.core.artifacts import write_text
+from fewshot.core.versions import library_versions
 from fewshot.data.describe import describe
 from fewshot.data.texts import TextData
 from fewshot.data.writers import write_rows

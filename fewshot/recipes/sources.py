@@ -2,12 +2,14 @@
 
 import dataclasses
 import warnings
+from pathlib import Path
 from typing import Any
 
 from fewshot.core.artifacts import fingerprint
-from fewshot.core.errors import DataWarning, InputError
+from fewshot.core.errors import DataWarning, FewshotError, InputError
 from fewshot.data.cleaning import CleaningReport, clean_texts
 from fewshot.data.loading import load_texts
+from fewshot.data.pool import Pool, open_pool
 from fewshot.data.texts import TextData
 
 
@@ -44,6 +46,31 @@ class Reading:
         """Load ``source`` without cleaning."""
         options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return load_texts(source, **options | {"text": self.text[0] if len(self.text) == 1 else self.text})
+
+    def open_pool(self, source: Any, **options: Any) -> Pool:
+        """Open ``source`` as a pool of unlabelled texts; ``options`` go to :func:`fewshot.open_pool`.
+
+        Streamed from the file, save where the text is joined of several columns: issues as GitHub's API gives them are
+        such a case, and are known without settings.
+        """
+        if len(self.text) > 1:
+            source = self.load(source)
+        try:
+            return open_pool(source, column=self.text[0], encoding=self.encoding, **options)
+        except InputError:
+            issues = self._load_issues(source)
+            if issues is None:
+                raise
+        return open_pool(issues, **options)
+
+    def _load_issues(self, source: Any) -> TextData | None:
+        """Return a file without a column of the default name, if it can be loaded all the same."""
+        if self.text != Reading.text or not isinstance(source, (str, Path)):
+            return None
+        try:
+            return self.load(source)
+        except FewshotError:
+            return None
 
     def load_clean(self, source: Any) -> tuple[TextData, CleaningReport]:
         """Load ``source`` and clean it."""

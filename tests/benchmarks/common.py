@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fewshot import load_texts
-from fewshot.classifiers.base import library_versions
 from fewshot.core.artifacts import read_json, write_json
+from fewshot.core.versions import library_versions
 from fewshot.data.texts import TextData
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
-from fewshot.classifiers.sequence_models import length_limit, open_whole, with_new_head
+from fewshot.classifiers.sequence_models import open_whole, with_new_head
 from fewshot.core.errors import FewshotError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
+from fewshot.encoders.transformer_opening import length_limit
 from tests.distillation.logit_cases import make_bert, make_tokenizer
 
 SPACE = LabelSpace(("a", "b"), multi_label=False)

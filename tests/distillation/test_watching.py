@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from fewshot.core.errors import InputError
-from fewshot.distillation.watching import BEST, CURVE, StudentWatch
+from fewshot.distillation.watching import StudentWatch
+from fewshot.training.watching import BEST, CURVE
 
 
 def weights_of(step):

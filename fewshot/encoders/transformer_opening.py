@@ -7,15 +7,34 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.utils import logging as transformers_logging
+from transformers import AutoTokenizer
 
 from fewshot.core.errors import FewshotError, ModelFormatError, SourceNotFoundError
 from fewshot.encoders.bundled import NAME as BUNDLED
 from fewshot.encoders.bundled import bundled_folder
-from fewshot.encoders.opening import quiet
+from fewshot.encoders.opening import unreported
+
+DEFAULT_LENGTH = 512
+"""Tokens of a text that are read at once where nobody says how many, special ones included."""
+
+_NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
 
 SAFE: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "dtype": torch.float32}
 """Arguments of every ``from_pretrained``: nothing of a model is executed, and weights are float32 as stored or not."""
+
+
+def open_tokenizer(source: str | Path, *, revision: str = "main") -> Any:
+    """Return the tokenizer of a model by ``"bundled"``, folder or Hub id.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If ``source`` is neither a folder nor to be had from the Hub.
+    ModelFormatError
+        If the folder holds no tokenizer, or one that cannot be opened.
+    """
+    with explaining(source), unreported():
+        return AutoTokenizer.from_pretrained(local_source(source), revision=revision, trust_remote_code=False)
 
 
 def local_source(source: str | Path) -> str:
@@ -32,16 +51,18 @@ def leave_file(model: nn.Module) -> None:
         tensor.data = tensor.data.clone()
 
 
-@contextmanager
-def unreported() -> Iterator[None]:
-    """Keep transformers' progress bar and its table of new weights off: those that matter are refused by name."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with quiet():
-            yield
-    finally:
-        transformers_logging.set_verbosity(before)
+def length_limit(model: nn.Module, tokenizer: Any) -> int:
+    """Return how many tokens of a text a model can read at once, special tokens included.
+
+    It is the least of what the tokenizer, the configuration and the table of positions say; 512 where none does.
+    """
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            # RoBERTa and its kin count positions from the one after padding's.
+            limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
+    known = [int(limit) for limit in limits if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT]
+    return min(known, default=DEFAULT_LENGTH)
 
 
 @contextmanager

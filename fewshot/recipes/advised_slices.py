@@ -1,0 +1,77 @@
+"""Which training slices the labels of a task allow: as a comparison will cut them, so that none is too large."""
+
+import dataclasses
+from collections import Counter
+
+from fewshot.data.splits import balanced_split
+from fewshot.recipes.comparison import CompareSettings
+from fewshot.recipes.task_reading import Task
+
+_RARE, _USUAL = 4, 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Slices:
+    """Training slices that the labels allow.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Ascending.
+    total : bool
+        Whether sizes count all labels; else those of each class.
+    n_classes : int
+        In the training part.
+    n_held_out : int or None
+        Texts that a comparison would hold out; ``None`` with a test set.
+    """
+
+    sizes: tuple[int, ...]
+    total: bool
+    n_classes: int
+    n_held_out: int | None
+
+    def n_texts(self, size: int) -> int:
+        """Return how many texts a slice has."""
+        return size if self.total else size * self.n_classes
+
+
+def choose_slices(task: Task) -> Slices | None:
+    """Return slices of a quarter, half and all of what the rarest class has (or all labels have).
+
+    Parameters
+    ----------
+    task : Task
+
+    Returns
+    -------
+    Slices or None
+        ``None`` where there are too few labels to compare anything. Where a class is much rarer than the others, and
+        in multi-label data, sizes count labels in all.
+    """
+    labels = task.labeled.labels
+    held_out = None
+    if task.facts.n_test is None:
+        if len(labels) < 2:
+            return None
+        split = balanced_split(labels, CompareSettings.test_size, random_state=CompareSettings.seed)
+        labels, held_out = [labels[i] for i in split.train], len(split.test)
+    if task.facts.multi_label:
+        classes = {label for entry in labels for label in entry}
+        return Slices(_sizes(len(labels)), True, len(classes), held_out) if classes else None
+    counts = sorted(Counter(labels).values())
+    if len(counts) < 2:
+        return None
+    total = counts[0] < _RARE and counts[len(counts) // 2] >= _USUAL
+    return Slices(_sizes(len(labels) if total else counts[0]), total, len(counts), held_out)
+
+
+def _sizes(most: int) -> tuple[int, ...]:
+    """Return a quarter, half and all.
+
+    Examples
+    --------
+    >>> _sizes(16), _sizes(3), _sizes(1)
+    ((4, 8, 16), (1, 3), (1,))
+    """
+    return tuple(sorted({most // 4, most // 2, most} - {0}))

@@ -1,0 +1,113 @@
+"""What speaks for each method, in a sentence, and what that rests on.
+
+A basis names a file of ``tests/benchmarks/results`` with its figures, or a paper, or says that it was not measured; the
+tests hold figures against those files. Where a method is suggested is left to ``decision_tree``.
+"""
+
+import dataclasses
+
+from fewshot.recipes.decisions import Suggestion
+
+ZERO_SHOT_NLI = Suggestion(
+    "zero-shot-nli",
+    "a model of inference says whether a text entails a sentence with the class name",
+    "Yin et al. 2019, arXiv:1909.00161; not measured here",
+)
+ZERO_SHOT_EMBEDDING = Suggestion(
+    "zero-shot-embedding",
+    "the class name nearest to the text by the encoder's vectors; the fastest to try",
+    "Chang et al. 2008, Dataless Classification, AAAI; not measured here",
+)
+PROMPT = Suggestion(
+    "prompt",
+    "a masked language model chooses among the words for the classes",
+    "Schick and Schütze 2021, arXiv:2001.07676; not measured here",
+)
+SETFIT = Suggestion(
+    "setfit",
+    "training the encoder on pairs of labels, class names among them, is worth more than any head on frozen vectors",
+    "teacher.json: 61.7 against 50.1 % at 8 labels a class, 67.4 against 55.8 % at 16, means of five sets",
+)
+PROBE = Suggestion(
+    "linear-probe",
+    "a regression on frozen vectors, done in seconds: what training the encoder has to beat",
+    "demo.json: 62.0 % at 8 labels of 13 classes, where naive-bayes has 20.3 %",
+)
+AUGMENT = Suggestion(
+    "setfit+augment",
+    "changed copies of the texts stand in for labels that there are not",
+    "Wei and Zou 2019, arXiv:1901.11196; not measured here",
+)
+LOOK_UP = Suggestion(
+    "knn",
+    "looks up the nearest labelled texts, and learns a new one in milliseconds",
+    "demo.json: 51.6 % where linear-probe has 62.0 %",
+)
+LAYERS = Suggestion(
+    "distilled:layers:3",
+    "half of the teacher's layers learn its answers on the unlabelled texts, with little loss",
+    "main_job.json: 0.3 points behind the teacher on AG News, 2.0 times its speed",
+)
+TABLE = Suggestion(
+    "distilled:static",
+    "a table of token vectors for the highest speed, where word order does not decide",
+    "main_job.json: 1.1 points behind the teacher on AG News, 243 times its speed; "
+    "distillation.json: about 10 points behind on the questions of TREC",
+)
+FINE_TUNE = Suggestion(
+    "fine-tune",
+    "with many labels the whole transformer can learn the task itself",
+    "Tunstall et al. 2022, arXiv:2209.11055: still 69.7 against SetFit's 75.3 % at 64 labels a class; "
+    "not measured here",
+)
+ADAPT = Suggestion(
+    "adapt+fine-tune",
+    "the unlabelled texts teach the encoder the words of the domain first",
+    "Gururangan et al. 2020, arXiv:2004.10964; not measured here",
+)
+SELF_TRAINING = Suggestion(
+    "self-training",
+    "learns its own surest answers on the unlabelled texts",
+    "Mukherjee and Awadallah 2020, arXiv:2006.15315; not measured here",
+)
+UDA = Suggestion(
+    "uda",
+    "answers on unlabelled texts shall stay as they are when the texts are changed a little",
+    "Xie et al. 2020, arXiv:1904.12848; not measured here",
+)
+_BELOW_8 = "not measured here below 8 labels a class"
+
+NLI_AS_YARDSTICK = dataclasses.replace(ZERO_SHOT_NLI, reason="needs no label: what the few labels have to beat")
+SETFIT_WITH_NAMES = dataclasses.replace(
+    SETFIT, reason="takes sentences of the class names for examples beside the few labels", basis=_BELOW_8
+)
+SETFIT_OF_FEW = dataclasses.replace(
+    SETFIT, reason="may learn from pairs what vectors do not show; compare before you pay for it", basis=_BELOW_8
+)
+SETFIT_OF_MANY_CLASSES = dataclasses.replace(
+    SETFIT,
+    reason="may still gain a little, at some minutes of training",
+    basis="demo.json: 60.7 against linear-probe's 62.0 % at 8 labels of 13 classes, two seeds",
+)
+SETFIT_OF_MANY = dataclasses.replace(
+    SETFIT,
+    reason="stays cheap with many labels: the number of training steps is bounded",
+    basis="teacher.json: mean F1 of 79.2 % on issues of NLBSE'24 with 100 labels a class; "
+    "arXiv:2209.11055: 75.3 against 69.7 % for fine-tuning at 64",
+)
+PROBE_OF_FEW = dataclasses.replace(
+    PROBE, reason="with so few labels there is little else that training could get right", basis=_BELOW_8
+)
+PROBE_OF_MANY_CLASSES = dataclasses.replace(
+    PROBE,
+    reason="with many neighbouring classes frozen vectors are hard to beat",
+    basis="demo.json: 62.0 against setfit's 60.7 % at 8 labels of 13 classes, two seeds",
+)
+PROBE_OF_MANY = dataclasses.replace(
+    PROBE, reason="every label sharpens the regression, and texts are encoded only once", basis="not measured here"
+)
+LAYERS_OF_SMALL_POOL = dataclasses.replace(
+    LAYERS,
+    basis="distillation.json: with 50 texts about 1 point behind the teacher on AG News, about 12 on TREC, one seed",
+)
+LAYERS_OF_FAR_POOL = dataclasses.replace(LAYERS, basis="not measured here on a pool of another kind")

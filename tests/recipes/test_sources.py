@@ -1,0 +1,33 @@
+"""Pools as the journeys open them."""
+
+import json
+
+import pytest
+
+from fewshot.core.errors import DataWarning, InputError
+from fewshot.recipes.sources import Reading
+
+
+def test_issues_are_a_pool_without_settings(tmp_path):
+    """The README promises that GitHub's issues need no settings; a pool of them had no column 'text'."""
+    issues = [{"title": f"a {i}", "body": "b", "labels": []} for i in range(3)]
+    (tmp_path / "issues.jsonl").write_text("\n".join(map(json.dumps, issues)))
+    with pytest.warns(DataWarning, match="1 of 3 rows of the pool"):
+        pool = Reading().open_pool(tmp_path / "issues.jsonl", exclude=["A 1\n\nB"])
+    assert list(pool) == ["a 0\n\nb", "a 2\n\nb"]
+
+
+def test_columns_that_are_named_are_joined(tmp_path):
+    """A pool of titles alone would be another kind of text than titles with bodies."""
+    (tmp_path / "two.csv").write_text("head,rest\nx,y\n")
+    assert list(Reading(text=("head", "rest")).open_pool(str(tmp_path / "two.csv"))) == ["x\n\ny"]
+
+
+@pytest.mark.parametrize("reading", [Reading(), Reading(text=("body",))])
+def test_a_missing_column_stays_an_error(tmp_path, reading):
+    """Only issues have another text than the column that is asked for."""
+    (tmp_path / "odd.csv").write_text("title,txt\na,b\n")
+    with pytest.raises(InputError, match="has no column"):
+        reading.open_pool(tmp_path / "odd.csv")
+    with pytest.raises(InputError):
+        reading.open_pool(5)

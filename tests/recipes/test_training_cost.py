@@ -1,0 +1,53 @@
+"""Costs are orders of magnitude, and those that were measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fewshot.recipes.training_cost import Workload, in_words, training_seconds
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+WORDS = {"cr": 19, "trec": 10, "sst5": 19, "emotion": 19, "ag_news": 40, "banking77": 12}
+"""Mean words a text, about."""
+
+SLICES = json.loads((RESULTS / "teacher.json").read_text("utf-8"))["parts"]["time"]["slices"]
+SETS = json.loads((RESULTS / "distillation.json").read_text("utf-8"))["parts"]["accuracy"]["sets"]
+DISTILLED = [
+    (name, int(n), student, figures["mean"])
+    for name, pools in SETS.items()
+    for n, pool in pools.items()
+    for student, figures in pool.get("seconds_after_the_teacher", {}).items()
+    if student in ("layers_3", "static")
+]
+
+
+@pytest.mark.parametrize("key", SLICES)
+def test_setfit_takes_about_as_long_as_measured(key):
+    """An advice that says seconds where it takes an hour is not followed twice."""
+    measured = SLICES[key]["seconds"]["ours-fit"]
+    told = training_seconds("setfit", Workload(SLICES[key]["n_texts"], 0, WORDS[key.split("-")[1]]))
+    assert measured / 2.5 < told < measured * 2.5
+
+
+@pytest.mark.parametrize(("name", "n_pool", "student", "measured"), DISTILLED)
+def test_distillation_takes_about_as_long_as_measured(name, n_pool, student, measured):
+    """The same; the teacher's answers, which the benchmark has on disk, come on top."""
+    method, words = {"layers_3": "distilled:layers:3", "static": "distilled:static"}[student], WORDS[name]
+    teacher = training_seconds("setfit", Workload(64, 0, words))
+    told = training_seconds(method, Workload(64, n_pool, words)) - teacher - n_pool * words / 3_000
+    assert measured / 2.5 < told < measured * 2.5
+
+
+def test_more_texts_never_take_less():
+    """A sign error would advise the largest job as the cheapest."""
+    for method in ("naive-bayes", "knn", "linear-probe", "setfit", "distilled:static", "distilled:layers:3"):
+        times = [training_seconds(method, Workload(n, n, 20)) for n in (1, 10, 100, 1_000, 10_000)]
+        assert times == sorted(times)
+
+
+def test_orders_of_magnitude():
+    """Every time has a name, and a cost that was not measured is not made up."""
+    named = [in_words(seconds) for seconds in (1, 60, 300, 2_000, 10_000, 1e9)]
+    assert named == ["seconds", "about a minute", "minutes", "tens of minutes", "hours", "a day or more"]
+    assert in_words(training_seconds("uda", Workload(10, 10, 10))) == "not measured"
