@@ -10,8 +10,8 @@ from fewshot.training.schedule import Schedule
 LOOKS = 8
 """How often a training that is judged is looked at, at most, evenly spread."""
 
-HEAD_RATES = {"mean": 1e-2, "cls": 1e-3}
-"""Learning rates of heads by default: on unit vectors, and on hidden states."""
+MEAN_HEAD_RATE = 1e-2
+"""Learning rate of a head on unit vectors: its weights are some hundred times those on hidden states."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +50,10 @@ class FineTuneSettings:
         _ = self.plan(2).schedule, self.rates("mean")  # refuse what they cannot be
 
     def rates(self, pooling: str) -> LayerRates:
-        """Return the learning rates of the parts of a model with mean pooling, or with a head of its own."""
-        head = HEAD_RATES[pooling] if self.head_learning_rate is None else self.head_learning_rate
+        """Return the learning rates of the parts of a model whose head sees the ``"mean"``, or what ``"cls"`` says."""
+        head = self.head_learning_rate
+        if head is None:
+            head = MEAN_HEAD_RATE if pooling == "mean" else self.learning_rate
         return LayerRates(head, self.layer_decay)
 
     def lasting(self, n: int) -> "FineTuneSettings":

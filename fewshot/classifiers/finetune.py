@@ -57,7 +57,7 @@ class FineTunedClassifier(TransformerClassifier):
     learning_rate : float, default=1e-4
         Peak learning rate of the uppermost layer.
     head_learning_rate : float, optional
-        That of the head. Default: 0.01 on the mean of token vectors, 0.001 on what transformers' own class looks at.
+        That of the head. Default: 0.01 on the mean of token vectors, else ``learning_rate``.
     layer_decay : float, default=1.0
         Above 0, at most 1: each lower layer learns at so many times the rate of the one above it; embeddings come below
         the first.
