@@ -42,10 +42,10 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "setfit": lambda models: SetFitClassifier(encoder=models.sentence, steps=2, batch_size=8, random_state=3),
     "setfit-reference": lambda models: SetFitReferenceClassifier(encoder=models.sentence, max_steps=2, random_state=3),
     "fine-tune": lambda models: FineTunedClassifier(
-        encoder=models.sentence, steps=30, batch_size=8, learning_rate=1e-3, random_state=3
+        encoder=models.sentence, steps=8, batch_size=8, learning_rate=1e-3, random_state=3
     ),
     "fine-tune by [CLS]": lambda models: FineTunedClassifier(
-        encoder=models.sentence, pooling="cls", steps=30, batch_size=8, learning_rate=1e-3, random_state=3, folds=0
+        encoder=models.sentence, pooling="cls", steps=60, learning_rate=3e-3, random_state=3, folds=0
     ),
     "zero-shot-embedding": lambda models: ZeroShotEmbeddingClassifier(encoder=models.topical),
     "zero-shot-nli": lambda models: ZeroShotNLIClassifier(models.nli, precision="float32"),

@@ -8,117 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.classifiers.fine_tune_settings import FineTuneSettings, Plan
 from fewshot.classifiers.looks import Looks, log_likelihood, probabilities_of
 from fewshot.classifiers.selection import CLEARLY, ENOUGH_JUDGED, assign_folds, can_judge, right
 from fewshot.classifiers.stages import Stages
-from fewshot.classifiers.starting_model import StartingModel
-from fewshot.core.errors import InputError
+from fewshot.classifiers.starting_model import StartingModel, pooling_of
 from fewshot.heads.logistic import fit_linear
 from fewshot.training.label_loss import LabelLoss, balanced_weights
 from fewshot.training.label_training import train_on_labels
-from fewshot.training.layer_rates import LayerRates, frozen_below
-from fewshot.training.samplers import steps_per_epoch
-from fewshot.training.schedule import Schedule
-
-LOOKS = 8
-"""How often a training that is judged is looked at, at most, evenly spread."""
-
-HEAD_RATES = {"mean": 1e-2, "cls": 1e-3}
-"""Learning rates of heads by default: on unit vectors, and on hidden states."""
+from fewshot.training.layer_rates import frozen_below
 
 LARGEST_INTERCEPT = 10.0
 """A class without a text in a fold starts unlikely, not impossible."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FineTuneSettings:
-    """How a model is fine-tuned; see :class:`~fewshot.classifiers.finetune.FineTunedClassifier`.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
-    """
-
-    epochs: int | None
-    steps: int | None
-    batch_size: int
-    learning_rate: float
-    head_learning_rate: float | None
-    layer_decay: float
-    warmup: float
-    accumulation: int
-    freeze_layers: int | None
-    class_weight: str | None
-    label_smoothing: float
-    precision: str
-    patience: int
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "steps", "accumulation", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
-        if self.epochs is not None and self.steps is not None:
-            raise InputError("epochs and steps both say how long to train; give one of them")
-        if not 0 <= self.warmup < 1:
-            raise InputError(f"warmup must be a share of the steps, at least 0 and below 1, got {self.warmup}")
-        _ = self.plan(2).schedule, self.rates("mean")  # refuse what they cannot be
-
-    def rates(self, pooling: str) -> LayerRates:
-        """Return the learning rates of the parts of a model with mean pooling, or with a head of its own."""
-        head = HEAD_RATES[pooling] if self.head_learning_rate is None else self.head_learning_rate
-        return LayerRates(head, self.layer_decay)
-
-    def plan(self, n: int) -> "Plan":
-        """Return how long to train on ``n`` texts."""
-        per_epoch = steps_per_epoch(n, max(1, self.batch_size), self.accumulation)
-        if self.steps is not None:
-            steps, look_every = self.steps, -(-self.steps // LOOKS)
-        else:
-            epochs = self.epochs or default_epochs(n)
-            steps, look_every = epochs * per_epoch, -(-epochs // LOOKS) * per_epoch
-        schedule = Schedule(steps, self.batch_size, self.learning_rate, warmup=self.warmup, in_pairs=False)
-        return Plan(schedule, per_epoch, look_every)
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How long a training is.
-
-    Parameters
-    ----------
-    schedule : Schedule
-    per_epoch : int
-        Steps in which each text comes once.
-    look_every : int
-        Steps between two looks.
-    """
-
-    schedule: Schedule
-    per_epoch: int
-    look_every: int
-
-    @property
-    def looks(self) -> list[int]:
-        """Steps at which a training is looked at; the last is its end."""
-        steps = self.schedule.steps
-        return [*range(self.look_every, steps, self.look_every), steps]
-
-    def epochs(self, step: int) -> float:
-        """Return how often each text came in ``step`` steps."""
-        return round(step / self.per_epoch, 2)
-
-
-def default_epochs(n: int) -> int:
-    """Return how many epochs to train for.
-
-    Examples
-    --------
-    >>> default_epochs(32), default_epochs(128), default_epochs(2000)
-    (20, 20, 4)
-    """
-    return max(4, min(20, round(4000 / max(n, 1))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +74,24 @@ class Outcome:
     held_out: HeldOut | None
     look: int
 
+    def report(self) -> dict[str, Any]:
+        """Return what was tried and chosen, as plain values."""
+        plan, held_out = self.plan, self.held_out
+        epochs, planned = plan.epochs(self.step), plan.epochs(plan.schedule.steps)
+        scores = {} if held_out is None else {look: held_out.score(look) for look in range(len(held_out.looks))}
+        report = {
+            "chosen": f"{epochs:g} of {planned:g} epochs",
+            "epochs": epochs,
+            "steps": self.step,
+            "pooling": pooling_of(self.model),
+            "held_out_score": scores.get(self.look),
+            "judged_by": None if held_out is None else held_out.judged_by,
+            "held_out": {
+                f"{plan.epochs(plan.looks[look]):g} epochs": round(score, 4) for look, score in scores.items()
+            },
+        }
+        return {**report, "notes": _notes(report, shortened=epochs < planned)}
+
 
 @dataclasses.dataclass(frozen=True)
 class FineTuning:
@@ -185,6 +104,7 @@ class FineTuning:
     y : ndarray of shape (n,) or (n, n_classes)
     n_classes : int
     settings : FineTuneSettings
+        With epochs or steps.
     folds : int
     device : str or None
     random_state : int
@@ -335,3 +255,9 @@ def choose_look(held_out: HeldOut) -> int:
     return max(
         clear, key=lambda look: (held_out.score(look), log_likelihood(held_out.looks[look], held_out.y).mean(), look)
     )
+
+
+def _notes(report: dict[str, Any], *, shortened: bool) -> list[str]:
+    if not shortened or report["held_out_score"] is None:
+        return []
+    return [f"kept: {report['chosen']} ({100 * report['held_out_score']:.1f} % of {report['judged_by']} right)"]

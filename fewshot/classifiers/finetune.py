@@ -24,14 +24,15 @@ from fewshot.evaluation.thresholds import best_thresholds_per_label
 from fewshot.heads.calibration import fit_platt, fit_temperature
 
 if TYPE_CHECKING:
-    from fewshot.classifiers.fine_tuning import FineTuneSettings, FineTuning, HeldOut, Outcome
+    from fewshot.classifiers.fine_tune_settings import FineTuneSettings
+    from fewshot.classifiers.fine_tuning import FineTuning, HeldOut, Outcome
     from fewshot.classifiers.stages import Stages
     from fewshot.classifiers.starting_model import StartingModel
 
 CLASS_WEIGHTS = (None, "balanced")
 PRECISIONS = ("auto", "float32", "bfloat16")
-ALWAYS = 200.0
-"""Logit of a label that every training text has: its probability is 1."""
+ALWAYS = 20.0
+"""Logit of a label that every training text has: its probability is 1, give or take a billionth."""
 
 
 class FineTunedClassifier(TransformerClassifier):
@@ -56,7 +57,7 @@ class FineTunedClassifier(TransformerClassifier):
     learning_rate : float, default=1e-4
         Peak learning rate of the uppermost layer.
     head_learning_rate : float, optional
-        That of the head. Default: 0.01 on the mean of token vectors, 0.001 on what transformers' own class looks at.
+        That of the head. Default: 0.01 on the mean of token vectors, else ``learning_rate``.
     layer_decay : float, default=1.0
         Above 0, at most 1: each lower layer learns at so many times the rate of the one above it; embeddings come below
         the first.
@@ -220,7 +221,7 @@ class FineTunedClassifier(TransformerClassifier):
         self._settings()  # refuses what is out of range
 
     def _settings(self) -> "FineTuneSettings":
-        from fewshot.classifiers.fine_tuning import FineTuneSettings
+        from fewshot.classifiers.fine_tune_settings import FineTuneSettings
 
         names = [field.name for field in dataclasses.fields(FineTuneSettings)]
         return FineTuneSettings(**{name: getattr(self, name) for name in names})
@@ -241,7 +242,7 @@ class FineTunedClassifier(TransformerClassifier):
         outcome = trainings.validated(*validation) if validation else trainings.cross_validated()
         self._take_start(start, outcome, space)
         self._fit_to(outcome.held_out, outcome.look, y)
-        self.losses_, self.report_ = outcome.losses, _report(outcome, start.pooling)
+        self.losses_, self.report_ = outcome.losses, outcome.report()
 
     def _stages(
         self,
@@ -270,7 +271,7 @@ class FineTunedClassifier(TransformerClassifier):
             texts,
             y,
             len(space.classes),
-            self._settings(),
+            self._settings().lasting(len(texts)),
             folds=self.folds,
             device=self.device,
             random_state=self.random_state,
@@ -347,26 +348,3 @@ def calibration_of(probabilities: np.ndarray, y: np.ndarray) -> tuple[float, flo
     if y.ndim == 2:
         return fit_platt(probabilities, y)
     return 1 / fit_temperature(probabilities, y), 0.0
-
-
-def _report(outcome: "Outcome", pooling: str) -> dict[str, Any]:
-    """Return what was tried and chosen, as plain values."""
-    plan, held_out = outcome.plan, outcome.held_out
-    epochs, planned = plan.epochs(outcome.step), plan.epochs(plan.schedule.steps)
-    scores = {} if held_out is None else {look: held_out.score(look) for look in range(len(held_out.looks))}
-    report = {
-        "chosen": f"{epochs:g} of {planned:g} epochs",
-        "epochs": epochs,
-        "steps": outcome.step,
-        "pooling": pooling,
-        "held_out_score": scores.get(outcome.look),
-        "judged_by": None if held_out is None else held_out.judged_by,
-        "held_out": {f"{plan.epochs(plan.looks[look]):g} epochs": round(score, 4) for look, score in scores.items()},
-    }
-    return {**report, "notes": _notes(report, epochs < planned)}
-
-
-def _notes(report: dict[str, Any], shortened: bool) -> list[str]:
-    if not shortened or report["held_out_score"] is None:
-        return []
-    return [f"kept: {report['chosen']} ({100 * report['held_out_score']:.1f} % of {report['judged_by']} right)"]

@@ -61,7 +61,7 @@ class StartingModel:
     @property
     def pooling(self) -> str:
         """``"mean"``, or ``"cls"`` for the head of transformers' own class."""
-        return "mean" if isinstance(self.model, PooledModel) else "cls"
+        return pooling_of(self.model)
 
     @property
     def fingerprint(self) -> str:
@@ -133,6 +133,11 @@ def open_start(
         # on the CPU and in full precision: only its weights are taken
         opened = unwrapped(load_encoder(encoder, device="cpu", precision="float32"))
         return _from_sentence_model(getattr(opened, "model", None), opened.name, space, pooling, max_length)
+
+
+def pooling_of(model: Any) -> str:
+    """Return ``"mean"`` for a head on the mean of token vectors, ``"cls"`` for that of transformers' own class."""
+    return "mean" if isinstance(model, PooledModel) else "cls"
 
 
 def is_sentence_model(name: str) -> bool:
