@@ -40,7 +40,9 @@ def test_probabilities_are_a_softmax_of_cosines(tiny_encoder, pool):
     classifier = make(tiny_encoder, templates=["about {}", "{}"], label_words=WORDS).fit()
     P = class_vectors(tiny_encoder, ["about {}", "{}"], [["a refund", "an invoice"], ["delivery"], ["a password"]])
     cosines = unit(tiny_encoder.encode(pool[:9])) @ P.T
-    np.testing.assert_allclose(classifier.predict_proba(pool[:9]), softmax(cosines / TEMPERATURES["plain"], axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        classifier.predict_proba(pool[:9]), softmax(cosines / TEMPERATURES["plain"], axis=1), atol=1e-5
+    )
     mild = make(tiny_encoder, templates=["about {}", "{}"], label_words=WORDS, temperature=0.5).fit()
     np.testing.assert_allclose(mild.predict_proba(pool[:9]), softmax(cosines / 0.5, axis=1), atol=1e-5)
     several = make(tiny_encoder, templates=["about {}", "{}"], label_words=WORDS, multi_label=True).fit()
@@ -56,7 +58,9 @@ def test_centering(tiny_encoder, pool, single):
         unit(tiny_encoder.encode(pool)),
     )
     cosines = (U - U[:60].mean(axis=0)) @ unit(P - P.mean(axis=0)).T
-    np.testing.assert_allclose(classifier.predict_proba(pool), softmax(cosines / TEMPERATURES["centered"], axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        classifier.predict_proba(pool), softmax(cosines / TEMPERATURES["centered"], axis=1), atol=1e-5
+    )
     assert classifier.report_["centered_on"] == "60 unlabelled texts"
     own = make(tiny_encoder, centering=True).fit(single.texts, single.labels)
     assert own.report_["centered_on"] == f"{len(single.texts)} labelled texts"
