@@ -76,9 +76,7 @@ def agreement(calls: dict[str, Callable[[Sequence[str]], Any]], texts: Sequence[
     return found
 
 
-def cpu_rates(
-    calls: dict[str, Callable[[Sequence[str]], Any]], texts: Sequence[str], rounds: int
-) -> dict[str, float]:
+def cpu_rates(calls: dict[str, Callable[[Sequence[str]], Any]], texts: Sequence[str], rounds: int) -> dict[str, float]:
     """Return texts a second of processor time, the median over rounds; other work on the machine matters less to it."""
     rates: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
