@@ -36,9 +36,8 @@ class FirstToken:
         ask : callable
             Returns the model's answers to some texts of different lengths, in one batch.
         """
-        layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
-        attention = getattr(layers[-1], "attention", None) if layers is not None and len(layers) else None
-        if not isinstance(attention, nn.Module):
+        attention = _last_attention(model)
+        if attention is None:
             return cls(None)
         shortcut, whole = cls(attention), ask()
         try:
@@ -47,6 +46,10 @@ class FirstToken:
         except (RuntimeError, TypeError, IndexError, ValueError):  # shapes that a model needs for something else
             return cls(None)
         return shortcut if np.allclose(short, whole, rtol=0, atol=_TOLERANCE) else cls(None)
+
+    def like(self, model: Any) -> "FirstToken":
+        """Return the same for a copy of the model."""
+        return FirstToken(None if self.attention is None else _last_attention(model))
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -59,6 +62,12 @@ class FirstToken:
             yield
         finally:
             hook.remove()
+
+
+def _last_attention(model: Any) -> nn.Module | None:
+    layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
+    attention = getattr(layers[-1], "attention", None) if layers is not None and len(layers) else None
+    return attention if isinstance(attention, nn.Module) else None
 
 
 def _first(module: nn.Module, inputs: Any, output: Any) -> Any:

@@ -15,8 +15,12 @@ from fewshot.evaluation.thresholds import best_threshold, best_thresholds_per_la
 
 DECISIONS = ("auto", "threshold", "per-label", "top-k")
 DEFAULT_THRESHOLD = 0.5
-LEAST_TEXTS = 20
-"""From so many labelled texts on, kinds of rules are held against each other; with fewer it is one threshold."""
+LEAST_TEXTS = 5
+"""From so many labelled texts on, kinds of rules are held against each other; with fewer it is one threshold.
+
+On train texts of GoEmotions, 30 draws each, the kind that was best on held-out texts had a micro-F1 of 0.145 with 8
+labelled texts and 0.258 with 128, where one threshold had 0.131 and 0.152 (a small model of inference); by similarity
+to the names it was 0.133 and 0.179, against 0.100 and 0.116."""
 
 _FOLDS = 5
 

@@ -65,7 +65,7 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
         labels a text 0.1; where there are labelled texts, what fits them best.
     decision : {"auto", "threshold", "per-label", "top-k"}, default="auto"
         How labels are told from others, multi-label only: by one threshold, one for each, or as the k most probable.
-        It is chosen on labelled texts, where there are any; ``"auto"`` takes what is best on held-out ones of 20 and
+        It is chosen on labelled texts, where there are any; ``"auto"`` takes what is best on held-out ones of 5 and
         more. Without any, labels apply from a probability of 0.5 on.
     threshold : float, optional
         Probability from which labels apply.

@@ -54,7 +54,7 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
         Default: ``"none"`` with one class a text, ``"contradiction"`` with several.
     decision : {"auto", "threshold", "per-label", "top-k"}, default="auto"
         How labels are told from others, multi-label only: by one threshold, one for each, or as the k most probable.
-        It is chosen on labelled texts, where there are any; ``"auto"`` takes what is best on held-out ones of 20 and
+        It is chosen on labelled texts, where there are any; ``"auto"`` takes what is best on held-out ones of 5 and
         more. Without any, labels apply from a probability of 0.5 on.
     threshold : float, optional
         Probability from which labels apply.
@@ -225,5 +225,5 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
     def _restore(self, content: ModelContent, path: Path, **options: Any) -> None:
         self._take_back(content)
         space = LabelSpace(tuple(content.classes), content.multi_label)
-        read = {"max_length": int(content.settings["max_length"]), "device": options.get("device")}
-        self._take(*open_saved(path), space, **read)
+        length = int(content.settings["max_length"])
+        self._take(*open_saved(path), space, max_length=length, device=options.get("device"))

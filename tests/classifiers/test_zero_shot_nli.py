@@ -110,7 +110,9 @@ def test_each_text_is_asked_about_once(tiny_nli, pool, monkeypatch):
     """Prevents equal texts from being paid for twice, and a pool from waiting in memory all at once."""
     classifier = make(tiny_nli).fit()
     asked, original = [], EntailmentScorer._forward
-    monkeypatch.setattr(EntailmentScorer, "_forward", lambda self, pairs: asked.extend(pairs) or original(self, pairs))
+    monkeypatch.setattr(
+        EntailmentScorer, "_forward", lambda self, pairs, model: asked.extend(pairs) or original(self, pairs, model)
+    )
     whole = classifier.predict_proba([*pool[:9], *pool[:9]])
     assert len(asked) == 9 * 3
     np.testing.assert_array_equal(whole[:9], whole[9:])
@@ -123,10 +125,10 @@ def test_memory_that_runs_out_halves_the_batch(tiny_nli, pool, monkeypatch):
     classifier, original = make(tiny_nli, batch_size=16).fit(), EntailmentScorer._forward
     expected = classifier.predict_proba(pool[:12])
 
-    def forward(self, pairs):
+    def forward(self, pairs, model):
         if len(pairs) > 5:
             raise torch.OutOfMemoryError
-        return original(self, pairs)
+        return original(self, pairs, model)
 
     monkeypatch.setattr(EntailmentScorer, "_forward", forward)
     np.testing.assert_allclose(classifier.predict_proba(pool[:12]), expected, atol=1e-5)
@@ -138,7 +140,9 @@ def test_scores_are_remembered_on_disk(tiny_nli, pool, monkeypatch, tmp_path):
     monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path))
     expected = make(tiny_nli).fit().predict_proba(pool[:9])
     asked, original = [], EntailmentScorer._forward
-    monkeypatch.setattr(EntailmentScorer, "_forward", lambda self, pairs: asked.extend(pairs) or original(self, pairs))
+    monkeypatch.setattr(
+        EntailmentScorer, "_forward", lambda self, pairs, model: asked.extend(pairs) or original(self, pairs, model)
+    )
     np.testing.assert_allclose(make(tiny_nli, cache=True).fit().predict_proba(pool[:6]), expected[:6], atol=1e-5)
     assert len(asked) == 18
     np.testing.assert_allclose(make(tiny_nli, cache=True).fit().predict_proba(pool[:9]), expected, atol=1e-5)
@@ -187,7 +191,7 @@ def test_bfloat16_where_it_is_native_and_agrees(raw, monkeypatch):
 
 
 def test_bfloat16_itself(tiny_nli, single):
-    """Prevents autocast from breaking on a model's own operations, or from not being used at all."""
+    """Prevents a copy in bfloat16 from breaking on a model's own operations, or from not being used at all."""
     exact = make(tiny_nli).fit()
     fast = make(tiny_nli, precision="bfloat16").fit()
     assert 0 < fast.scorer_.error < 1
