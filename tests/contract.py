@@ -28,11 +28,18 @@ from fewshot.core.errors import InputError
 
 METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "naive-bayes": lambda models: NaiveBayesClassifier(alpha=0.5),
+    "naive-bayes with copies": lambda models: NaiveBayesClassifier(augment="tokens"),
     "knn": lambda models: KNNClassifier(encoder=models.sentence),
     "knn of two": lambda models: KNNClassifier(encoder=models.static, k=2),
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
     "linear-probe on a token table": lambda models: LinearProbeClassifier(encoder=models.static),
+    "linear-probe with copies": lambda models: LinearProbeClassifier(
+        encoder=models.sentence, augment="tokens", random_state=3
+    ),
     "setfit": lambda models: SetFitClassifier(encoder=models.sentence, steps=2, batch_size=8, random_state=3),
+    "setfit with copies": lambda models: SetFitClassifier(
+        encoder=models.sentence, steps=2, batch_size=8, augment="tokens", random_state=3
+    ),
     "setfit-reference": lambda models: SetFitReferenceClassifier(encoder=models.sentence, max_steps=2, random_state=3),
 }
 """Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``)."""

@@ -16,13 +16,14 @@ from sklearn.exceptions import NotFittedError
 from fewshot.classifiers.folder import MARKER, ModelContent, read_content
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
 from fewshot.classifiers.loading import restored
-from fewshot.classifiers.sequence_models import length_limit, model_fingerprint, open_whole
+from fewshot.classifiers.sequence_models import model_fingerprint, open_whole
 from fewshot.classifiers.sequence_outputs import classes_of_outputs, name_outputs
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import check_texts
 from fewshot.encoders.opening import quiet
+from fewshot.encoders.transformer_opening import length_limit
 
 _INSTEAD = "open a trained one with SequenceClassifier.from_pretrained, or train one with LogitDistillationTrainer"
 _TOKENIZER = "tokenizer_config.json"

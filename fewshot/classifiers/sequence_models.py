@@ -6,25 +6,16 @@ would answer at random, so it is refused where it shall be applied.
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
-from transformers.utils import logging as transformers_logging
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig
 
-from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
+from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
-from fewshot.encoders.bundled import NAME as BUNDLED
-from fewshot.encoders.bundled import bundled_folder
-from fewshot.encoders.opening import quiet
-
-DEFAULT_LENGTH = 512
-_NO_LIMIT = 10**9  # a tokenizer that knows no limit says a number far beyond this
-_SAFE: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "dtype": torch.float32}
+from fewshot.encoders.transformer_opening import SAFE, explaining, folder_or_id, open_tokenizer, unreported
 
 
 def open_whole(folder: Path) -> tuple[Any, Any]:
@@ -46,9 +37,9 @@ def open_whole(folder: Path) -> tuple[Any, Any]:
         If weights are missing or of another shape, only a pickle is there, it needs code of its own, or is for
         regression.
     """
-    with _explaining(folder), _unreported():
+    with explaining(folder), unreported():
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, output_loading_info=True, local_files_only=True, **_SAFE
+            folder, output_loading_info=True, local_files_only=True, **SAFE
         )
     _check_whole(folder, info["missing_keys"])
     if model.config.problem_type == "regression":
@@ -57,20 +48,6 @@ def open_whole(folder: Path) -> tuple[Any, Any]:
         # In the mapped file numbers begin anywhere, and sums of such differ in the last bit from those before saving.
         tensor.data = tensor.data.clone()
     return model, open_tokenizer(folder)
-
-
-def open_tokenizer(source: str | Path) -> Any:
-    """Return the tokenizer of a model by ``"bundled"``, folder or Hub id.
-
-    Raises
-    ------
-    SourceNotFoundError
-        If ``source`` is neither a folder nor to be had from the Hub.
-    ModelFormatError
-        If the folder holds no tokenizer, or one that cannot be opened.
-    """
-    with _explaining(source), _unreported():
-        return AutoTokenizer.from_pretrained(_source(source), trust_remote_code=False)
 
 
 def with_new_head(source: str | Path, space: LabelSpace) -> Any:
@@ -95,11 +72,11 @@ def with_new_head(source: str | Path, space: LabelSpace) -> Any:
     ModelFormatError
         If it cannot be opened, or weights below the head are missing.
     """
-    with _explaining(source), _unreported():
-        config = AutoConfig.from_pretrained(_source(source), trust_remote_code=False)
+    with explaining(source), unreported():
+        config = AutoConfig.from_pretrained(folder_or_id(source), trust_remote_code=False)
         config.id2label, config.problem_type = _outputs(space), None
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            _source(source), config=config, output_loading_info=True, ignore_mismatched_sizes=True, **_SAFE
+            folder_or_id(source), config=config, output_loading_info=True, ignore_mismatched_sizes=True, **SAFE
         )
     made_anew = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
     body = f"{model.base_model_prefix}."
@@ -140,20 +117,6 @@ def with_random_weights(config: PreTrainedConfig, tokenizer: Any, space: LabelSp
     return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False, dtype=torch.float32)
 
 
-def length_limit(model: nn.Module, tokenizer: Any) -> int:
-    """Return how many tokens of a text a model can read at once, special tokens included.
-
-    It is the least of what the tokenizer, the configuration and the table of positions say; 512 where none does.
-    """
-    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            # RoBERTa and its kin count positions from the one after padding's.
-            limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
-    known = [int(limit) for limit in limits if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT]
-    return min(known, default=DEFAULT_LENGTH)
-
-
 def model_fingerprint(model: nn.Module, tokenizer: Any) -> str:
     """Return hexadecimal digits that change with a model's weights or configuration, and with its tokenizer.
 
@@ -180,44 +143,9 @@ def _outputs(space: LabelSpace) -> dict[int, str]:
     return {number: str(name) for number, name in enumerate(space.classes)}
 
 
-def _source(source: str | Path) -> str:
-    return str(bundled_folder()) if source == BUNDLED else str(source)
-
-
 def _check_whole(source: str | Path, missing: set[str]) -> None:
     if missing:
         raise ModelFormatError(
             f"the model in {str(source)!r} lacks {len(missing)} weights of a classifier, such as {min(missing)!r}; it "
             "would answer at random. Is it a model that was trained to classify?"
         )
-
-
-@contextmanager
-def _unreported() -> Iterator[None]:
-    """Keep transformers' progress bar and its table of new weights off: those that matter are refused by name."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with quiet():
-            yield
-    finally:
-        transformers_logging.set_verbosity(before)
-
-
-@contextmanager
-def _explaining(source: str | Path) -> Iterator[None]:
-    """Say in our own words why a model cannot be opened."""
-    try:
-        yield
-    except (FewshotError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        if Path(source).is_dir():
-            raise ModelFormatError(f"the model in {str(source)!r} cannot be opened: {line}") from None
-        if not isinstance(error, (OSError, ValueError)):
-            raise
-        raise SourceNotFoundError(
-            f"model {str(source)!r} is neither a local folder nor to be had from the Hub ({line}); check the name and "
-            "the network"
-        ) from None

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from fewshot.classifiers.batched_scores import batched_scores
-from fewshot.classifiers.sequence_models import DEFAULT_LENGTH, length_limit
 from fewshot.core.errors import InputError
 from fewshot.encoders.device import choose_device
+from fewshot.encoders.transformer_opening import DEFAULT_LENGTH, length_limit
 
 
 class SequenceScorer:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from fewshot.classifiers.sequence_models import length_limit, open_whole
+from fewshot.classifiers.sequence_models import open_whole
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import FewshotError, InputError, ModelFormatError, SourceNotFoundError
 from fewshot.core.progress import track
 from fewshot.encoders.device import choose_device
+from fewshot.encoders.transformer_opening import length_limit
 
 _ARCHITECTURE = "ForSequenceClassification"
 _LARGEST_CONFIG = 16 * 2**20

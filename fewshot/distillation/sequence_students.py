@@ -8,13 +8,14 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from fewshot.classifiers.sequence import SequenceClassifier
-from fewshot.classifiers.sequence_models import open_tokenizer, with_new_head, with_random_weights
+from fewshot.classifiers.sequence_models import with_new_head, with_random_weights
 from fewshot.core.errors import DataWarning, InputError, did_you_mean
 from fewshot.data.labels import LabelSpace
 from fewshot.distillation.cut_students import drop_layers
 from fewshot.distillation.logit_teachers import body_size, tokenizer_of
 from fewshot.distillation.teacher_targets import threshold_of
 from fewshot.encoders.static import is_static_folder
+from fewshot.encoders.transformer_opening import open_tokenizer
 from fewshot.training.seeding import seeded
 
 _KINDS = "an encoder's name or folder, 'layers:N', a configuration of transformers or a SequenceClassifier"
