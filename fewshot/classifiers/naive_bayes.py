@@ -18,7 +18,7 @@ TOKENS = r"(?u)[぀-ヿ㐀-䶿一-鿿]|\b\w+\b"
 """A word, or one character of a script that writes no spaces."""
 
 COPIES = TokenAugmentation(("mix",), n_copies=8)
-"""What ``augment="tokens"`` stands for here: word counts do not see the order of words, and little of single ones."""
+"""What ``augment="tokens"`` stands for here; see the Notes of :class:`NaiveBayesClassifier`."""
 
 
 class NaiveBayesClassifier(TextClassifier):
@@ -29,7 +29,8 @@ class NaiveBayesClassifier(TextClassifier):
     alpha : float, default=1.0
         Additive smoothing, above 0.
     augment : None, str, Augmentation or sequence of them, default=None
-        Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`.
+        Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. ``"tokens"``
+        stands for eight mixtures with texts labelled alike.
     random_state : int, default=0
         Decides the copies.
 
@@ -37,6 +38,21 @@ class NaiveBayesClassifier(TextClassifier):
     -----
     Multi-label runs through ``skmultilearn.problem_transform.BinaryRelevance(MultinomialNB())``. Labels that are
     constant in training, on which that class fails, are constant predictions here.
+
+    Copies make word counts larger, so that the smoothing weighs less, and that is nearly all they do: counts do not see
+    words swapped, and words left out or mixed within a class are in expectation the same counts again. Accuracy in
+    percent on train-split texts of AG News, Emotion and TREC, mean of 4, 8 and 16 texts a class:
+
+    =================================  ==================  ============
+    copies                             3 samples (chosen)  6 others
+    =================================  ==================  ============
+    none                               35.6                36.6
+    4, swapped                         37.7                not measured
+    4, swapped, thinned or filled      37.8                37.8
+    8, mixed (``"tokens"`` here)       38.1                38.0
+    16, mixed                          38.0                38.1
+    none, but ``alpha=0.1``            38.1                37.9
+    =================================  ==================  ============
 
     Examples
     --------
