@@ -59,7 +59,8 @@ def augmented_examples(
     Raises
     ------
     InputError
-        If ``augment`` is nothing of the kind, or an augmentation returns what is no copies.
+        If ``augment`` is nothing of the kind, an augmentation returns what is no copies, or
+        ``random_state`` is no seed.
 
     Examples
     --------
@@ -69,6 +70,10 @@ def augmented_examples(
     """
     all_texts, rows = list(texts), [np.arange(len(texts))[:, None]]
     found = find_augmentations(augment, tokens=tokens, device=device)
+    if found and (
+        isinstance(random_state, bool) or not isinstance(random_state, (int, np.integer)) or random_state < 0
+    ):
+        raise InputError(f"random_state must be an integer of at least 0 to make copies by, got {random_state!r}")
     for place, augmentation in enumerate(found if len(texts) else []):
         made = _made(augmentation, all_texts[: len(texts)], y, (random_state + place) % 2**32)
         copies, source_rows = only_new(all_texts, *made)

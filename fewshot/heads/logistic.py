@@ -160,10 +160,12 @@ def _folds(y: np.ndarray, n_classes: int, random_state: int, source_rows: np.nda
     """Deal the rows that are no copies into folds; what is made of a held-out row is in neither part."""
     source_rows = np.arange(len(y))[:, None] if source_rows is None else source_rows
     own = own_rows(source_rows)
-    return [(rows_apart(source_rows, own[test]), own[test]) for test in _tests(y[own], n_classes, random_state)]
+    return [
+        (rows_apart(source_rows, own[test]), own[test]) for test in _held_out_parts(y[own], n_classes, random_state)
+    ]
 
 
-def _tests(y: np.ndarray, n_classes: int, random_state: int) -> list[np.ndarray]:
+def _held_out_parts(y: np.ndarray, n_classes: int, random_state: int) -> list[np.ndarray]:
     if y.ndim == 2:
         folds = min(MAX_FOLDS, len(y))
         kind = KFold(folds, shuffle=True, random_state=random_state) if folds > 1 else None

@@ -117,6 +117,14 @@ def test_what_is_no_copies_is_refused(copies, rows, message):
         augmented_examples(TEXTS, Y, Fixed(copies, rows), 0)
 
 
+@pytest.mark.parametrize("random_state", [None, -1, 1.5, True])
+def test_a_seed_is_an_integer(random_state):
+    """Prevents copies that nobody can make again, and a TypeError about a sum."""
+    with pytest.raises(InputError, match="random_state must be an integer of at least 0"):
+        NaiveBayesClassifier(augment="swap", random_state=random_state).fit(["a b", "c d"], ["x", "y"])
+    assert augmented_examples(TEXTS, Y, None, random_state)[0] == TEXTS
+
+
 def test_several_augmentations_make_no_text_twice():
     """Prevents copies of copies, texts that two made alike, and sources of different width from being mixed up."""
     one = Fixed(["late Parcel", TEXTS[3].upper(), ""], np.array([1, 0, 2]))
