@@ -183,14 +183,14 @@ class BackTranslation:
         DataWarning
             If texts are longer than the first model reads, so that their ends are not in the copies.
         """
-        rows = np.flatnonzero([bool(text.strip()) for text in texts])
+        rows = [row for row, text in enumerate(texts) if text.strip()]
         beams = {"num_beams": self.num_beams, "do_sample": False}
         drawn = {"num_beams": 1, "do_sample": True, "temperature": self.temperature}
         there = (beams if self.temperature is None else drawn) | {"num_return_sequences": self.n_copies}
         with seeded(random_state), unreported():
             abroad = self._translated(self.forth, [texts[row] for row in rows], there, notes=True)
             copies = self._translated(self.back, abroad, beams)
-        return only_new(texts, copies, np.repeat(rows, self.n_copies))
+        return only_new(texts, copies, np.repeat(np.array(rows, dtype=np.int64), self.n_copies))
 
     def _translated(
         self, source: str | Path, texts: list[str], options: dict[str, Any], *, notes: bool = False

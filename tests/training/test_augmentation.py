@@ -117,7 +117,7 @@ def test_translations_are_of_their_text(translators):
         ids = tokenizer([text], return_tensors="pt")["input_ids"]
         there = models[0].generate(ids, num_beams=3, num_return_sequences=2, max_new_tokens=64, do_sample=False)
         for translation in tokenizer.batch_decode(there, skip_special_tokens=True):
-            ids = tokenizer([translation], return_tensors="pt")["input_ids"]
+            ids = tokenizer([translation], truncation=True, max_length=64, return_tensors="pt")["input_ids"]
             home = models[1].generate(ids, num_beams=3, max_new_tokens=64, do_sample=False)
             by_hand.append((tokenizer.decode(home[0], skip_special_tokens=True), row))
     expected = {}
