@@ -32,6 +32,7 @@ from fewshot.core.errors import InputError
 
 METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "naive-bayes": lambda models: NaiveBayesClassifier(alpha=0.5),
+    "naive-bayes with copies": lambda models: NaiveBayesClassifier(augment="tokens"),
     "knn": lambda models: KNNClassifier(encoder=models.sentence),
     "knn of two": lambda models: KNNClassifier(encoder=models.static, k=2),
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
@@ -39,7 +40,13 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "prompt": lambda models: PromptClassifier(
         models.masked, templates="{text} {mask}", steps=60, learning_rate=3e-3, random_state=3
     ),
+    "linear-probe with copies": lambda models: LinearProbeClassifier(
+        encoder=models.sentence, augment="tokens", random_state=3
+    ),
     "setfit": lambda models: SetFitClassifier(encoder=models.sentence, steps=2, batch_size=8, random_state=3),
+    "setfit with copies": lambda models: SetFitClassifier(
+        encoder=models.sentence, steps=2, batch_size=8, augment="tokens", random_state=3
+    ),
     "setfit-reference": lambda models: SetFitReferenceClassifier(encoder=models.sentence, max_steps=2, random_state=3),
     "fine-tune": lambda models: FineTunedClassifier(
         encoder=models.sentence, steps=8, batch_size=8, learning_rate=1e-3, random_state=3

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
+from fewshot.classifiers.augmented import described
 from fewshot.classifiers.folder import ModelContent, write_model
 from fewshot.classifiers.hub import PREFIX, push_to_hub
 from fewshot.core.errors import InputError, ModelFormatError
@@ -228,7 +229,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
         """Write the encoder; classifiers without one have nothing to write."""
 
     def _plain_params(self) -> dict[str, Any]:
-        return dict(self.get_params(deep=False))
+        params = dict(self.get_params(deep=False))
+        return params | ({"augment": described(params["augment"])} if "augment" in params else {})
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "label_space_"):

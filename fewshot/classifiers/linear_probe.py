@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.classifiers.augmented import augmented_examples, find_augmentations
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
@@ -19,15 +20,24 @@ class LinearProbeClassifier(HeadClassifier):
     encoder : str, Path, Encoder or SentenceTransformer
         Default: the Hub's ``sentence-transformers/paraphrase-mpnet-base-v2``; ``"bundled"`` needs no network.
         See :func:`fewshot.encoders.resolve.load_encoder`.
+    augment : None, str, Augmentation or sequence of them, default=None
+        Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. The
+        regularization is chosen on the texts themselves, each without its copies.
     device : str, optional
         Where the encoder runs; default: the fastest there is.
     random_state : int, default=0
-        Decides the cross-validation folds.
+        Decides the cross-validation folds, and the copies.
 
     Attributes
     ----------
     head_ : LinearHead
         Coefficients, and the regularization strength ``C`` that was chosen.
+
+    Notes
+    -----
+    Copies are not the default, since they do not help a frozen encoder: on train-split texts of AG News, Emotion and
+    TREC (4, 8 and 16 a class, three samples each, the bundled encoder) accuracy was 53.9 % without them, 53.6 with
+    ``"tokens"``, 52.5 with ``"mix"``. TREC, where the order of words tells much, lost most.
 
     Examples
     --------
@@ -38,19 +48,25 @@ class LinearProbeClassifier(HeadClassifier):
 
     kind = "linear-probe"
 
-    def __init__(self, encoder: Any = DEFAULT_TEACHER, *, device: str | None = None, random_state: int = 0) -> None:
+    def __init__(
+        self, encoder: Any = DEFAULT_TEACHER, *, augment: Any = None, device: str | None = None, random_state: int = 0
+    ) -> None:
         self.encoder = encoder
+        self.augment = augment
         self.device = device
         self.random_state = random_state
 
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
+        find_augmentations(self.augment)  # refuses what is none before anything is opened
         self.encoder_ = self._open_encoder()
         self.head_ = self._fit_head(texts, y, space)
 
     def _fit_head(self, texts: list[str], y: np.ndarray, space: LabelSpace) -> LinearHead:
-        return fit_linear(self._embed(texts), y, n_classes=len(space.classes), random_state=self.random_state)
+        texts, y, source_rows = augmented_examples(texts, y, self.augment, self.random_state, device=self.device)
+        options = {"n_classes": len(space.classes), "random_state": self.random_state}
+        return fit_linear(self._embed(texts), y, source_rows=source_rows, **options)
 
     @classmethod
     def from_parts(cls, encoder: Encoder, head: LinearHead, space: LabelSpace) -> "LinearProbeClassifier":

@@ -6,8 +6,7 @@ from typing import Any
 from transformers import AutoModelForMaskedLM
 
 from fewshot.core.errors import ModelFormatError
-from fewshot.encoders.opening import unreported
-from fewshot.encoders.transformer_opening import SAFE, explaining, leave_file, local_source, open_tokenizer
+from fewshot.encoders.transformer_opening import open_tokenizer, open_with_head
 
 DEFAULT_MODEL = "FacebookAI/roberta-base"
 """The masked language model of the Hub that is used where none is named."""
@@ -34,17 +33,10 @@ def open_masked(source: str | Path) -> tuple[Any, Any]:
         If it cannot be opened, weights are missing, or the tokenizer has no mask or padding token, more tokens than the
         model, or cannot say where in a text a token stands.
     """
-    with explaining(source), unreported():
-        model, info = AutoModelForMaskedLM.from_pretrained(local_source(source), output_loading_info=True, **SAFE)
-    if missing := set(info["missing_keys"]):
-        raise ModelFormatError(
-            f"the model in {str(source)!r} lacks {len(missing)} weights of a masked language model, such as "
-            f"{min(missing)!r}; it would answer at random. Is it a model that was trained to fill masks?"
-        )
-    leave_file(model)
+    model = open_with_head(AutoModelForMaskedLM, source, "fill masks")
     tokenizer = open_tokenizer(source)
     _check_tokenizer(source, tokenizer, int(model.config.vocab_size))
-    return model.eval(), tokenizer
+    return model, tokenizer
 
 
 def _check_tokenizer(source: str | Path, tokenizer: Any, n_words: int) -> None:

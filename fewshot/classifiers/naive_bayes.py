@@ -7,13 +7,18 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
+from fewshot.classifiers.augmented import augmented_examples
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import ModelContent
 from fewshot.core.errors import InputError
+from fewshot.data.augmentation import TokenAugmentation
 from fewshot.data.labels import LabelSpace
 
 TOKENS = r"(?u)[぀-ヿ㐀-䶿一-鿿]|\b\w+\b"
 """A word, or one character of a script that writes no spaces."""
+
+COPIES = TokenAugmentation(("mix",), n_copies=8)
+"""What ``augment="tokens"`` stands for here; see the Notes of :class:`NaiveBayesClassifier`."""
 
 
 class NaiveBayesClassifier(TextClassifier):
@@ -23,11 +28,31 @@ class NaiveBayesClassifier(TextClassifier):
     ----------
     alpha : float, default=1.0
         Additive smoothing, above 0.
+    augment : None, str, Augmentation or sequence of them, default=None
+        Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. ``"tokens"``
+        stands for eight mixtures with texts labelled alike.
+    random_state : int, default=0
+        Decides the copies.
 
     Notes
     -----
     Multi-label runs through ``skmultilearn.problem_transform.BinaryRelevance(MultinomialNB())``. Labels that are
     constant in training, on which that class fails, are constant predictions here.
+
+    Copies make word counts larger, so that the smoothing weighs less, and that is nearly all they do: counts do not see
+    words swapped, and words left out or mixed within a class are in expectation the same counts again. Accuracy in
+    percent on train-split texts of AG News, Emotion and TREC, mean of 4, 8 and 16 texts a class:
+
+    =================================  ==================  ============
+    copies                             3 samples (chosen)  6 others
+    =================================  ==================  ============
+    none                               35.6                36.6
+    4, swapped                         37.7                not measured
+    4, swapped, thinned or filled      37.8                37.8
+    8, mixed (``"tokens"`` here)       38.1                38.0
+    16, mixed                          38.0                38.1
+    none, but ``alpha=0.1``            38.1                37.9
+    =================================  ==================  ============
 
     Examples
     --------
@@ -38,14 +63,17 @@ class NaiveBayesClassifier(TextClassifier):
 
     kind = "naive-bayes"
 
-    def __init__(self, *, alpha: float = 1.0) -> None:
+    def __init__(self, *, alpha: float = 1.0, augment: Any = None, random_state: int = 0) -> None:
         self.alpha = alpha
+        self.augment = augment
+        self.random_state = random_state
 
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
         if not self.alpha > 0:
             raise InputError(f"alpha must be above 0, got {self.alpha}")
+        texts, y, _ = augmented_examples(texts, y, self.augment, self.random_state, tokens=COPIES)
         self.vocabulary_ = _vocabulary(texts)
         counts = self._count(texts)
         if space.multi_label:

@@ -182,7 +182,7 @@ def judge(
         for way in ways:
             if way.share == share:
                 joint = body.head if body is not None and way.head == "joint" else None
-                head = joint or fit_head(way.head, X, train.y, **options)
+                head = joint or fit_head(way.head, X, train.y, source_rows=train.source_rows, **options)
                 verdict.probabilities[way] = head.predict_proba(X_test)
     return verdict
 
@@ -195,7 +195,8 @@ def cross_validate(
     Parameters
     ----------
     examples : Examples
-        Sentences of class names are never judged on, and are in every training.
+        Sentences of class names are never judged on, and are in every training. Copies are never judged on either, and
+        are in those trainings that hold out none of the texts that they have words of.
     fold_of : ndarray of shape (n_own,)
         As of :func:`assign_folds`.
     run_fold : callable
@@ -205,9 +206,7 @@ def cross_validate(
     rows: list[np.ndarray] = []
     for fold in range(fold_of.max() + 1):
         held_out = np.flatnonzero(fold_of == fold)
-        known = np.flatnonzero((fold_of != fold) & (fold_of >= 0))
-        every = np.concatenate([known, np.arange(examples.n_own, len(examples.texts))])
-        train = Examples([examples.texts[row] for row in every], examples.y[every], len(known))
+        train = examples.without(np.flatnonzero((fold_of == fold) | (fold_of < 0)))
         parts.append(run_fold(fold, train, [examples.texts[row] for row in held_out]))
         rows.append(held_out)
         if sum(map(len, rows)) >= ENOUGH_JUDGED:

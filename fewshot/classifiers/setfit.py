@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from fewshot.classifiers.augmented import augmented_examples, described, find_augmentations
 from fewshot.classifiers.base import Labeled, certainty
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.head_classifier import HeadClassifier
@@ -88,6 +89,9 @@ class SetFitClassifier(HeadClassifier):
         Parts of the labels that judge in turn, each by a training without it, what to keep: how far to move from the
         frozen encoder, which head, how sure to be. 0 keeps the training as it is, uncalibrated. Not used where
         validation texts are given, or where half of the classes have fewer than two labels a fold.
+    augment : None, str, Augmentation or sequence of them, default=None
+        Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. They train
+        encoder and head like texts; held-out labels, thresholds, calibration and scope are of the texts themselves.
     max_length : int, optional
         Longest text in tokens; default: the encoder's own.
     long_texts : {"truncate", "chunk"}, default="truncate"
@@ -95,7 +99,7 @@ class SetFitClassifier(HeadClassifier):
     device : str, optional
         Where to train and predict; default: the fastest there is.
     random_state : int, default=0
-        Decides batches, dropout and folds.
+        Decides batches, dropout, folds and copies.
 
     Attributes
     ----------
@@ -106,7 +110,7 @@ class SetFitClassifier(HeadClassifier):
         Contrastive loss of each step; empty where the frozen encoder was kept.
     report_ : dict
         What was tried and chosen: ``chosen``, ``held_out`` (share of held-out labels right, by candidate),
-        ``judged_by``, ``name_sentences`` (how many were used), ``steps``, and ``notes`` in words.
+        ``judged_by``, ``name_sentences`` and ``copies`` (how many were used), ``steps``, and ``notes`` in words.
     precision_curve_ : PrecisionCurve or None
     scope_ : ScopeDetector or None
 
@@ -141,6 +145,7 @@ class SetFitClassifier(HeadClassifier):
         head: str = "auto",
         class_weight: str | None = None,
         folds: int = 2,
+        augment: Any = None,
         max_length: int | None = None,
         long_texts: str = "truncate",
         device: str | None = None,
@@ -160,6 +165,7 @@ class SetFitClassifier(HeadClassifier):
         self.head = head
         self.class_weight = class_weight
         self.folds = folds
+        self.augment = augment
         self.max_length = max_length
         self.long_texts = long_texts
         self.device = device
@@ -275,6 +281,7 @@ class SetFitClassifier(HeadClassifier):
             raise InputError(f"class_weight must be None or 'balanced', got {self.class_weight!r}")
         check_templates(self.templates)
         check_label_words(self.label_words)
+        find_augmentations(self.augment, device=self.device)
         if self.head not in HEADS:
             raise InputError(
                 f"head must be one of {', '.join(HEADS)}, got {self.head!r}.{did_you_mean(self.head, HEADS)}"
@@ -338,7 +345,8 @@ class SetFitClassifier(HeadClassifier):
         self, base: "SentenceEncoder", texts: list[str], y: np.ndarray, space: LabelSpace
     ) -> tuple[Examples, float | None]:
         """Return what to learn from, and what sentences of class names add to the labels' likelihood."""
-        examples = Examples(texts, y, len(texts))
+        copied = augmented_examples(texts, y, self.augment, self.random_state, device=self.device)
+        examples = Examples(copied[0], copied[1], len(texts), copied[2])
         templates = check_templates(self.templates)
         absent = np.flatnonzero((y.sum(axis=0) if y.ndim == 2 else np.bincount(y, minlength=len(space.classes))) == 0)
         if not templates and not len(absent):
@@ -368,8 +376,11 @@ class SetFitClassifier(HeadClassifier):
         if folder is None:
             return Stages(None, "", resume=False)
         judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
-        params = {name: value for name, value in self.get_params().items() if name not in ("encoder", "device")}
-        parts = [*examples.texts, repr(examples.y.tolist()), *judged, repr(sorted(params.items())), base.fingerprint]
+        apart = ("encoder", "device", "augment")
+        params = {name: value for name, value in self.get_params().items() if name not in apart}
+        # The copies themselves say how they were made; an object's address would be another in each process.
+        made = [repr(examples.y.tolist()), repr(examples.source_rows.tolist()), repr(described(self.augment))]
+        parts = [*examples.texts, *made, *judged, repr(sorted(params.items())), base.fingerprint]
         return Stages(folder, fingerprint(parts), resume=resume)
 
     def _trainings(self, base: "SentenceEncoder", examples: Examples, n_classes: int, stages: "Stages") -> "Trainings":
@@ -394,7 +405,8 @@ class SetFitClassifier(HeadClassifier):
             self.head_ = body.head
         else:
             options: dict[str, Any] = {"n_classes": n_classes, "class_weight": self.class_weight}
-            self.head_ = fit_head(way.head, X, examples.y, random_state=self.random_state, **options)
+            options |= {"source_rows": examples.source_rows, "random_state": self.random_state}
+            self.head_ = fit_head(way.head, X, examples.y, **options)
         self.precision_curve_ = None
         if held_out is None:
             return

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoModelForSequenceClassification
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from fewshot.classifiers.batched_scores import batched_scores
 from fewshot.classifiers.pooled_model import PooledModel

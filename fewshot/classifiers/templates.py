@@ -13,6 +13,7 @@ from scipy.special import log_expit, log_softmax
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from fewshot.core.errors import InputError
+from fewshot.data.augmentation import own_rows, rows_apart
 from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import Label
 
@@ -29,7 +30,7 @@ _FOLDS, _ROUNDS = 4, 5
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Labelled texts to learn from; sentences made of class names come after the user's own.
+    """Labelled texts to learn from: the user's own, then copies of those, then sentences made of class names.
 
     Parameters
     ----------
@@ -37,15 +38,52 @@ class Examples:
     y : ndarray of shape (n,) or (n, n_classes)
     n_own : int
         How many of them are the user's.
+    source_rows : ndarray of shape (n, n_sources), optional
+        Of each text the rows that it is made from, see :func:`~fewshot.data.augmentation.own_rows`. Default: there are
+        no copies.
     """
 
     texts: list[str]
     y: np.ndarray
     n_own: int
+    source_rows: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.source_rows is None:
+            object.__setattr__(self, "source_rows", np.arange(len(self.texts))[:, None])
+
+    @property
+    def n_copies(self) -> int:
+        """How many of them are copies."""
+        return len(self.texts) - len(own_rows(self.source_rows))
+
+    @property
+    def n_sentences(self) -> int:
+        """How many of them are sentences made of class names."""
+        return len(self.texts) - self.n_own - self.n_copies
 
     def joined(self, texts: Sequence[str], y: np.ndarray) -> "Examples":
         """Return these examples with sentences of class names after them."""
-        return Examples([*self.texts, *texts], np.concatenate([self.y, y.astype(self.y.dtype)]), self.n_own)
+        own = np.arange(len(self.texts), len(self.texts) + len(texts))[:, None]
+        return Examples(
+            [*self.texts, *texts],
+            np.concatenate([self.y, y.astype(self.y.dtype)]),
+            self.n_own,
+            np.concatenate([self.source_rows, np.tile(own, self.source_rows.shape[1])]),
+        )
+
+    def without(self, rows: np.ndarray) -> "Examples":
+        """Return these examples without some of the user's own, and without all copies that have words of theirs."""
+        kept = rows_apart(self.source_rows, rows)
+        place = np.full(len(self.texts), -1)
+        place[kept] = np.arange(len(kept))
+        n_own = int(np.count_nonzero(kept < self.n_own))
+        return Examples([self.texts[row] for row in kept], self.y[kept], n_own, place[self.source_rows[kept]])
+
+    def without_copies(self) -> "Examples":
+        """Return these examples without copies."""
+        kept = own_rows(self.source_rows)
+        return Examples([self.texts[row] for row in kept], self.y[kept], self.n_own)
 
 
 def check_templates(templates: Any) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class Trainings:
         if not self.trains:
             body = None
         else:
-            stop = ValidationStop(self.base, self.examples, texts, y, n_classes=self.n_classes)
+            stop = ValidationStop(self.base, self.examples.without_copies(), texts, y, n_classes=self.n_classes)
             body = self._train_on_all(stop)
         verdict = self._judge(body, self.examples, texts)
         held_out = HeldOut(y, verdict.probabilities, verdict.distances)
@@ -197,7 +197,8 @@ class Trainings:
             "judged_by": outcome.judged_by,
             "held_out": {name: round(score, 4) for name, score in scores.items()},
             "steps": len(outcome.body.losses) if outcome.body and outcome.way.share else 0,
-            "name_sentences": len(self.examples.texts) - self.examples.n_own,
+            "name_sentences": self.examples.n_sentences,
+            "copies": self.examples.n_copies,
             # Vectors out of a cache and fresh ones differ in their last digits.
             "help_of_names": None if help_of_names is None or np.isinf(help_of_names) else round(help_of_names, 4),
             "notes": [*_note_of_training(self.preferred, outcome.way, scores), *_note_of_names(help_of_names)],

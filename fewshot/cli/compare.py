@@ -15,7 +15,8 @@ def compare(
     test: Annotated[str | None, typer.Option(help="Labelled texts to score on [default: a held-out part].")] = None,
     unlabeled: Annotated[str | None, typer.Option(help="Pool of unlabelled texts.")] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Methods with commas between, or all-applicable [default: four].")
+        str | None,
+        typer.Option(help="Methods with commas between, also NAME+augment, or all-applicable [default: four]."),
     ] = None,
     slices: Annotated[
         str | None, typer.Option(help="Labels per class, such as 2,4,8,16; 0 for those that need none [default: 8,16].")

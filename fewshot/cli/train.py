@@ -46,6 +46,13 @@ def train(
     head: Annotated[str | None, typer.Option(help="auto, logistic, prototype, knn or joint.")] = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: rare classes weigh as much in the head.")] = None,
     folds: Annotated[int | None, typer.Option(help="Parts of the labels that judge in turn; 0: none.")] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Learn from copies, too: tokens, swap, delete, insert, mix, contextual:MODEL or "
+            "back-translation:MODEL1,MODEL2; may be repeated."
+        ),
+    ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens that the encoder reads at once.")] = None,
     long_texts: Annotated[str | None, typer.Option(help="truncate, or chunk: average over a text's chunks.")] = None,
     pooling: Annotated[str | None, typer.Option(help="Of fine-tune: auto, mean or cls.")] = None,
@@ -86,7 +93,7 @@ def train(
     from fewshot.recipes.teaching import TrainSettings, train_classifier
 
     flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(TrainSettings)}
-    flags["templates"] = _one_or_several(templates)
+    flags |= {"templates": _one_or_several(templates), "augment": _one_or_several(augment)}
     settings = read_settings(TrainSettings, config, flags)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
     with show_progress(enabled=False if quiet else None):
@@ -111,7 +118,7 @@ def train(
     )
 
 
-def _one_or_several(templates: list[str] | None) -> str | tuple[str, ...] | None:
-    if not templates:
+def _one_or_several(given: list[str] | None) -> str | tuple[str, ...] | None:
+    if not given:
         return None
-    return templates[0] if len(templates) == 1 else tuple(templates)
+    return given[0] if len(given) == 1 else tuple(given)

@@ -10,9 +10,8 @@ import numpy as np
 
 from fewshot.core.errors import DataWarning, InputError
 from fewshot.data.seen import SeenTexts
+from fewshot.data.word_edits import disordered, ngram, recombined
 
-MAX_NGRAM = 5
-MAX_SHIFT = 2
 _BATCH = 256
 _CHUNK = 10_000
 
@@ -136,31 +135,12 @@ def _trials(
         for row in rng.permutation(len(texts)):
             words = texts[int(row)].split()
             if rng.random() < p_recombine:
-                words = _recombined(words, texts[int(rng.integers(len(texts)))].split(), rng)
+                words = recombined(words, texts[int(rng.integers(len(texts)))].split(), rng)
             if p_disorder and rng.random() < p_disorder:
-                words = _disordered(words, rng)
+                words = disordered(words, rng)
             masked = rng.random(len(words)) < p_mask
-            first, last = _ngram(len(words), rng) if rng.random() < p_ngram else (0, len(words))
+            first, last = ngram(len(words), rng) if rng.random() < p_ngram else (0, len(words))
             yield _joined(words[first:last], masked[first:last], mask_token)
-
-
-def _recombined(words: list[str], others: list[str], rng: np.random.Generator) -> list[str]:
-    """Join a beginning of one to an end of the other, at least a word of each."""
-    head = 1 + int(rng.random() * len(words))
-    tail = min(len(others), 1 + int(rng.random() * len(others)))
-    return words[:head] + others[len(others) - tail :]
-
-
-def _disordered(words: list[str], rng: np.random.Generator) -> list[str]:
-    """Move words by at most :data:`MAX_SHIFT` places."""
-    places = np.arange(len(words)) + rng.uniform(0, MAX_SHIFT + 1, len(words))
-    return [words[place] for place in np.argsort(places, kind="stable")]
-
-
-def _ngram(n_words: int, rng: np.random.Generator) -> tuple[int, int]:
-    size = min(n_words, int(rng.integers(1, MAX_NGRAM + 1)))
-    first = int(rng.integers(n_words - size + 1))
-    return first, first + size
 
 
 def _joined(words: list[str], masked: np.ndarray, mask_token: str | None) -> str:

@@ -51,6 +51,36 @@ def leave_file(model: nn.Module) -> None:
         tensor.data = tensor.data.clone()
 
 
+def open_with_head(kind: Any, source: str | Path, trained_for: str) -> Any:
+    """Return a whole model, by ``"bundled"``, folder or Hub id, in float32 and eval mode, ready to apply.
+
+    Parameters
+    ----------
+    kind : type
+        Such as ``transformers.AutoModelForMaskedLM``.
+    source : str or Path
+        With weights as safetensors, those of the head among them.
+    trained_for : str
+        What such a model is trained for, in messages.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If it is neither a folder nor to be had from the Hub.
+    ModelFormatError
+        If it cannot be opened, or lacks weights: it would answer at random.
+    """
+    with explaining(source), unreported():
+        model, info = kind.from_pretrained(local_source(source), output_loading_info=True, **SAFE)
+    if missing := set(info["missing_keys"]):
+        raise ModelFormatError(
+            f"the model in {str(source)!r} lacks {len(missing)} weights, such as {min(missing)!r}; it would answer at "
+            f"random. Is it a model that was trained to {trained_for}?"
+        )
+    leave_file(model)
+    return model.eval()
+
+
 def length_limit(model: nn.Module, tokenizer: Any) -> int:
     """Return how many tokens of a text a model can read at once, special tokens included.
 

@@ -180,6 +180,8 @@ def calibrated(head: AnyHead, probabilities: np.ndarray, y: np.ndarray) -> tuple
 def _scaled(head: LinearHead | NeighborHead, slope: float, bias: float, threshold: float | np.ndarray) -> Any:
     if isinstance(head, LinearHead):
         coef, intercept = slope * head.coef, slope * head.intercept + bias
+        if head.multi_label:  # what is constant was not learnt, and stays certain however timid the rest becomes
+            intercept = np.where(head.coef.any(axis=1), intercept, head.intercept)
         return dataclasses.replace(head, coef=coef, intercept=intercept, threshold=threshold)
     # A head that was calibrated before: the new map comes after the old one.
     temperature, bias = head.temperature / slope, slope * head.bias + bias

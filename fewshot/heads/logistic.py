@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from fewshot.data.augmentation import own_rows, rows_apart
 from fewshot.evaluation.thresholds import best_threshold, micro_f1
 from fewshot.heads.linear import NEVER, LinearHead
 from fewshot.heads.vectors import check_vectors, row_weights
@@ -38,6 +39,7 @@ def fit_linear(
     random_state: int = 0,
     class_weight: str | None = None,
     sample_weight: np.ndarray | None = None,
+    source_rows: np.ndarray | None = None,
 ) -> LinearHead:
     """Fit logistic regression with its regularization chosen by cross-validation inside the training data.
 
@@ -55,6 +57,9 @@ def fit_linear(
         ``"balanced"``: all classes count alike, however many rows they have.
     sample_weight : ndarray of shape (n,), optional
         How much each row counts; default 1.
+    source_rows : ndarray of shape (n, n_sources), optional
+        Which rows each is made from, where some are copies of augmented texts; by default none is. Copies are never
+        judged on, and what is made of a held-out row trains nothing.
 
     Returns
     -------
@@ -85,11 +90,12 @@ def fit_linear(
     check_vectors(X, y, n_classes)
     weight = row_weights(y, n_classes, class_weight=class_weight, sample_weight=sample_weight)
     Z, basis = _in_their_span(X)
+    splits = _folds(y, n_classes, random_state, source_rows)
     if y.ndim == 2:
-        C, threshold = _choose_multi_label(Z, y, weight, random_state)
+        C, threshold = _choose_multi_label(Z, y, weight, splits)
         coef, intercept = _logistic_per_label(Z, y, C, weight)
     else:
-        C, threshold = _choose(Z, y, weight, n_classes, random_state), 0.5
+        C, threshold = _choose(Z, y, weight, n_classes, splits), 0.5
         coef, intercept = _logistic(Z, y, C, n_classes, weight)
     coef = coef if basis is None else coef @ basis.T
     return LinearHead(coef, intercept, multi_label=y.ndim == 2, C=C, threshold=threshold)
@@ -150,21 +156,29 @@ def _in_their_span(X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return np.ascontiguousarray(upper.T), basis
 
 
-def _folds(y: np.ndarray, n_classes: int, random_state: int) -> Splits:
+def _folds(y: np.ndarray, n_classes: int, random_state: int, source_rows: np.ndarray | None = None) -> Splits:
+    """Deal the rows that are no copies into folds; what is made of a held-out row is in neither part."""
+    source_rows = np.arange(len(y))[:, None] if source_rows is None else source_rows
+    own = own_rows(source_rows)
+    return [
+        (rows_apart(source_rows, own[test]), own[test]) for test in _held_out_parts(y[own], n_classes, random_state)
+    ]
+
+
+def _held_out_parts(y: np.ndarray, n_classes: int, random_state: int) -> list[np.ndarray]:
     if y.ndim == 2:
         folds = min(MAX_FOLDS, len(y))
-        return list(KFold(folds, shuffle=True, random_state=random_state).split(y)) if folds > 1 else []
+        kind = KFold(folds, shuffle=True, random_state=random_state) if folds > 1 else None
+        return [] if kind is None else [test for _, test in kind.split(y)]
     counts = np.bincount(y, minlength=n_classes)
     if np.count_nonzero(counts > 1) < 2:
         return []
     several = np.flatnonzero(counts[y] > 1)
     kind = StratifiedKFold(min(MAX_FOLDS, int(counts[counts > 1].min())), shuffle=True, random_state=random_state)
-    tests = [several[test] for _, test in kind.split(several, y[several])]
-    return [(np.setdiff1d(np.arange(len(y)), test), test) for test in tests]
+    return [several[test] for _, test in kind.split(several, y[several])]
 
 
-def _choose(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, n_classes: int, random_state: int) -> float:
-    splits = _folds(y, n_classes, random_state)
+def _choose(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, n_classes: int, splits: Splits) -> float:
     if not splits:
         return DEFAULT_C
     hits, log_likelihood = np.zeros(len(C_GRID)), np.zeros(len(C_GRID))
@@ -210,8 +224,7 @@ def _logistic(
     return coef, intercept
 
 
-def _choose_multi_label(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, random_state: int) -> tuple[float, float]:
-    splits = _folds(y, y.shape[1], random_state)
+def _choose_multi_label(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, splits: Splits) -> tuple[float, float]:
     if not splits:
         return DEFAULT_C, 0.5
     held_out = np.empty((len(C_GRID), *y.shape))
@@ -220,10 +233,12 @@ def _choose_multi_label(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, random
             path = _path_of_label(Z[train], y[train, label], weight[train, label])
             for i, (coef, intercept) in enumerate(path):
                 held_out[i, test, label] = expit(Z[test] @ coef + intercept)
+    judged = np.sort(np.concatenate([test for _, test in splits]))
     rated = []
-    for C, probabilities in zip(C_GRID, held_out, strict=True):
-        threshold = best_threshold(y, probabilities)
-        rated.append((micro_f1(y, probabilities >= threshold), -_log_loss(y, probabilities), C, threshold))
+    for C, probabilities in zip(C_GRID, held_out[:, judged], strict=True):
+        threshold = best_threshold(y[judged], probabilities)
+        f1 = micro_f1(y[judged], probabilities >= threshold)
+        rated.append((f1, -_log_loss(y[judged], probabilities), C, threshold))
     _, _, C, threshold = max(rated)
     return C, threshold
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from fewshot.core.errors import InputError, ModelFormatError, did_you_mean
+from fewshot.data.augmentation import own_rows
 from fewshot.heads.linear import LinearHead
 from fewshot.heads.logistic import C_GRID, DEFAULT_C, fit_linear, held_out_linear
 from fewshot.heads.neighbors import NeighborHead, fit_neighbors
@@ -78,6 +79,7 @@ def fit_head(
     class_weight: str | None = None,
     sample_weight: np.ndarray | None = None,
     random_state: int = 0,
+    source_rows: np.ndarray | None = None,
 ) -> LinearHead | NeighborHead:
     """Fit a head by the name of its fitter.
 
@@ -93,6 +95,10 @@ def fit_head(
     class_weight : {None, "balanced"}, default=None
     sample_weight : ndarray of shape (n,), optional
     random_state : int, default=0
+    source_rows : ndarray of shape (n, n_sources), optional
+        Which rows each is made from, where some are copies of augmented texts, as of :func:`fit_linear`. Prototypes and
+        neighbours are made of the others alone: a copy lies by its text, so that it would hardly move a mean, and among
+        the neighbours it would take the place of another text.
 
     Returns
     -------
@@ -110,6 +116,12 @@ def fit_head(
     """
     _check_kind(kind)
     options: dict[str, Any] = {"class_weight": class_weight, "sample_weight": sample_weight}
+    if source_rows is not None and kind == "logistic":
+        options["source_rows"] = source_rows
+    elif source_rows is not None:
+        own = own_rows(source_rows)
+        X, y = X[own], y[own]
+        options["sample_weight"] = None if sample_weight is None else sample_weight[own]
     return FITTERS[kind](X, y, n_classes=n_classes, random_state=random_state, **options)
 
 

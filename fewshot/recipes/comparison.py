@@ -22,7 +22,8 @@ from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import Cell, Contest
 from fewshot.evaluation.store import ResultStore
 from fewshot.evaluation.summary import summarize
-from fewshot.recipes.methods import Surroundings, choose_methods, find_method, make_classifier, split_by_labels
+from fewshot.recipes.method import Surroundings
+from fewshot.recipes.methods import choose_methods, find_method, make_classifier, split_by_labels
 from fewshot.recipes.outcome import Comparison, write_comparison
 from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
 

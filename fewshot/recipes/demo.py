@@ -19,7 +19,8 @@ from fewshot.evaluation.benchmark import measure_throughput
 from fewshot.evaluation.metrics import score_labels
 from fewshot.evaluation.plots import plot_frontier
 from fewshot.recipes.comparison import CompareSettings, compare_methods
-from fewshot.recipes.methods import Surroundings, make_classifier
+from fewshot.recipes.method import Surroundings
+from fewshot.recipes.methods import make_classifier
 from fewshot.recipes.outcome import Comparison, write_comparison
 from fewshot.recipes.sources import Reading
 

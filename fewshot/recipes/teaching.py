@@ -16,7 +16,8 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
-from fewshot.recipes.methods import Surroundings, find_method, make_classifier
+from fewshot.recipes.method import Surroundings
+from fewshot.recipes.methods import AUGMENT, find_method, make_classifier
 from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.search_space import find_space
 from fewshot.recipes.searching import search_settings
@@ -32,7 +33,7 @@ class TrainSettings:
     method : str, default "setfit"
     encoder : str, default "sentence-transformers/paraphrase-mpnet-base-v2"
     loss, temperature, margin, effort, steps, batch_size, learning_rate, accumulation, templates, label_words, head, \
-class_weight, folds, max_length, long_texts : optional
+class_weight, folds, augment, max_length, long_texts : optional
         See :class:`fewshot.SetFitClassifier`; ``templates="none"`` uses no class names, ``label_words`` is a JSON file.
         Other methods take those that they have: ``templates`` of ``prompt`` hold ``{text}`` and ``{mask}``.
     pooling, epochs, head_learning_rate, layer_decay, warmup, freeze_layers, label_smoothing, patience : optional
@@ -58,6 +59,7 @@ class_weight, folds, max_length, long_texts : optional
     head: str | None = None
     class_weight: str | None = None
     folds: int | None = None
+    augment: str | tuple[str, ...] | None = None
     max_length: int | None = None
     long_texts: str | None = None
     pooling: str | None = None
@@ -212,7 +214,7 @@ def _search(
         rows.texts,
         rows.labels,
         make=make,
-        space=find_space(settings.method).without(**params),
+        space=find_space(settings.method.removesuffix(AUGMENT)).without(**params),
         n_trials=settings.search,
         folder=workshop.folder / "search",
         resume=workshop.resume,

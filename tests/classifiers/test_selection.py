@@ -144,6 +144,34 @@ def test_no_row_is_judged_by_a_model_that_saw_it(data):
     assert held_out.y.tolist() == held_out.probabilities[OURS][:, 0].tolist() == held_out.distances[1.0].tolist()
 
 
+@given(data=st.data())
+def test_copies_follow_their_texts_out_of_a_training(data):
+    """Prevents a copy of a held-out text in the training that it judges, and copies that are judged or lost."""
+    n = data.draw(st.integers(4, 12))
+    fold_of = np.array(data.draw(st.lists(st.integers(-1, 2), min_size=n, max_size=n)))
+    fold_of[:3] = [0, 1, 2]
+    pairs = data.draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=10))
+    copies = [f"copy {row} {other} {place}" for place, (row, other) in enumerate(pairs)]
+    y = np.array([*range(n), *(row for row, _ in pairs)])
+    rows = np.array([*((row, row) for row in range(n)), *pairs])
+    examples = Examples([*(f"text {i}" for i in range(n)), *copies], y, n, rows).joined(["name"], np.array([n]))
+    assert (examples.n_copies, examples.n_sentences) == (len(pairs), 1)
+
+    def run_fold(fold, train, texts):
+        known = set(np.flatnonzero((fold_of != fold) & (fold_of >= 0)))
+        expected = [copy for copy, sources in zip(copies, pairs, strict=True) if set(sources) <= known]
+        assert train.texts[train.n_own :] == [*expected, "name"]
+        assert (train.n_own, train.n_copies, train.n_sentences) == (len(known), len(expected), 1)
+        for text, label, sources in zip(train.texts, train.y, train.source_rows, strict=True):
+            named = [*map(int, text.split()[1:3])] or [n]
+            assert label == named[0]  # a copy has the label of its text
+            assert {train.texts[source] for source in sources} == {f"text {i}" if i < n else "name" for i in named}
+        assert set(texts) == {f"text {i}" for i in np.flatnonzero(fold_of == fold)}
+        return Verdict({OURS: np.zeros((len(texts), 1))}, {1.0: np.zeros(len(texts))})
+
+    cross_validate(examples, fold_of, run_fold)
+
+
 def test_folds_end_where_enough_is_judged(monkeypatch):
     """Prevents trainings whose verdict changes nothing any more, and labels of folds that nobody judged."""
     monkeypatch.setattr(selection, "ENOUGH_JUDGED", 6)

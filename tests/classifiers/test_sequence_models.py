@@ -2,17 +2,13 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
-from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from fewshot.classifiers.sequence_models import open_whole, with_new_head
 from fewshot.core.errors import FewshotError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
-from fewshot.encoders.transformer_opening import length_limit
 from tests.distillation.logit_cases import make_bert, make_tokenizer
 
 SPACE = LabelSpace(("a", "b"), multi_label=False)
@@ -99,17 +95,3 @@ def test_regression_and_nothing(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FewshotError):
         open_whole(tmp_path / "empty")
-
-
-def test_lengths(tokenizer):
-    """Prevents an index error at the last positions of a RoBERTa, which counts them from two on."""
-    assert length_limit(make_bert(tokenizer), tokenizer) == 64
-    config = RobertaConfig(
-        vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8,
-        max_position_embeddings=40, pad_token_id=1,
-    )  # fmt: skip
-    assert length_limit(RobertaForSequenceClassification(config), tokenizer) == 38
-    boundless = make_tokenizer(tokenizer.backend_tokenizer, max_length=int(1e30))
-    bare = nn.Linear(1, 1)
-    bare.config = SimpleNamespace(max_position_embeddings=None)
-    assert length_limit(bare, boundless) == 512

@@ -85,6 +85,25 @@ def test_joined_examples_keep_the_own_ones_first():
     assert len(own.texts) == 2
 
 
+def test_copies_stand_between_own_texts_and_sentences():
+    """Prevents copies from counting as the user's texts or as sentences, and sources that move with other rows."""
+    examples = Examples(
+        ["a b", "c d", "b a", "a d"], np.array([0, 1, 0, 0]), 2, np.array([[0, 0], [1, 1], [0, 0], [0, 1]])
+    )
+    examples = examples.joined(["about a"], np.array([0]))
+    assert (examples.n_own, examples.n_copies, examples.n_sentences) == (2, 2, 1)
+    assert examples.joined([], np.empty(0, dtype=int)).source_rows.tolist() == examples.source_rows.tolist()
+    plain = examples.without_copies()
+    assert (plain.texts, plain.y.tolist(), plain.n_own) == (["a b", "c d", "about a"], [0, 1, 0], 2)
+    assert plain.source_rows.tolist() == [[0], [1], [2]]
+    left = examples.without(np.array([1]))
+    assert (left.texts, left.n_own, left.source_rows.tolist()) == (
+        ["a b", "b a", "about a"],
+        1,
+        [[0, 0], [0, 0], [2, 2]],
+    )
+
+
 def cloud(per_class=6, n_classes=4, noise=0.6, seed=0):
     """Return unit vectors around class directions, their classes, and the directions."""
     rng = np.random.default_rng(seed)

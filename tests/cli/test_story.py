@@ -241,6 +241,17 @@ WRONG = [
         1,
         "'knn'",
     ),
+    (
+        ("train", "things.csv:train", "--encoder", "encoder", "--augment", "tokns", "--out", "x"),
+        1,
+        "Did you mean 'tokens'",
+    ),
+    (
+        ("train", "things.csv:train", "--method", "knn", "--encoder", "encoder", "--augment", "tokens", "--out", "x"),
+        1,
+        "no setting --augment",
+    ),
+    (("train", "things.csv:train", "--method", "knn+augment", "--out", "x"), 1, "setfit+augment"),
     (("predict", "teacher", "an apple", "--precision", "2"), 1, "precision must be above 0 and at most 1"),
 ]
 
@@ -358,6 +369,35 @@ def test_class_names_alone(desk: Path, tiny_nli: Path) -> None:
     )
     assert (last_json(done)["cells"], last_json(done)["failed"]) == (3, 0)
     assert "left out knn at slice 0: learns from labelled texts" in done.stderr
+
+
+def test_train_with_copies(desk: Path) -> None:
+    """Copies must reach every method that learns from them, and the same command must give the same files."""
+    arguments = ("train", "things.csv:train", "--encoder", "encoder", "--steps", "2")
+    copies = ("--augment", "tokens", "--augment", "mix")
+    run(*arguments, *copies, "--out", "copies", folder=desk)
+    run_alone(*arguments, *copies, "--out", "copies-again", folder=desk)
+    for name in ("model.safetensors", "head.safetensors", "fewshot.json"):
+        assert (desk / "copies" / name).read_bytes() == (desk / "copies-again" / name).read_bytes(), name
+    made = json.loads((desk / "copies" / "fewshot.json").read_text())
+    assert made["params"]["augment"] == ["tokens", "mix"]
+    assert made["settings"]["report"]["copies"] > 150
+    for method in ("naive-bayes", "linear-probe"):
+        heads = []
+        for out, variant in (
+            ("plain", (method,)),
+            ("a", (f"{method}+augment",)),
+            ("b", (method, "--augment", "tokens")),
+        ):
+            run("train", "things.csv:train", "--encoder", "encoder", "--method", *variant, "--out", out, folder=desk)
+            heads.append((desk / out / "head.safetensors").read_bytes())
+        assert heads[0] != heads[1] == heads[2]
+    done = run(
+        *("compare", "things.csv:train", "--test", "things.csv:test", "--methods", "naive-bayes,naive-bayes+augment"),
+        *("--slices", "4", "--seeds", "1", "--out", "copied", "--json"),
+        folder=desk,
+    )
+    assert last_json(done)["failed"] == 0
 
 
 def test_setfit_opens_what_was_made_for_it(desk: Path) -> None:

@@ -1,13 +1,12 @@
 """Texts made from texts."""
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewshot.core.errors import DataWarning, InputError
 from fewshot.data.seen import text_key
-from fewshot.data.transfer_text import _disordered, _ngram, _recombined, generate_transfer_texts
+from fewshot.data.transfer_text import generate_transfer_texts
 
 TEXTS = st.lists(st.text(st.sampled_from("aB c\n"), max_size=12), min_size=1, max_size=8)
 CHANCES = st.sampled_from([0.0, 0.1, 0.5, 1.0])
@@ -69,36 +68,6 @@ def test_only_masks_teach_nothing():
     made = generate_transfer_texts(texts, 25, random_state=0, mask_token="[MASK]", p_mask=0.9)
     assert len(made) == 25
     assert all(set(text.split()) != {"[MASK]"} for text in made)
-
-
-@given(st.integers(1, 9), st.integers(0, 99))
-@settings(deadline=None)
-def test_ngrams_are_neighbours_of_five_at_most(n_words, seed):
-    """Prevents an empty n-gram, or one beyond the end of its text."""
-    first, last = _ngram(n_words, np.random.default_rng(seed))
-    assert 0 <= first < last <= n_words
-    assert last - first <= 5
-
-
-@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
-@settings(deadline=None)
-def test_recombination_joins_a_beginning_to_an_end(n_words, n_others, seed):
-    """Prevents words in an order that neither text has, and a mixture of one text alone."""
-    words, others = [f"a{i}" for i in range(n_words)], [f"b{i}" for i in range(n_others)]
-    mixed = _recombined(words, others, np.random.default_rng(seed))
-    head = [word for word in mixed if word in words]
-    tail = [word for word in mixed if word in others]
-    assert (head, tail) == (words[: len(head)], others[n_others - len(tail) :])
-    assert mixed == head + tail
-
-
-@given(st.integers(1, 9), st.integers(0, 99))
-@settings(deadline=None)
-def test_disorder_moves_words_by_two_places(n_words, seed):
-    """Prevents a shuffle of the whole text, which says nothing any more, and words that are lost or doubled."""
-    moved = _disordered([str(place) for place in range(n_words)], np.random.default_rng(seed))
-    assert sorted(map(int, moved)) == list(range(n_words))
-    assert all(abs(int(word) - place) <= 2 for place, word in enumerate(moved))
 
 
 def test_disorder_is_made_when_asked_for():

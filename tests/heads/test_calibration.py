@@ -135,3 +135,13 @@ def test_wrong_shapes_are_named():
         calibrated(head, np.ones((1, 2)) / 2, np.array([[0, 1]]))
     with pytest.raises(InputError, match="LinearHead or NeighborHead, got str"):
         calibrated("head", np.ones((1, 2)) / 2, np.array([0]))
+
+
+def test_constant_labels_stay_certain():
+    """Prevents a label that all training texts have from becoming doubtful because others were too sure."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.column_stack([rng.integers(2, size=60), np.ones(60, dtype=int)])
+    head = LinearHead(np.array([[9.0, 5.0, -7.0], [0, 0, 0]]), np.array([0.0, 20.0]), multi_label=True, C=1.0)
+    mild, _ = calibrated(head, head.predict_proba(X), y)
+    assert np.abs(mild.coef[0]).max() < 8
+    np.testing.assert_allclose(mild.predict_proba(X)[:, 1], 1.0, atol=1e-8)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from fewshot.heads.logistic import C_GRID, DEFAULT_C, fit_linear, held_out_linear
+from fewshot.heads.logistic import C_GRID, DEFAULT_C, _folds, fit_linear, held_out_linear
 
 
 def data(n=60, dimension=6, n_classes=3, seed=0, spread=0.8):
@@ -96,3 +96,70 @@ def test_held_out_rows_come_from_the_folds():
     for train, test in StratifiedKFold(5, shuffle=True, random_state=3).split(X, y):
         by_hand = LogisticRegression(C=1.0, max_iter=1000).fit(X[train], y[train]).predict_proba(X[test])
         np.testing.assert_allclose(held_out[test], by_hand, atol=1e-6)
+
+
+def with_copies(X, y, n_copies=3, seed=0, noise=0.0):
+    """Return rows, copies of each after them, their classes, and the rows that each is made from."""
+    sources = np.concatenate([np.arange(len(X)), np.tile(np.arange(len(X)), n_copies)])
+    copies = X[sources] + np.random.default_rng(seed).normal(scale=noise, size=(len(sources), X.shape[1]))
+    copies[: len(X)] = X
+    return copies, y[sources], np.column_stack([sources, sources])
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_copies_of_held_out_rows_do_not_train(multi_label):
+    """Prevents a copy from telling the answer, on labels that nothing can tell.
+
+    Without their sources exact copies are known from the other folds: the weakest regularization looks right, and a
+    threshold in the middle. With them nothing helps, and in multi-label tasks it is best to say always that all apply.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 40))
+    X, y = X / np.linalg.norm(X, axis=1, keepdims=True), rng.integers(2, size=60)
+    all_X, all_y, source_rows = with_copies(X, np.eye(2, dtype=int)[y] if multi_label else y)
+    leaking = fit_linear(all_X, all_y, n_classes=2)
+    apart = fit_linear(all_X, all_y, n_classes=2, source_rows=source_rows)
+    assert max(C_GRID) == leaking.C
+    if multi_label:
+        assert apart.threshold < 0.05 < leaking.threshold
+    else:
+        assert max(C_GRID) > apart.C
+
+
+def test_the_strength_with_copies_is_chosen_on_originals():
+    """Prevents copies from being judged, and copies of the other rows from being left out: done by hand."""
+    for seed in range(3):
+        X, y = data(n=45, dimension=20, spread=0.6, seed=seed)
+        all_X, all_y, source_rows = with_copies(X, y, noise=0.2)
+        splits = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
+
+        def rating(C, X=X, y=y, all_X=all_X, all_y=all_y, sources=source_rows[:, 0], splits=splits):
+            hits, logs = 0, 0.0
+            for train, test in splits:
+                rows = np.flatnonzero(np.isin(sources, train))
+                fit = LogisticRegression(C=C, max_iter=1000).fit(all_X[rows], all_y[rows])
+                hits += (fit.predict(X[test]) == y[test]).sum()
+                logs += fit.predict_log_proba(X[test])[np.arange(len(test)), y[test]].sum()
+            return hits, logs
+
+        head = fit_linear(all_X, all_y, n_classes=3, source_rows=source_rows)
+        assert max(C_GRID, key=rating) == head.C
+        whole = LogisticRegression(C=head.C, max_iter=1000).fit(all_X, all_y)
+        np.testing.assert_allclose(head.predict_proba(X), whole.predict_proba(X), atol=1e-2)
+
+
+def test_a_copy_of_two_rows_is_held_out_with_either():
+    """Prevents half of a held-out text from training in a mixture of it."""
+    y = np.arange(20) % 2
+    source_rows = np.array([*((row, row) for row in range(20)), *((row, (row + 2) % 20) for row in range(20))])
+    for train, test in _folds(np.tile(y, 2), 2, 0, source_rows):
+        assert set(test) <= set(range(20))
+        assert not set(source_rows[train].ravel()) & set(test)
+        left_out = np.setdiff1d(np.arange(40), train)
+        assert all(set(source_rows[row]) & set(test) for row in left_out)
+
+
+def test_a_class_with_copies_of_one_row_is_not_judged():
+    """Prevents copies from passing for examples enough to hold one out."""
+    X, y, source_rows = with_copies(np.eye(3, 4), np.arange(3), noise=0.1)
+    assert fit_linear(X, y, n_classes=3, source_rows=source_rows).C == DEFAULT_C

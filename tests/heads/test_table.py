@@ -285,3 +285,19 @@ def test_fitters_take_the_same_arguments(kind, class_weight):
         head = fit_head(kind, X, targets, **options)
         rows, held_out = held_out_probabilities(kind, head, X, targets, **options)
         assert held_out.shape == (len(rows), 3)
+
+
+@pytest.mark.parametrize("kind", ["prototype", "knn"])
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_means_and_neighbours_are_of_originals(kind, multi_label):
+    """Prevents copies from judging the row that they were made from, and from taking its neighbours' places."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(12, 4)), np.arange(12) % 3
+    y = np.eye(3, dtype=int)[y] if multi_label else y
+    weight = np.linspace(1, 2, 24)
+    sources = np.tile(np.arange(12), 2)[:, None]
+    with_copies = fit_head(
+        kind, np.vstack([X, X]), np.concatenate([y, y]), n_classes=3, sample_weight=weight, source_rows=sources
+    )
+    plain = fit_head(kind, X, y, n_classes=3, sample_weight=weight[:12])
+    np.testing.assert_array_equal(with_copies.predict_proba(X), plain.predict_proba(X))

@@ -5,16 +5,9 @@ import pytest
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.recipes.methods import (
-    ALL,
-    METHODS,
-    NAMES,
-    Surroundings,
-    choose_methods,
-    find_method,
-    make_classifier,
-    split_by_labels,
-)
+from fewshot.recipes.method import Surroundings
+from fewshot.recipes.method_table import ALL, METHODS, NAMES
+from fewshot.recipes.methods import AUGMENT, choose_methods, find_method, make_classifier, split_by_labels
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,6 +30,14 @@ def test_every_row_of_the_table_has_a_name() -> None:
         (["knm"], "Did you mean 'knn'"),
         (["distilled:"], "argument"),
         (["distilled:static"], "--unlabeled"),
+        (["distilled:static+augment"], "--unlabeled"),
+        (["setfit+augmen"], r"Did you mean 'setfit\+augment'"),
+        (
+            ["knn+augment"],
+            "'knn' does not learn from copies of texts; known: naive-bayes.augment, linear-probe.augment",
+        ),
+        (["setfit-reference+augment"], "'setfit-reference' does not learn from copies"),
+        (["+augment"], r"unknown method '\+augment'"),
         ([], "at least"),
     ],
 )
@@ -118,3 +119,22 @@ def test_who_runs_without_labels() -> None:
     assert others == {"knn at slice 0": "learns from labelled texts"}
     with pytest.raises(InputError, match="no method that runs without labels"):
         split_by_labels(["knn"])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if find_method(name)[0].augments])
+def test_the_augmented_variant_is_the_method_with_copies(name: str, tiny_encoder) -> None:
+    """A variant that trains without copies would be compared with itself; the plain method must stay without."""
+    around = Surroundings(tiny_encoder, ["a pool text"], None, 3)
+    plain, variant = make_classifier(name, around), make_classifier(name + AUGMENT, around)
+    assert type(plain) is type(variant)
+    learners = [getattr(made, "teacher", made) for made in (plain, variant)]
+    assert [learner.augment for learner in learners] == [None, "tokens"]
+    assert {learner.random_state for learner in learners} == {3}
+    assert getattr(variant, "student", "") == getattr(plain, "student", "")
+
+
+def test_augmented_variants_run_where_they_are_named() -> None:
+    """A comparison of all methods would take twice as long, and one of named ones would miss some."""
+    assert not [name for name in choose_methods(["all-applicable"], has_pool=True)[0] if name.endswith(AUGMENT)]
+    chosen = ["naive-bayes", "naive-bayes+augment"]
+    assert choose_methods(chosen, has_pool=False)[0] == chosen

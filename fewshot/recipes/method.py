@@ -1,0 +1,88 @@
+"""What a row of the table of methods says, and what a method may draw on."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fewshot.data.labels import LabelSpace
+from fewshot.encoders.base import Encoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What a method may draw on besides the labelled texts.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    pool : sequence of str
+        Unlabelled texts; empty where there are none.
+    device : str or None
+    random_state : int
+    space : LabelSpace, optional
+        The classes of the task, for methods that are told their names; default: those of the labelled texts.
+    augment : str or None
+        What copies of the labelled texts to learn from, see :mod:`fewshot.classifiers.augmented`; only for methods that
+        can.
+    """
+
+    encoder: Encoder | None
+    pool: Sequence[str]
+    device: str | None
+    random_state: int
+    space: LabelSpace | None = None
+    augment: str | None = None
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The class names, as arguments of a zero-shot classifier."""
+        return {"classes": self.space.classes, "multi_label": self.space.multi_label} if self.space else {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line; a name that ends in ``":"`` takes an argument, one in ``"[:]"`` may take one.
+    summary : str
+        One line for help and reports.
+    make : callable
+        ``make(argument, surroundings)`` gives an unfitted classifier.
+    uses_encoder, uses_pool : bool
+    needs_labels : bool
+        Whether it learns from labelled texts; the others run on a slice of none, too.
+    cost : int
+        Rank of how long it trains; cheap methods are run first.
+    augments : bool
+        Whether it can learn from copies of the labelled texts; then ``NAME+augment`` is a method, too.
+    lacks : callable
+        ``lacks(argument)`` gives the reason, if any, for which ``all-applicable`` is to leave it out.
+    """
+
+    name: str
+    summary: str
+    make: Callable[[str, Surroundings], Any]
+    uses_encoder: bool = True
+    uses_pool: bool = False
+    needs_labels: bool = True
+    augments: bool = False
+    cost: int = 1
+    lacks: Callable[[str], str | None] = lambda argument: None
+
+    def takes(self, name: str) -> str | None:
+        """Return the argument in ``name``, empty where there is none, or ``None`` if another method is meant.
+
+        Examples
+        --------
+        >>> method = Method("knn[:]", "", print)
+        >>> method.takes("knn"), method.takes("knn:a:b"), method.takes("knn:"), method.takes("knnn")
+        ('', 'a:b', None, None)
+        """
+        stem, may_take = self.name.removesuffix("[:]").removesuffix(":"), self.name.endswith((":", "[:]"))
+        if name == stem and not self.name.endswith(":"):
+            return ""
+        argument = name.removeprefix(f"{stem}:")
+        return argument if may_take and argument and argument != name else None
