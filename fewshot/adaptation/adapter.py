@@ -36,7 +36,8 @@ class DomainAdapter(BaseEstimator):
         ``"mlm"``: masked-language modelling, for a model whose folder holds a masked-LM head, such as BERT's.
         ``"simcse"``: two passes of a text under dropout shall be nearer to each other than to other texts.
         ``"tsdae"``: a decoder, thrown away afterwards, shall tell a text from the vector of a copy without most of its
-        tokens. ``"auto"``: ``"mlm"`` where the encoder's folder holds such a head, else ``"simcse"``.
+        tokens. ``"auto"``: ``"mlm"`` where the encoder's folder holds such a head, else ``"tsdae"``, and ``"simcse"`` for
+        models that cannot decode, such as MPNet.
     steps : int, optional
         Optimizer steps. Default: three passes over the texts, at most 150 steps (``"mlm"``: 2,000).
     epochs : int, optional
@@ -260,9 +261,6 @@ class DomainAdapter(BaseEstimator):
 
 
 def _report(verdict: Verdict, trained: TrainedObjective, split: AdaptationTexts) -> dict[str, Any]:
-    notes = []
-    if verdict.reason is not None:
-        notes.append(f"the encoder stays as it was: {verdict.reason}")
     return {
         "objective": verdict.objective,
         "kept": "adapted" if verdict.reason is None else "frozen",
@@ -275,5 +273,5 @@ def _report(verdict: Verdict, trained: TrainedObjective, split: AdaptationTexts)
         "n_texts": len(split.texts),
         "n_held_out": len(split.held_out),
         "text_hash": split.content_hash,
-        "notes": notes,
+        "notes": verdict.notes,
     }

@@ -14,7 +14,7 @@ def adapt(
         str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [default: paraphrase-mpnet-base-v2].")
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="mlm, simcse or tsdae [default: mlm for a model with its head, else simcse].")
+        str | None, typer.Option(help="mlm, tsdae or simcse [default: mlm for a model with its head, else tsdae].")
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the adapted encoder.")] = "runs/adapted",
     test: Annotated[

@@ -272,3 +272,16 @@ def test_the_adapted_encoder_is_an_encoder(tiny_encoder, pool):
     assert (made.precision, made.device) == (tiny_encoder.precision, tiny_encoder.device)
     assert made.length_settings == tiny_encoder.length_settings
     assert DomainAdapter().encoder == module.DEFAULT_TEACHER
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["simcse", "tsdae"])
+def test_the_real_encoder(bundled, pool, objective):
+    """Prevents objectives that fit tiny models alone, and a head of random weights for a sentence encoder."""
+    options = {"steps": 6, "batch_size": 16, "learning_rate": 1e-5, "device": "cpu"}
+    made = DomainAdapter(bundled, objective=objective, **options).fit(pool)
+    assert made.report_["steps"] <= 6
+    near = (made.encoder_.encode(pool[:20]) * bundled.encode(pool[:20])).sum(axis=1)
+    assert near.min() > 0.9
+    with pytest.raises(InputError, match="'bundled' has none, as most sentence encoders"):
+        DomainAdapter("bundled", objective="mlm", device="cpu").fit(pool)

@@ -72,9 +72,7 @@ def test_what_was_not_kept_is_the_last_line(desk):
     """Prevents success from being told where the encoder is the one that was given."""
     done = run("adapt", "pool.jsonl", "--encoder", "encoder", "--steps", "0", "--out", "same", folder=desk)
     last = done.stdout.strip().splitlines()[-1]
-    assert last.startswith(
-        "Kept the encoder as it was; its adaptation by simcse on 120 texts, 0 steps, did no good in "
-    )
+    assert last.startswith("Kept the encoder as it was; its adaptation by tsdae on 120 texts, 0 steps, did no good in ")
     assert "the encoder stays as it was: the held-out loss did not fall" in done.stderr
 
 
@@ -82,7 +80,7 @@ def test_what_was_not_kept_is_the_last_line(desk):
     ("arguments", "code", "word"),
     [
         (("nothing.csv",), 1, "nothing.csv"),
-        (("pool.jsonl", "--objective", "mlm"), 1, "--objective simcse"),
+        (("pool.jsonl", "--objective", "mlm"), 1, "--objective tsdae"),
         (("pool.jsonl", "--objective", "simsce"), 1, "Did you mean 'simcse'"),
         (("pool.jsonl", "--steps", "3", "--epochs", "2"), 1, "not both"),
         (("pool.jsonl", "--steps", "-3"), 2, "--steps"),
