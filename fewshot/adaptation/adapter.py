@@ -36,8 +36,8 @@ class DomainAdapter(BaseEstimator):
         ``"mlm"``: masked-language modelling, for a model whose folder holds a masked-LM head, such as BERT's.
         ``"simcse"``: two passes of a text under dropout shall be nearer to each other than to other texts.
         ``"tsdae"``: a decoder, thrown away afterwards, shall tell a text from the vector of a copy without most of its
-        tokens. ``"auto"``: ``"mlm"`` where the encoder's folder holds such a head, else ``"tsdae"``, and ``"simcse"`` for
-        models that cannot decode, such as MPNet.
+        tokens. ``"auto"``: ``"mlm"`` where the encoder's folder holds such a head, else ``"tsdae"``, and ``"simcse"``
+        for models that cannot decode, such as MPNet.
     steps : int, optional
         Optimizer steps. Default: three passes over the texts, at most 150 steps (``"mlm"``: 2,000).
     epochs : int, optional

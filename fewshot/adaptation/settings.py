@@ -22,21 +22,18 @@ class Defaults:
         Passes over the texts, where these take fewer steps.
     batch_size : int
     learning_rate : float
-    mask_probability : float or None
-        Share of the tokens that are hidden; ``None`` where none are.
     """
 
     most_steps: int
     epochs: int
     batch_size: int
     learning_rate: float
-    mask_probability: float | None = None
 
 
 OBJECTIVES = {
-    "mlm": Defaults(2000, 3, 32, 5e-5, 0.15),
+    "mlm": Defaults(2000, 3, 32, 5e-5),
     "simcse": Defaults(150, 3, 64, 1e-5),
-    "tsdae": Defaults(150, 3, 32, 3e-5, 0.6),
+    "tsdae": Defaults(150, 3, 32, 3e-5),
 }
 """Every objective by name."""
 

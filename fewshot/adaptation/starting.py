@@ -10,12 +10,15 @@ from fewshot.adaptation.masked_language import MaskedLanguageLoss
 from fewshot.adaptation.masked_models import join_body, open_masked
 from fewshot.adaptation.masking import TokenMasker
 from fewshot.adaptation.objective import Objective
-from fewshot.adaptation.settings import AUTO, OBJECTIVES
+from fewshot.adaptation.settings import AUTO
 from fewshot.adaptation.simcse import SimCSELoss
 from fewshot.core.errors import InputError
 from fewshot.encoders.chunked import check_max_length
 from fewshot.encoders.resolve import load_encoder, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
+
+MASKED_SHARE, DELETED_SHARE = 0.15, 0.6
+"""Shares of the tokens that masked-language modelling and the denoising auto-encoder hide by default."""
 
 _INSTEAD = "use objective='tsdae' or 'simcse' (--objective tsdae)"
 
@@ -87,8 +90,12 @@ def make_objective(
         model.max_seq_length = settings.max_length
     if name == AUTO:
         name, made = _fitting(encoder, model, settings)
+    elif name == "mlm":
+        made = _masked_objective(model, _masked(encoder, settings), settings)
+    elif name == "tsdae":
+        made = _denoising_objective(model, make_decoder(model), settings)
     else:
-        made = _make(name, model, settings, _masked(encoder, settings) if name == "mlm" else None)
+        made = SimCSELoss(model, temperature=settings.temperature)
     _check_used(name, settings)
     return name, made.to(base.device)
 
@@ -97,24 +104,26 @@ def _fitting(encoder: Any, model: Any, settings: ObjectiveSettings) -> tuple[str
     """Return the first objective that suits an encoder: by a head of its own, else by a decoder, else by dropout."""
     found = open_masked(encoder) if isinstance(encoder, (str, Path)) else None
     if found is not None and found[1]:
-        return "mlm", _make("mlm", model, settings, found[0])
+        return "mlm", _masked_objective(model, found[0], settings)
     try:
-        make_decoder(model)
+        decoder = make_decoder(model)
     except InputError:
-        return "simcse", _make("simcse", model, settings)
-    return "tsdae", _make("tsdae", model, settings)
+        return "simcse", SimCSELoss(model, temperature=settings.temperature)
+    return "tsdae", _denoising_objective(model, decoder, settings)
 
 
-def _make(name: str, model: Any, settings: ObjectiveSettings, masked: Any = None) -> Objective:
-    default = OBJECTIVES[name].mask_probability
-    hidden = float((default if settings.mask_probability is None else settings.mask_probability) or 0)
-    if name == "mlm":
-        masker = TokenMasker(model.tokenizer, probability=hidden, whole_words=settings.whole_word)
-        join_body(masked, model)
-        return MaskedLanguageLoss(model, masked, masker)
-    if name == "tsdae":
-        return DenoisingLoss(model, make_decoder(model), deletion=hidden)
-    return SimCSELoss(model, temperature=settings.temperature)
+def _masked_objective(model: Any, masked: Any, settings: ObjectiveSettings) -> Objective:
+    share = settings.mask_probability
+    masker = TokenMasker(
+        model.tokenizer, probability=MASKED_SHARE if share is None else share, whole_words=settings.whole_word
+    )
+    join_body(masked, model)
+    return MaskedLanguageLoss(model, masked, masker)
+
+
+def _denoising_objective(model: Any, decoder: Any, settings: ObjectiveSettings) -> Objective:
+    share = settings.mask_probability
+    return DenoisingLoss(model, decoder, deletion=DELETED_SHARE if share is None else share)
 
 
 def _check_used(name: str, settings: ObjectiveSettings) -> None:

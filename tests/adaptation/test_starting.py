@@ -27,7 +27,7 @@ def test_auto_looks_for_a_head(masked_folder, tiny_folder, tiny_encoder):
 
 
 def test_auto_where_there_is_no_decoder(tiny_encoder, monkeypatch):
-    """Prevents encoders such as MPNet's, whose kind cannot decode, from being refused, and bad settings from passing."""
+    """Prevents encoders whose kind cannot decode, as MPNet's, from being refused, and bad settings from passing."""
 
     def refuse(model):
         raise InputError("no decoder")
