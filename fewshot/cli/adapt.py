@@ -32,7 +32,10 @@ def adapt(
     whole_word: Annotated[bool, typer.Option("--whole-word", help="mlm hides all tokens of a word together.")] = False,
     new_head: Annotated[bool, typer.Option("--new-head", help="mlm may train a head from nothing.")] = False,
     share: Annotated[
-        float | None, typer.Option(help="How far to go from the encoder as it was (0) to the adapted one (1).")
+        float | None,
+        typer.Option(
+            help="How far to go from the encoder as it was (0) to the trained one (1) [default: mlm 1, else 0.5]."
+        ),
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens read of a text in training.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
