@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from fewshot.adaptation.folder import AdaptedContent, write_adapted
 from fewshot.adaptation.held_out import mean_cosine
-from fewshot.adaptation.settings import check_objective, make_schedule
+from fewshot.adaptation.settings import OBJECTIVES, check_objective, check_share, make_schedule
 from fewshot.adaptation.starting import ObjectiveSettings, adapted_encoder, make_objective, open_base
 from fewshot.adaptation.texts import AdaptationTexts, split_texts
 from fewshot.adaptation.training import TrainedObjective, train_objective
@@ -36,13 +36,14 @@ class DomainAdapter(BaseEstimator):
         ``"mlm"``: masked-language modelling, for a model whose folder holds a masked-LM head, such as BERT's.
         ``"simcse"``: two passes of a text under dropout shall be nearer to each other than to other texts.
         ``"tsdae"``: a decoder, thrown away afterwards, shall tell a text from the vector of a copy without most of its
-        tokens. ``"auto"``: ``"mlm"`` where the encoder's folder holds such a head, else ``"simcse"``.
+        tokens. ``"auto"``: ``"mlm"`` where the encoder's folder holds such a head, else ``"tsdae"``, and ``"simcse"``
+        for models that cannot decode, such as MPNet.
     steps : int, optional
-        Optimizer steps. Default: three passes over the texts, at most 150 steps (``"mlm"``: 2,000).
+        Optimizer steps. Default: three passes over the texts, at most 50 steps (``"mlm"``: 2,000).
     epochs : int, optional
         Passes over the texts, instead of ``steps``.
     batch_size : int, optional
-        Texts a step. Default: 64 for ``"simcse"``, else 32.
+        Texts a step. Default: 32.
     learning_rate : float, optional
         Peak learning rate. Default: 1e-5 for ``"simcse"``, 3e-5 for ``"tsdae"``, 5e-5 for ``"mlm"``.
     temperature : float, default=0.05
@@ -53,9 +54,9 @@ class DomainAdapter(BaseEstimator):
         Whether ``"mlm"`` hides all tokens of a word together.
     new_head : bool, default=False
         Let ``"mlm"`` train a head that starts at random where the encoder has none.
-    share : float, default=1.0
-        How far to go from the weights as they were (0) to the adapted ones (1); in between, what the encoder knew
-        before is kept in part.
+    share : float, optional
+        How far to go from the weights as they were (0) to the trained ones (1); in between, what the encoder knew
+        before is kept in part. Default: 1 for ``"mlm"``, else 0.5.
     max_length : int, optional
         Tokens read of a text while training; the adapted encoder reads as many as before. Default: the encoder's own.
     device : str, optional
@@ -77,12 +78,27 @@ class DomainAdapter(BaseEstimator):
         ``objective``, ``kept`` (``"adapted"`` or ``"frozen"``), ``loss_before`` and ``loss_after`` (of the objective on
         held-out texts; ``None`` without these; that of ``"tsdae"`` begins with an untrained decoder, so that it falls
         in any case), ``mean_cosine_before`` and ``mean_cosine_after`` (of all pairs of held-out texts), ``steps``,
-        ``kept_step`` (of the lowest held-out loss, whose weights were kept), ``n_texts``, ``n_held_out``,
+        ``kept_step`` (of the lowest held-out loss, whose weights were kept), ``share``, ``n_texts``, ``n_held_out``,
         ``text_hash`` and ``notes``.
 
     Notes
     -----
-    Compare before you keep it: adaptation is for encoders that know little of the domain.
+    Compare before you keep it. A sentence encoder such as ``bundled``, trained by contrast on a billion pairs, has
+    little to learn here. Accuracy in % of a logistic probe / of 5 nearest neighbours on its vectors, 8 texts a class
+    (mean of three samples), 1,000 other texts, all of train splits, 2,000 unlabelled texts, 50 steps of 32:
+
+    ======================================  ============  ============
+    encoder                                 AG News       Emotion
+    ======================================  ============  ============
+    ``bundled`` as it is                    76.0 / 73.4   34.0 / 30.1
+    ``"tsdae"``, 3e-5, share 1              76.5 / 72.9   33.4 / 30.9
+    ``"tsdae"``, 3e-5, share 0.5            76.4 / 73.8   33.9 / 31.0
+    ``"simcse"``, 3e-5, share 1                           33.0 / 28.7
+    ``"simcse"``, 3e-5, share 0.5                         33.6 / 29.4
+    ======================================  ============  ============
+
+    The samples' standard deviation is 1 to 4 points, so that ``"tsdae"`` does neither harm nor clear good; ``"simcse"``
+    does harm, and its held-out loss, 0.0002 before the first step, says why: nothing is left to learn.
 
     References
     ----------
@@ -109,7 +125,7 @@ class DomainAdapter(BaseEstimator):
         mask_probability: float | None = None,
         whole_word: bool = False,
         new_head: bool = False,
-        share: float = 1.0,
+        share: float | None = None,
         max_length: int | None = None,
         device: str | None = None,
         precision: str = "auto",
@@ -184,9 +200,9 @@ class DomainAdapter(BaseEstimator):
             checkpoints=None if checkpoints is None else Path(checkpoints),
             resume=resume,
         )
-        if self.share < 1:
-            weights = objective.adapted.state_dict()
-            objective.adapted.load_state_dict(mixed_weights(frozen, weights, self.share))
+        share = OBJECTIVES[name].share if self.share is None else self.share
+        if share < 1:
+            objective.adapted.load_state_dict(mixed_weights(frozen, objective.adapted.state_dict(), share))
         self.losses_, self.curve_ = trained.losses, trained.curve
         self.encoder_ = adapted_encoder(base, objective)
         cosines = [mean_cosine(encoder.encode(split.probes())) for encoder in (base, self.encoder_)]
@@ -198,7 +214,7 @@ class DomainAdapter(BaseEstimator):
             objective.adapted.load_state_dict(frozen)
             self.encoder_ = adapted_encoder(base, objective)
         self._masked = objective.adapted if name == "mlm" else None
-        self.report_ = _report(verdict, trained, split)
+        self.report_ = {**_report(verdict, trained, split), "share": share}
         return self
 
     def save(self, folder: str | Path, *, provenance: dict[str, Any] | None = None) -> None:
@@ -241,8 +257,7 @@ class DomainAdapter(BaseEstimator):
         check_objective(self.objective)
         if self.precision not in PRECISIONS:
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        if not 0 < self.share <= 1:
-            raise InputError(f"share must be above 0, which would change nothing, and at most 1; got {self.share}")
+        check_share(self.share)
 
     def _objective_settings(self) -> ObjectiveSettings:
         names = [field.name for field in dataclasses.fields(ObjectiveSettings)]
@@ -260,9 +275,6 @@ class DomainAdapter(BaseEstimator):
 
 
 def _report(verdict: Verdict, trained: TrainedObjective, split: AdaptationTexts) -> dict[str, Any]:
-    notes = []
-    if verdict.reason is not None:
-        notes.append(f"the encoder stays as it was: {verdict.reason}")
     return {
         "objective": verdict.objective,
         "kept": "adapted" if verdict.reason is None else "frozen",
@@ -275,5 +287,5 @@ def _report(verdict: Verdict, trained: TrainedObjective, split: AdaptationTexts)
         "n_texts": len(split.texts),
         "n_held_out": len(split.held_out),
         "text_hash": split.content_hash,
-        "notes": notes,
+        "notes": verdict.notes,
     }

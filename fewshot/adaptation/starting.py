@@ -10,15 +10,17 @@ from fewshot.adaptation.masked_language import MaskedLanguageLoss
 from fewshot.adaptation.masked_models import join_body, open_masked
 from fewshot.adaptation.masking import TokenMasker
 from fewshot.adaptation.objective import Objective
-from fewshot.adaptation.settings import AUTO, OBJECTIVES
+from fewshot.adaptation.settings import AUTO
 from fewshot.adaptation.simcse import SimCSELoss
 from fewshot.core.errors import InputError
 from fewshot.encoders.chunked import check_max_length
 from fewshot.encoders.resolve import load_encoder, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
 
-FALLBACK = "simcse"
-"""The objective of an encoder without a masked-LM head of its own."""
+MASKED_SHARE, DELETED_SHARE = 0.15, 0.6
+"""Shares of the tokens that masked-language modelling and the denoising auto-encoder hide by default."""
+
+_INSTEAD = "use objective='tsdae' or 'simcse' (--objective tsdae)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,20 +88,51 @@ def make_objective(
     if settings.max_length is not None:
         check_max_length(model, settings.max_length)
         model.max_seq_length = settings.max_length
-    masked: Any = _masked(name, encoder, settings) if name in (AUTO, "mlm") else None
     if name == AUTO:
-        name = FALLBACK if masked is None else "mlm"
-    share = OBJECTIVES[name].mask_probability if settings.mask_probability is None else settings.mask_probability
-    made: Objective
-    if name == "mlm":
-        masker = TokenMasker(model.tokenizer, probability=float(share or 0), whole_words=settings.whole_word)
-        join_body(masked, model)
-        made = MaskedLanguageLoss(model, masked, masker)
+        name, made = _fitting(encoder, model, settings)
+    elif name == "mlm":
+        made = _masked_objective(model, _masked(encoder, settings), settings)
     elif name == "tsdae":
-        made = DenoisingLoss(model, make_decoder(model), deletion=float(share or 0))
+        made = _denoising_objective(model, make_decoder(model), settings)
     else:
         made = SimCSELoss(model, temperature=settings.temperature)
+    _check_used(name, settings)
     return name, made.to(base.device)
+
+
+def _fitting(encoder: Any, model: Any, settings: ObjectiveSettings) -> tuple[str, Objective]:
+    """Return the first objective that suits an encoder: by a head of its own, else by a decoder, else by dropout."""
+    found = open_masked(encoder) if isinstance(encoder, (str, Path)) else None
+    if found is not None and found[1]:
+        return "mlm", _masked_objective(model, found[0], settings)
+    try:
+        decoder = make_decoder(model)
+    except InputError:
+        return "simcse", SimCSELoss(model, temperature=settings.temperature)
+    return "tsdae", _denoising_objective(model, decoder, settings)
+
+
+def _masked_objective(model: Any, masked: Any, settings: ObjectiveSettings) -> Objective:
+    share = settings.mask_probability
+    masker = TokenMasker(
+        model.tokenizer, probability=MASKED_SHARE if share is None else share, whole_words=settings.whole_word
+    )
+    join_body(masked, model)
+    return MaskedLanguageLoss(model, masked, masker)
+
+
+def _denoising_objective(model: Any, decoder: Any, settings: ObjectiveSettings) -> Objective:
+    share = settings.mask_probability
+    return DenoisingLoss(model, decoder, deletion=DELETED_SHARE if share is None else share)
+
+
+def _check_used(name: str, settings: ObjectiveSettings) -> None:
+    """Raise for settings that this objective would leave aside."""
+    if name == "simcse" and settings.mask_probability is not None:
+        raise InputError("mask_probability belongs to objectives 'mlm' and 'tsdae'; 'simcse' hides no tokens")
+    for setting in ("whole_word", "new_head"):
+        if name != "mlm" and getattr(settings, setting):
+            raise InputError(f"{setting}=True belongs to objective 'mlm', got {name!r}; name it with objective='mlm'")
 
 
 def adapted_encoder(base: SentenceEncoder, objective: Objective) -> SentenceEncoder:
@@ -108,27 +141,20 @@ def adapted_encoder(base: SentenceEncoder, objective: Objective) -> SentenceEnco
     return base.like(objective.model)
 
 
-def _masked(name: str, encoder: Any, settings: ObjectiveSettings) -> Any:
-    """Return a masked-LM model; ``None`` where none is at hand and none was insisted on."""
+def _masked(encoder: Any, settings: ObjectiveSettings) -> Any:
+    """Return the masked-LM model that was asked for."""
     if not isinstance(encoder, (str, Path)):
-        if name == AUTO:
-            return None
         raise InputError(
             "objective 'mlm' needs encoder as a folder or Hub id, in which the head's weights are looked for"
         )
     found = open_masked(encoder)
-    if found is not None and (found[1] or (name != AUTO and settings.new_head)):
-        return found[0]
-    if name == AUTO:
-        return None
     if found is None:
         raise InputError(
             f"objective 'mlm' does not fit {str(encoder)!r}: models of its kind have no masked-LM head; {_INSTEAD}"
         )
-    raise InputError(
-        f"objective 'mlm' needs the weights of a masked-LM head, and {str(encoder)!r} has none, as most sentence "
-        f"encoders; {_INSTEAD}, or new_head=True (--new-head), which trains a head from nothing"
-    )
-
-
-_INSTEAD = "use objective='simcse' or 'tsdae' (--objective simcse)"
+    if not (found[1] or settings.new_head):
+        raise InputError(
+            f"objective 'mlm' needs the weights of a masked-LM head, and {str(encoder)!r} has none, as most sentence "
+            f"encoders; {_INSTEAD}, or new_head=True (--new-head), which trains a head from nothing"
+        )
+    return found[0]

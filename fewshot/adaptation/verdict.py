@@ -5,6 +5,9 @@ import dataclasses
 COLLAPSED = 0.95
 """A mean cosine of all pairs from which on texts can hardly be told apart, unless it was as high before."""
 
+LEARNT = 0.01
+"""A contrastive loss below which an encoder tells any text from all others of a batch already."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -42,3 +45,16 @@ class Verdict:
             cosines = f"from {self.cosine_before:.2f} to {self.cosine_after:.2f}"
             return f"the vectors collapsed: their mean cosine went {cosines}"
         return None
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the outcome."""
+        notes = []
+        if self.reason is not None:
+            notes.append(f"the encoder stays as it was: {self.reason}")
+        if self.objective == "simcse" and self.loss_before is not None and self.loss_before < LEARNT:
+            notes.append(
+                f"this encoder told the texts apart before (held-out loss {self.loss_before:.4f}): simcse has nothing "
+                "to teach it, and steps without an aim rather do harm"
+            )
+        return notes

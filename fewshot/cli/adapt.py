@@ -14,7 +14,7 @@ def adapt(
         str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [default: paraphrase-mpnet-base-v2].")
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="mlm, simcse or tsdae [default: mlm for a model with its head, else simcse].")
+        str | None, typer.Option(help="mlm, tsdae or simcse [default: mlm for a model with its head, else tsdae].")
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the adapted encoder.")] = "runs/adapted",
     test: Annotated[
@@ -32,7 +32,10 @@ def adapt(
     whole_word: Annotated[bool, typer.Option("--whole-word", help="mlm hides all tokens of a word together.")] = False,
     new_head: Annotated[bool, typer.Option("--new-head", help="mlm may train a head from nothing.")] = False,
     share: Annotated[
-        float | None, typer.Option(help="How far to go from the encoder as it was (0) to the adapted one (1).")
+        float | None,
+        typer.Option(
+            help="How far to go from the encoder as it was (0) to the trained one (1) [default: mlm 1, else 0.5]."
+        ),
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens read of a text in training.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,

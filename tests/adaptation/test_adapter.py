@@ -113,7 +113,7 @@ def test_it_stops_when_the_held_out_loss_rises(tiny_encoder, pool, monkeypatch):
         return next(rising)
 
     monkeypatch.setattr(training.HeldOut, "loss", loss)
-    made = DomainAdapter(tiny_encoder, objective="simcse", **{**QUICK, "steps": 20}).fit(pool)
+    made = DomainAdapter(tiny_encoder, objective="simcse", share=1.0, **{**QUICK, "steps": 20}).fit(pool)
     assert [row["held_out_loss"] for row in made.curve_] == [0.9, 0.5, 0.6, 0.7]
     assert (made.report_["steps"], made.report_["kept_step"]) == (8, 4)
     assert (made.report_["loss_before"], made.report_["loss_after"]) == (1.0, 0.5)
@@ -124,6 +124,8 @@ def test_a_share_of_the_way(tiny_encoder, pool):
     """Prevents a share that is taken from the wrong end, or forgotten."""
     options = {**QUICK, "objective": "simcse"}
     whole, half = (DomainAdapter(tiny_encoder, share=share, **options).fit(pool) for share in (1.0, 0.25))
+    assert (whole.report_["share"], half.report_["share"]) == (1.0, 0.25)
+    assert DomainAdapter(tiny_encoder, **options).fit(pool).report_["share"] == 0.5
     ends = tiny_encoder.model.state_dict(), whole.encoder_.model.state_dict()
     for name, tensor in half.encoder_.model.state_dict().items():
         if tensor.is_floating_point():
@@ -272,3 +274,16 @@ def test_the_adapted_encoder_is_an_encoder(tiny_encoder, pool):
     assert (made.precision, made.device) == (tiny_encoder.precision, tiny_encoder.device)
     assert made.length_settings == tiny_encoder.length_settings
     assert DomainAdapter().encoder == module.DEFAULT_TEACHER
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["simcse", "tsdae"])
+def test_the_real_encoder(bundled, pool, objective):
+    """Prevents objectives that fit tiny models alone, and a head of random weights for a sentence encoder."""
+    options = {"steps": 6, "batch_size": 16, "learning_rate": 1e-5, "device": "cpu"}
+    made = DomainAdapter(bundled, objective=objective, **options).fit(pool)
+    assert made.report_["steps"] <= 6
+    near = (made.encoder_.encode(pool[:20]) * bundled.encode(pool[:20])).sum(axis=1)
+    assert near.min() > 0.9
+    with pytest.raises(InputError, match="'bundled' has none, as most sentence encoders"):
+        DomainAdapter("bundled", objective="mlm", device="cpu").fit(pool)

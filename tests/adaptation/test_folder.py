@@ -4,14 +4,28 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
 
 from fewshot.adaptation.adapter import DomainAdapter
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import InputError
 from fewshot.encoders.resolve import load_encoder
+from tests.adaptation.conftest import NAMES
+from tests.conftest import MAX_TOKENS
 
+SIZES = {
+    RobertaConfig: {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32},
+    DistilBertConfig: {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 32},
+}
 QUICK = {"steps": 12, "batch_size": 8, "learning_rate": 3e-4, "device": "cpu", "precision": "float32"}
 
 
@@ -100,3 +114,25 @@ def test_what_was_not_kept_is_said(tiny_encoder, pool, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text()
     assert "as it was: its adaptation by simcse was not kept" in card
     assert not (tmp_path / "out" / "adaptation.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"), [(RobertaForMaskedLM, RobertaConfig), (DistilBertForMaskedLM, DistilBertConfig)]
+)
+def test_other_kinds_of_models(tmp_path, tiny_tokenizer, pool, kind, config):
+    """Prevents a head that is found for BERT alone, and vectors that change each time a folder is opened."""
+    options = SIZES[config] | {"max_position_embeddings": MAX_TOKENS + 1, "pad_token_id": 0}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        kind(config(vocab_size=tiny_tokenizer.get_vocab_size(), **options)).save_pretrained(tmp_path / "start")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer, model_max_length=MAX_TOKENS, **NAMES)
+    tokenizer.save_pretrained(tmp_path / "start")
+    made = DomainAdapter(tmp_path / "start", **QUICK).fit(pool)
+    assert (made.report_["objective"], made.report_["kept"]) == ("mlm", "adapted")
+    made.save(tmp_path / "out")
+    one, two = (load_encoder(tmp_path / "out", device="cpu", precision="float32") for _ in range(2))
+    assert one.fingerprint == two.fingerprint
+    np.testing.assert_allclose(one.encode(pool[:5]), made.encoder_.encode(pool[:5]), atol=1e-6)
+    head, info = AutoModelForMaskedLM.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert isinstance(head, kind)
+    assert not info["missing_keys"]

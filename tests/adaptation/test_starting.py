@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fewshot.adaptation import starting as module
 from fewshot.adaptation.denoising import DenoisingLoss
 from fewshot.adaptation.masked_language import MaskedLanguageLoss
 from fewshot.adaptation.simcse import SimCSELoss
@@ -21,14 +22,37 @@ def start(encoder, name, **settings):
 def test_auto_looks_for_a_head(masked_folder, tiny_folder, tiny_encoder):
     """Prevents a masked-LM model from losing its head, and a sentence encoder from being given a random one."""
     assert isinstance(start(masked_folder, "auto")[2], MaskedLanguageLoss)
-    assert isinstance(start(tiny_folder, "auto")[2], SimCSELoss)
+    assert isinstance(start(tiny_folder, "auto")[2], DenoisingLoss)
+    assert isinstance(start(tiny_encoder, "auto")[2], DenoisingLoss)
+
+
+def test_auto_where_there_is_no_decoder(tiny_encoder, monkeypatch):
+    """Prevents encoders whose kind cannot decode, as MPNet's, from being refused, and bad settings from passing."""
+
+    def refuse(model):
+        raise InputError("no decoder")
+
+    with pytest.raises(InputError, match="mask_probability must be above 0"):
+        start(tiny_encoder, "auto", mask_probability=1.5)
+    monkeypatch.setattr(module, "make_decoder", refuse)
     assert isinstance(start(tiny_encoder, "auto")[2], SimCSELoss)
-    assert isinstance(start(tiny_folder, "auto", new_head=True)[2], SimCSELoss)
+    with pytest.raises(InputError, match="no decoder"):
+        start(tiny_encoder, "tsdae")
+
+
+@pytest.mark.parametrize(
+    ("objective", "settings"),
+    [("simcse", {"mask_probability": 0.2}), ("tsdae", {"whole_word": True}), ("auto", {"new_head": True})],
+)
+def test_settings_of_another_objective(tiny_encoder, objective, settings):
+    """Prevents a setting from being left aside without a word."""
+    with pytest.raises(InputError, match="belongs to objective"):
+        start(tiny_encoder, objective, **settings)
 
 
 def test_a_head_from_nothing_is_asked_for(tiny_folder, tiny_encoder):
     """Prevents random weights on top of a trained encoder, unless somebody wants them."""
-    with pytest.raises(InputError, match=r"use objective='simcse' or 'tsdae' \(--objective simcse\), or new_head=True"):
+    with pytest.raises(InputError, match=r"use objective='tsdae' or 'simcse' \(--objective tsdae\), or new_head=True"):
         start(tiny_folder, "mlm")
     assert isinstance(start(tiny_folder, "mlm", new_head=True)[2], MaskedLanguageLoss)
     with pytest.raises(InputError, match="needs encoder as a folder or Hub id"):

@@ -24,3 +24,13 @@ def test_what_is_kept(verdict, reason):
         assert verdict.reason is None
     else:
         assert reason in verdict.reason
+
+
+def test_what_is_said_of_it():
+    """Prevents a training without an aim from passing for one that was needed."""
+    assert Verdict("simcse", 0.5, 0.4, 0.3, 0.4).notes == []
+    assert Verdict("tsdae", 0.001, 0.0005, 0.3, 0.4).notes == []
+    assert Verdict("simcse", None, None, 0.3, 0.4).notes == []
+    [note] = Verdict("simcse", 0.0002, 0.0001, 0.3, 0.4).notes
+    assert "told the texts apart before (held-out loss 0.0002)" in note
+    assert len(Verdict("simcse", 0.0002, 0.0003, 0.3, 0.4).notes) == 2

@@ -53,7 +53,7 @@ def test_a_killed_adaptation_goes_on_and_is_taught_and_asked(desk, monkeypatch):
 
 def test_json_settings_and_texts_of_the_test(desk):
     """Prevents a script from reading prose, and test texts from being learnt."""
-    (desk / "settings.toml").write_text('objective = "tsdae"\nsteps = 3\nshare = 0.5\nbatch-size = 8\n')
+    (desk / "settings.toml").write_text('objective = "tsdae"\nsteps = 3\nshare = 0.7\nbatch-size = 8\n')
     arguments = ("adapt", "pool.jsonl", "--encoder", "encoder", "--config", "settings.toml", "--out", "told")
     done = run(*arguments, "--test", "test.csv", "--max-pool", "90", "--json", folder=desk)
     facts = last_json(done)
@@ -62,7 +62,7 @@ def test_json_settings_and_texts_of_the_test(desk):
     assert "excluded" in facts["cleaning"]
     assert facts["loss_after"] < facts["loss_before"]
     record = json.loads((desk / "told" / "adaptation.json").read_text())
-    assert record["settings"]["share"] == 0.5
+    assert record["settings"]["share"] == 0.7
     assert record["encoder"] == "encoder"
     assert record["provenance"]["pool"]["kept"] == facts["n_texts"]
     assert "pool.jsonl" not in (desk / "told" / "adaptation.json").read_text()
@@ -72,9 +72,7 @@ def test_what_was_not_kept_is_the_last_line(desk):
     """Prevents success from being told where the encoder is the one that was given."""
     done = run("adapt", "pool.jsonl", "--encoder", "encoder", "--steps", "0", "--out", "same", folder=desk)
     last = done.stdout.strip().splitlines()[-1]
-    assert last.startswith(
-        "Kept the encoder as it was; its adaptation by simcse on 120 texts, 0 steps, did no good in "
-    )
+    assert last.startswith("Kept the encoder as it was; its adaptation by tsdae on 120 texts, 0 steps, did no good in ")
     assert "the encoder stays as it was: the held-out loss did not fall" in done.stderr
 
 
@@ -82,7 +80,7 @@ def test_what_was_not_kept_is_the_last_line(desk):
     ("arguments", "code", "word"),
     [
         (("nothing.csv",), 1, "nothing.csv"),
-        (("pool.jsonl", "--objective", "mlm"), 1, "--objective simcse"),
+        (("pool.jsonl", "--objective", "mlm"), 1, "--objective tsdae"),
         (("pool.jsonl", "--objective", "simsce"), 1, "Did you mean 'simcse'"),
         (("pool.jsonl", "--steps", "3", "--epochs", "2"), 1, "not both"),
         (("pool.jsonl", "--steps", "-3"), 2, "--steps"),
