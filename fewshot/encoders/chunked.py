@@ -28,6 +28,25 @@ def fast_tokenizer(model: SentenceTransformer) -> Tokenizer | None:
     return tokenizer if isinstance(tokenizer, Tokenizer) else None
 
 
+def tokenless(model: SentenceTransformer, texts: Sequence[str]) -> np.ndarray:
+    """Return which texts ``model`` has no token for, as some causal models have none for the empty text.
+
+    Returns
+    -------
+    ndarray of shape (n_texts,), bool
+        Nowhere true where the model adds tokens of its own, or a prompt, to every text.
+    """
+    tokenizer = fast_tokenizer(model)
+    found = np.zeros(len(texts), dtype=bool)
+    prompted = model.prompts.get(model.default_prompt_name or "")
+    if tokenizer is None or prompted or tokenizer.num_special_tokens_to_add(is_pair=False):
+        return found
+    for row, text in enumerate(texts):
+        if not any(map(str.isalnum, text)):  # any letter or digit is a token
+            found[row] = not any(tokenizer.encode(text).attention_mask)
+    return found
+
+
 def make_cutter(model: SentenceTransformer, max_chunks: int) -> WindowCutter | None:
     """Return what cuts texts into windows for ``model``; ``None`` if nothing is too long for it, or it cannot be done.
 
@@ -51,7 +70,7 @@ def check_max_length(model: SentenceTransformer, max_length: int) -> None:
 
 def _n_positions(model: SentenceTransformer) -> int | None:
     for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+        if name.endswith(("position_embeddings", "wpe")) and isinstance(module, torch.nn.Embedding):  # wpe: GPT-2's
             # RoBERTa and its kin count positions from the one after padding's.
             return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
     return None

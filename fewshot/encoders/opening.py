@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -23,18 +24,46 @@ def open_model(source: str | Path, device: str) -> SentenceTransformer:
     ModelFormatError
         If the folder asks for code of its own, or has no safetensors weights.
     """
-    folder = Path(source)
-    if folder.is_dir():
-        check_modules(folder)
+    if Path(source).is_dir():
+        check_modules(Path(source))
+    with explaining(source), quiet():
+        model = SentenceTransformer(
+            str(source), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
+    make_paddable(model)
+    return model
+
+
+def make_paddable(model: SentenceTransformer) -> None:
+    """Let texts of a model without a padding token, such as GPT-2, share a batch.
+
+    Padding is then the token that ends a text, or the first of the vocabulary: which one does not matter, since the
+    attention mask leaves it out, as long as it stands on the right, where it shifts no position.
+    """
+    tokenizer: Any = model.tokenizer
+    if not hasattr(tokenizer, "pad_token") or tokenizer.pad_token is not None:
+        return
+    tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+    tokenizer.padding_side = "right"
+
+
+@contextlib.contextmanager
+def explaining(source: str | Path) -> Iterator[None]:
+    """Turn what goes wrong while the model ``source`` is opened into an error of ours.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If ``source`` is neither a folder nor to be had from the Hub.
+    ModelFormatError
+        If the folder cannot be opened.
+    """
     try:
-        with quiet():
-            return SentenceTransformer(
-                str(source), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-            )
+        yield
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
-        if not isinstance(error, (OSError, ValueError)) and not folder.is_dir():
+        if not isinstance(error, (OSError, ValueError)) and not Path(source).is_dir():
             raise
         raise _explained(source, error) from None
 

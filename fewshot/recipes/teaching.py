@@ -35,6 +35,8 @@ class TrainSettings:
 class_weight, folds, max_length, long_texts : optional
         See :class:`fewshot.SetFitClassifier`; ``templates="none"`` uses no class names, ``label_words`` is a JSON file.
         Other methods take those that they have.
+    k, metric, weights, threshold, keep_texts : optional
+        See :class:`fewshot.KNNClassifier`.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
     device : str, optional
@@ -58,6 +60,11 @@ class_weight, folds, max_length, long_texts : optional
     folds: int | None = None
     max_length: int | None = None
     long_texts: str | None = None
+    k: int | None = None
+    metric: str | None = None
+    weights: str | None = None
+    threshold: float | None = None
+    keep_texts: bool | None = None
     search: int = 0
     device: str | None = None
     seed: int = 0
