@@ -1,6 +1,7 @@
 """Embedding look-up: the labels of the nearest training texts vote."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
@@ -140,8 +141,8 @@ class KNNClassifier(EmbeddingClassifier):
     def _check_arguments(self) -> None:
         for name in ("k", "max_k"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if value is not None and (not isinstance(value, Integral) or value < 1):
+                raise InputError(f"{name} must be at least 1 and a whole number, got {value!r}")
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise InputError(f"threshold must be above 0 and at most 1, got {self.threshold}")
         for name, known in (("metric", METRICS), ("weights", WEIGHTS)):

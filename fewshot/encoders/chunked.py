@@ -28,25 +28,6 @@ def fast_tokenizer(model: SentenceTransformer) -> Tokenizer | None:
     return tokenizer if isinstance(tokenizer, Tokenizer) else None
 
 
-def tokenless(model: SentenceTransformer, texts: Sequence[str]) -> np.ndarray:
-    """Return which texts ``model`` has no token for, as some causal models have none for the empty text.
-
-    Returns
-    -------
-    ndarray of shape (n_texts,), bool
-        Nowhere true where the model adds tokens of its own, or a prompt, to every text.
-    """
-    tokenizer = fast_tokenizer(model)
-    found = np.zeros(len(texts), dtype=bool)
-    prompted = model.prompts.get(model.default_prompt_name or "")
-    if tokenizer is None or prompted or tokenizer.num_special_tokens_to_add(is_pair=False):
-        return found
-    for row, text in enumerate(texts):
-        if not any(map(str.isalnum, text)):  # any letter or digit is a token
-            found[row] = not any(tokenizer.encode(text).attention_mask)
-    return found
-
-
 def make_cutter(model: SentenceTransformer, max_chunks: int) -> WindowCutter | None:
     """Return what cuts texts into windows for ``model``; ``None`` if nothing is too long for it, or it cannot be done.
 

@@ -5,13 +5,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from fewshot.core.errors import ModelFormatError, SourceNotFoundError
+from fewshot.encoders.padding import make_paddable
 
 
 def open_model(source: str | Path, device: str) -> SentenceTransformer:
@@ -32,19 +32,6 @@ def open_model(source: str | Path, device: str) -> SentenceTransformer:
         )
     make_paddable(model)
     return model
-
-
-def make_paddable(model: SentenceTransformer) -> None:
-    """Let texts of a model without a padding token, such as GPT-2, share a batch.
-
-    Padding is then the token that ends a text, or the first of the vocabulary: which one does not matter, since the
-    attention mask leaves it out, as long as it stands on the right, where it shifts no position.
-    """
-    tokenizer: Any = model.tokenizer
-    if not hasattr(tokenizer, "pad_token") or tokenizer.pad_token is not None:
-        return
-    tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
-    tokenizer.padding_side = "right"
 
 
 @contextlib.contextmanager

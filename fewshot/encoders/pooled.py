@@ -12,7 +12,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 
 from fewshot.core.errors import ModelFormatError
 from fewshot.encoders.device import choose_device
-from fewshot.encoders.opening import explaining, make_paddable, quiet
+from fewshot.encoders.opening import explaining, quiet
+from fewshot.encoders.padding import make_paddable
 from fewshot.encoders.sentence import SentenceEncoder
 
 

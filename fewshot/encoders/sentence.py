@@ -14,16 +14,10 @@ from tokenizers import Tokenizer
 
 from fewshot.core.errors import InputError
 from fewshot.encoders.base import Encoder
-from fewshot.encoders.chunked import (
-    add_windows,
-    check_max_length,
-    fast_tokenizer,
-    make_cutter,
-    tokenless,
-    window_length,
-)
+from fewshot.encoders.chunked import add_windows, check_max_length, fast_tokenizer, make_cutter, window_length
 from fewshot.encoders.device import choose_device, computes_apart, has_native_bfloat16
 from fewshot.encoders.opening import fingerprint_model, open_model, quiet
+from fewshot.encoders.padding import tokenless
 from fewshot.encoders.streamed import BATCH_TOKENS, STREAMED_TEXTS, TextStream, agreement, half_forward, half_weights
 from fewshot.encoders.windows import CHARACTERS_PER_TOKEN, LONG_TEXTS, MAX_CHUNKS, WindowCutter
 

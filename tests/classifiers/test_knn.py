@@ -230,6 +230,7 @@ def test_a_million_texts_go_through_in_parts(multi_label, monkeypatch):
     ("arguments", "message"),
     [
         ({"k": 0}, "k must be at least 1"),
+        ({"k": 2.5}, "k must be at least 1 and a whole number, got 2.5"),
         ({"max_k": 0}, "max_k must be at least 1"),
         ({"threshold": 0.0}, "threshold must"),
         ({"threshold": 1.5}, "threshold must"),
