@@ -35,6 +35,10 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "naive-bayes with copies": lambda models: NaiveBayesClassifier(augment="tokens"),
     "knn": lambda models: KNNClassifier(encoder=models.sentence),
     "knn of two": lambda models: KNNClassifier(encoder=models.static, k=2),
+    "knn by distance": lambda models: KNNClassifier(
+        encoder=models.sentence, metric="l2", weights="uniform", keep_texts=True
+    ),
+    "knn in cells": lambda models: KNNClassifier(encoder=models.static, max_k=5, index="approximate"),
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
     "linear-probe on a token table": lambda models: LinearProbeClassifier(encoder=models.static),
     "prompt": lambda models: PromptClassifier(
@@ -442,14 +446,19 @@ def saved_and_loaded_is_the_same(case):
 
 @promise("single", "multi", fits=False)
 def folder_holds_no_pickle_and_no_text(case):
-    """Prevents code execution on load, and training texts (often private) in a folder that is passed on."""
+    """Prevents code execution on load, and training texts (often private) in a folder that is passed on.
+
+    Who asks for them to be kept finds them in the head's file, and nowhere else.
+    """
     folder = case.tmp_path / "model"
     case.fitted.save(folder, metrics={"accuracy": 0.5})
     files = [file for file in folder.rglob("*") if file.is_file()]
     assert not [file.name for file in files if file.suffix in PICKLES]
     for file in files:
         content = file.read_bytes()
-        assert not [text for text in case.toy.texts if " " in text and text.encode() in content], file.name
+        found = [text for text in case.toy.texts if " " in text and text.encode() in content]
+        kept = case.fitted.get_params(deep=False).get("keep_texts", False) and file.name == folder_module.HEAD
+        assert len(found) == (len(case.toy.texts) if kept else 0), file.name
     card = (folder / "README.md").read_text("utf-8")
     assert "accuracy: 0.5" in card
     assert read_json(folder / "fewshot.json")["metrics"] == {"accuracy": 0.5}

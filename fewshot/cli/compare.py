@@ -24,7 +24,8 @@ def compare(
     total: Annotated[bool | None, typer.Option("--total/--per-class", help="Count slices in all labels.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of random draws [default: 5].")] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [default: paraphrase-mpnet-base-v2].")
+        str | None,
+        typer.Option(help="Encoder: bundled, a Hub id, a folder, pooled:NAME [default: paraphrase-mpnet-base-v2]."),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder for results; an interrupted run in it goes on.")] = "runs/compare",
     config: options.Config = None,

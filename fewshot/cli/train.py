@@ -12,7 +12,8 @@ def train(
     labeled: Annotated[str, typer.Argument(help="File with labelled texts; FILE:SPLIT for one split of it.")],
     method: Annotated[str | None, typer.Option(help="What to train [default: setfit].")] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Encoder: bundled, a Hub id or a folder [default: paraphrase-mpnet-base-v2].")
+        str | None,
+        typer.Option(help="Encoder: bundled, a Hub id, a folder, pooled:NAME [default: paraphrase-mpnet-base-v2]."),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the model.")] = "runs/teacher",
     validation: Annotated[
@@ -66,6 +67,18 @@ def train(
     label_smoothing: Annotated[float | None, typer.Option(help="Of fine-tune: share of targets spread evenly.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Of fine-tune: looks at --validation without a better one before it stops.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("--k", help="Of knn: neighbors that vote [default: tried].")] = None,
+    metric: Annotated[str | None, typer.Option(help="Of knn: cosine or l2 [default: cosine].")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Of knn: distance (near votes weigh more) or uniform [default: distance].")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Of knn: share of votes from which one of several labels applies [default: tried]."),
+    ] = None,
+    keep_texts: Annotated[
+        bool | None, typer.Option("--keep-texts", help="Of knn: keep the training texts in the model, to explain by.")
     ] = None,
     setfit_compatible: Annotated[
         bool, typer.Option("--setfit-compatible", help="Also write a pickle that the package setfit can open.")

@@ -51,7 +51,7 @@ def check_max_length(model: SentenceTransformer, max_length: int) -> None:
 
 def _n_positions(model: SentenceTransformer) -> int | None:
     for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+        if name.endswith(("position_embeddings", "wpe")) and isinstance(module, torch.nn.Embedding):  # wpe: GPT-2's
             # RoBERTa and its kin count positions from the one after padding's.
             return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
     return None

@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from fewshot.core.errors import ModelFormatError, SourceNotFoundError
+from fewshot.encoders.padding import make_paddable
 
 
 def open_model(source: str | Path, device: str) -> SentenceTransformer:
@@ -23,18 +24,33 @@ def open_model(source: str | Path, device: str) -> SentenceTransformer:
     ModelFormatError
         If the folder asks for code of its own, or has no safetensors weights.
     """
-    folder = Path(source)
-    if folder.is_dir():
-        check_modules(folder)
+    if Path(source).is_dir():
+        check_modules(Path(source))
+    with explaining(source), quiet():
+        model = SentenceTransformer(
+            str(source), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
+    make_paddable(model)
+    return model
+
+
+@contextlib.contextmanager
+def explaining(source: str | Path) -> Iterator[None]:
+    """Turn what goes wrong while the model ``source`` is opened into an error of ours.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If ``source`` is neither a folder nor to be had from the Hub.
+    ModelFormatError
+        If the folder cannot be opened.
+    """
     try:
-        with quiet():
-            return SentenceTransformer(
-                str(source), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-            )
+        yield
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # safetensors and tokenizers raise classes of their own at a damaged file
-        if not isinstance(error, (OSError, ValueError)) and not folder.is_dir():
+        if not isinstance(error, (OSError, ValueError)) and not Path(source).is_dir():
             raise
         raise _explained(source, error) from None
 

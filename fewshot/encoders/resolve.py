@@ -1,4 +1,7 @@
-"""From the name of an encoder to the encoder: ``bundled``, a Hub id, a folder, or an object that is one already."""
+"""From the name of an encoder to the encoder: ``bundled``, a Hub id, a folder, or an object that is one already.
+
+``pooled:`` before a name takes the mean of the token vectors of any language model.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TEACHER = "sentence-transformers/paraphrase-mpnet-base-v2"
 DEFAULT_STUDENT = "sentence-transformers/paraphrase-MiniLM-L3-v2"
+POOLED = "pooled:"
 
 
 def load_encoder(
@@ -33,6 +37,10 @@ def load_encoder(
     ----------
     encoder : str, Path, Encoder or SentenceTransformer
         ``"bundled"``, a Hub id, a local folder, or a model in memory. An :class:`Encoder` is returned as it is.
+        ``"pooled:NAME"``, with a Hub id or a folder, is the mean of the last layer's token vectors of any language
+        model of transformers, such as GPT-2 or BERT, padding left out. Such a model can also be named as it is: then
+        sentence-transformers chooses, which takes the mean, too, but of models whose class ends in ``ForCausalLM`` the
+        last token's vector. A model without a padding token works either way.
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"mps"``; default: the fastest there is.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -67,7 +75,8 @@ def load_encoder(
     if isinstance(encoder, SentenceTransformer):
         return SentenceEncoder(encoder, name="in-memory model", **options)
     raise InputError(
-        f"encoder must be 'bundled', a Hub id, a folder, an Encoder or a SentenceTransformer, got {encoder!r}"
+        "encoder must be 'bundled', a Hub id, a folder, 'pooled:' before one of these, an Encoder or a "
+        f"SentenceTransformer, got {encoder!r}"
     )
 
 
@@ -78,8 +87,21 @@ def _by_name(name: str, **options: Any) -> Encoder:
         return StaticEncoder.load(name)
     from fewshot.encoders.sentence import SentenceEncoder
 
-    source = bundled_folder() if name == BUNDLED else name
-    return SentenceEncoder.load(source, name=name, **options)
+    if not name.startswith(POOLED):
+        return SentenceEncoder.load(_source(name), name=name, **options)
+    source = name.removeprefix(POOLED)
+    if not source.strip() or is_static_folder(source):
+        raise InputError(
+            f"encoder {name!r} must name a language model after {POOLED!r}: a folder with config.json, or a Hub id, "
+            "such as 'pooled:openai-community/gpt2'"
+        )
+    from fewshot.encoders.pooled import load_pooled
+
+    return load_pooled(_source(source), name=name, **options)
+
+
+def _source(name: str) -> str | Path:
+    return bundled_folder() if name == BUNDLED else name
 
 
 def unwrapped(encoder: Encoder) -> Encoder:

@@ -17,6 +17,7 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.chunked import add_windows, check_max_length, fast_tokenizer, make_cutter, window_length
 from fewshot.encoders.device import choose_device, computes_apart, has_native_bfloat16
 from fewshot.encoders.opening import fingerprint_model, open_model, quiet
+from fewshot.encoders.padding import tokenless
 from fewshot.encoders.streamed import BATCH_TOKENS, STREAMED_TEXTS, TextStream, agreement, half_forward, half_weights
 from fewshot.encoders.windows import CHARACTERS_PER_TOKEN, LONG_TEXTS, MAX_CHUNKS, WindowCutter
 
@@ -183,6 +184,15 @@ class SentenceEncoder(Encoder):
         return STREAMED_TEXTS if self._streams else super().chunk_texts
 
     def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
+        blank = tokenless(self.model, texts)
+        if not blank.any():
+            return self._as_memory_allows(texts)
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)  # what has no token is like nothing
+        if not blank.all():
+            vectors[~blank] = self._as_memory_allows([texts[row] for row in np.flatnonzero(~blank)])
+        return vectors
+
+    def _as_memory_allows(self, texts: Sequence[str]) -> np.ndarray:
         while True:
             try:
                 return self._read(texts)

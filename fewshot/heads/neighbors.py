@@ -9,10 +9,10 @@ from scipy.special import expit, logit
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.evaluation.thresholds import best_threshold
 from fewshot.heads.vectors import check_vectors, row_weights, threshold_from, threshold_setting
+from fewshot.heads.votes import cosine_weights, count_votes
 
 MAX_K = 16
 SMOOTHING = 1.0
-LEAST_COSINE = 1e-6
 ROWS_AT_ONCE = 512
 
 
@@ -80,10 +80,10 @@ class NeighborHead:
         return self._calibrated(self._vote(*_others(self.X, self.k)))
 
     def _vote(self, cosines: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        weights = np.maximum(cosines, LEAST_COSINE).astype(np.float64)
+        weights = cosine_weights(cosines)
         if self.weight is not None:
             weights = weights * self.weight[rows]
-        counted = np.einsum("nk,nkc->nc", weights, self.y[rows].astype(np.float64))
+        counted = count_votes(self.y, rows, weights)
         return (counted + SMOOTHING * self._prior()) / (weights.sum(axis=1, keepdims=True) + SMOOTHING)
 
     def _prior(self) -> np.ndarray:

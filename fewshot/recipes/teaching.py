@@ -38,6 +38,8 @@ class_weight, folds, augment, max_length, long_texts : optional
         Other methods take those that they have: ``templates`` of ``prompt`` hold ``{text}`` and ``{mask}``.
     pooling, epochs, head_learning_rate, layer_decay, warmup, freeze_layers, label_smoothing, patience : optional
         See :class:`fewshot.FineTunedClassifier`.
+    k, metric, weights, threshold, keep_texts : optional
+        See :class:`fewshot.KNNClassifier`.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
     device : str, optional
@@ -70,6 +72,11 @@ class_weight, folds, augment, max_length, long_texts : optional
     freeze_layers: int | None = None
     label_smoothing: float | None = None
     patience: int | None = None
+    k: int | None = None
+    metric: str | None = None
+    weights: str | None = None
+    threshold: float | None = None
+    keep_texts: bool | None = None
     search: int = 0
     device: str | None = None
     seed: int = 0

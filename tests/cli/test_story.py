@@ -178,6 +178,32 @@ def test_train_multi_label_and_evaluate(desk: Path) -> None:
     assert scores["micro_f1"] > 0.3
 
 
+def test_neighbors_by_flags(desk: Path) -> None:
+    """A setting that the command line drops would train another model than the one asked for."""
+    flags = ("--k", "3", "--metric", "l2", "--weights", "uniform", "--keep-texts")
+    run(
+        "train",
+        "things.csv:train",
+        "--method",
+        "knn",
+        "--encoder",
+        "pooled:encoder",
+        *flags,
+        "--out",
+        "lookup",
+        folder=desk,
+    )
+    listing = json.loads((desk / "lookup" / "fewshot.json").read_text())
+    wanted = {"encoder": "pooled:encoder", "k": 3, "metric": "l2", "weights": "uniform", "keep_texts": True}
+    assert {name: listing["params"][name] for name in wanted} == wanted
+    assert b"the apple number" in (desk / "lookup" / "head.safetensors").read_bytes()
+    assert "the apple number" not in (desk / "lookup" / "README.md").read_text()
+    assert run("predict", "lookup", "the apple number 1", folder=desk).stdout.split()[0] in WORDS
+    flags = ("--threshold", "0.4", "--k", "2")
+    run("train", "issues.jsonl", "--method", "knn", "--encoder", "encoder", *flags, "--out", "tags", folder=desk)
+    assert json.loads((desk / "tags" / "fewshot.json").read_text())["settings"]["threshold"] == 0.4
+
+
 def test_doctor_tells_versions() -> None:
     """A report without versions helps nobody who must repeat a fault."""
     found = last_json(run("doctor", "--json", folder=Path.cwd()))
@@ -252,6 +278,13 @@ WRONG = [
         "no setting --augment",
     ),
     (("train", "things.csv:train", "--method", "knn+augment", "--out", "x"), 1, "setfit+augment"),
+    (("train", "things.csv:train", "--method", "linear-probe", "--k", "3", "--out", "x"), 1, "no setting --k"),
+    (
+        ("train", "things.csv:train", "--method", "knn", "--encoder", "encoder", "--metric", "dot", "--out", "x"),
+        1,
+        "metric must be one of cosine, l2",
+    ),
+    (("train", "things.csv:train", "--method", "knn", "--encoder", "pooled:", "--out", "x"), 1, "pooled:"),
     (("predict", "teacher", "an apple", "--precision", "2"), 1, "precision must be above 0 and at most 1"),
 ]
 

@@ -1,0 +1,160 @@
+"""Cells: a matrix's rows sorted by the nearest of some centers, so that a search looks into a few cells only.
+
+FAISS's inverted file, made so that it can be kept without FAISS's own files, which are not safe to read from strangers:
+two arrays, the centers and each row's cell, give the same index again. It proposes candidates from vectors rounded to
+8 bits; :class:`~fewshot.heads.index.VectorIndex` compares these exactly.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+
+from fewshot.core.errors import ModelFormatError
+
+CELLS_TO_LOOK_INTO = 16
+CANDIDATES = 2
+"""Candidates for each row that is asked for."""
+
+ROWS_PER_CELL = 64
+"""So many rows of each cell are looked at to find the centers."""
+
+ROUNDS = 10
+ROWS_AT_ONCE = 65_536
+
+
+class Cells:
+    """Rows by cells.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, dimension), float32
+        C-contiguous.
+    metric : {"cosine", "l2"}
+    centers : ndarray of shape (n_cells, dimension), float32
+    cell_of_row : ndarray of shape (n,), int32
+        From 0 to ``n_cells - 1``.
+
+    Raises
+    ------
+    ModelFormatError
+        If the arrays do not fit each other.
+
+    References
+    ----------
+    Jégou, Douze, Schmid 2011, "Product Quantization for Nearest Neighbor Search", section IV. Douze et al. 2024, "The
+    Faiss library", arXiv:2401.08281.
+
+    Examples
+    --------
+    >>> X = np.eye(8, dtype=np.float32)
+    >>> Cells.of(X, "cosine").candidates(X[:2], k=1)[:, 0].tolist()
+    [0, 1]
+    """
+
+    def __init__(self, X: np.ndarray, metric: str, centers: np.ndarray, cell_of_row: np.ndarray) -> None:
+        self.centers = np.ascontiguousarray(centers, dtype=np.float32)
+        self.cell_of_row = np.ascontiguousarray(cell_of_row, dtype=np.int32)
+        self._check(X)
+        self._file = self._filled(X, metric)
+        self.look_into(CELLS_TO_LOOK_INTO)
+
+    @classmethod
+    def of(cls, X: np.ndarray, metric: str) -> Self:
+        """Return cells for these rows; the centers are found by k-means."""
+        n_cells = number_of_cells(len(X))
+        centers = _centers(X, metric, n_cells)
+        return cls(X, metric, centers, _nearest_center(X, metric, centers))
+
+    @classmethod
+    def from_state(cls, X: np.ndarray, metric: str, arrays: dict[str, np.ndarray]) -> Self | None:
+        """Return the cells that gave this :meth:`state`; ``None`` if ``arrays`` hold none."""
+        if "centers" not in arrays:
+            return None
+        return cls(X, metric, arrays["centers"], arrays["cell_of_row"])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the arrays from which the same cells are made again."""
+        return {"centers": self.centers, "cell_of_row": self.cell_of_row}
+
+    def look_into(self, n_cells: int) -> None:
+        """Look into so many cells from now on: more find more, and take longer."""
+        self._file.nprobe = n_cells
+
+    def candidates(self, X: np.ndarray, k: int) -> np.ndarray:
+        """Return rows that are likely among the ``k`` nearest of each vector.
+
+        Returns
+        -------
+        ndarray of shape (n, k or more)
+            -1 at the end of a line where the cells that were looked into hold no more rows.
+        """
+        return np.asarray(self._file.search(X, CANDIDATES * k)[1])
+
+    def _check(self, X: np.ndarray) -> None:
+        n_cells = len(self.centers)
+        fits = self.centers.shape == (n_cells, X.shape[1]) and self.cell_of_row.shape == (len(X),) and n_cells
+        if not fits or not np.isfinite(self.centers).all():
+            raise ModelFormatError(
+                f"the index is damaged: centers {self.centers.shape}, cells of rows {self.cell_of_row.shape} and "
+                f"vectors {X.shape} do not fit each other"
+            )
+        if self.cell_of_row.min() < 0 or self.cell_of_row.max() >= n_cells:  # FAISS would write beside its memory
+            raise ModelFormatError(f"the index is damaged: a row lies in a cell that is none of the {n_cells}")
+
+    def _filled(self, X: np.ndarray, metric: str) -> Any:
+        import faiss
+
+        quantizer = _flat(X.shape[1], metric)
+        quantizer.add(self.centers)
+        kind = faiss.ScalarQuantizer.QT_8bit
+        file = faiss.IndexIVFScalarQuantizer(
+            quantizer, X.shape[1], len(self.centers), kind, quantizer.metric_type, False
+        )
+        file.train(X[:: max(1, len(X) // ROWS_AT_ONCE)])  # no k-means, the centers are there: the range of each number
+        numbers = np.arange(len(X), dtype=np.int64)
+        cells = self.cell_of_row.astype(np.int64)
+        for start in range(0, len(X), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            rows = X[part]
+            file.add_core(len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(numbers[part]), faiss.swig_ptr(cells[part]))
+        return file
+
+
+def number_of_cells(n: int) -> int:
+    """Return into how many cells ``n`` rows are sorted: four times the root of their number, few where they are few.
+
+    Examples
+    --------
+    >>> number_of_cells(1_000_000), number_of_cells(10), number_of_cells(1)
+    (4000, 2, 1)
+    """
+    return max(1, min(round(4 * n**0.5), n // 4))
+
+
+def _flat(dimension: int, metric: str) -> Any:
+    import faiss
+
+    return faiss.IndexFlatIP(dimension) if metric == "cosine" else faiss.IndexFlatL2(dimension)
+
+
+def _centers(X: np.ndarray, metric: str, n_cells: int) -> np.ndarray:
+    import faiss
+
+    sample = np.ascontiguousarray(X[:: max(1, len(X) // (ROWS_PER_CELL * n_cells))])
+    kmeans = faiss.Kmeans(
+        X.shape[1],
+        n_cells,
+        niter=ROUNDS,
+        seed=0,
+        spherical=metric == "cosine",
+        min_points_per_centroid=1,
+        max_points_per_centroid=2 * ROWS_PER_CELL,
+    )
+    kmeans.train(sample)
+    return np.asarray(kmeans.centroids)
+
+
+def _nearest_center(X: np.ndarray, metric: str, centers: np.ndarray) -> np.ndarray:
+    quantizer = _flat(X.shape[1], metric)
+    quantizer.add(centers)
+    return np.asarray(quantizer.search(X, 1)[1])[:, 0].astype(np.int32)

@@ -1,0 +1,55 @@
+"""Cells: made again from their arrays, and refused where these are damaged."""
+
+import numpy as np
+import pytest
+
+from fewshot.core.errors import ModelFormatError
+from fewshot.heads.cells import Cells, number_of_cells
+
+X = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_kept_cells_are_the_same_cells(metric):
+    """Prevents a model that answers otherwise after it was saved, or that finds its centres again on loading."""
+    cells = Cells.of(X, metric)
+    again = Cells.from_state(X, metric, cells.state())
+    np.testing.assert_array_equal(again.candidates(X, 5), cells.candidates(X, 5))
+    assert Cells.from_state(X, metric, {}) is None
+
+
+def test_rows_lie_in_the_nearest_cell():
+    """Prevents lists that do not belong to their centres."""
+    cells = Cells.of(X, "l2")
+    distances = np.linalg.norm(X[:, None] - cells.centers, axis=2)
+    np.testing.assert_array_equal(cells.cell_of_row, distances.argmin(axis=1))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"centers": np.ones((3, 9), dtype=np.float32)},
+        {"centers": np.ones((0, 8), dtype=np.float32)},
+        {"centers": np.full((100, 8), np.nan, dtype=np.float32)},
+        {"cell_of_row": np.zeros(399, dtype=np.int32)},
+        {"cell_of_row": np.full(400, 10**6, dtype=np.int32)},
+        {"cell_of_row": np.full(400, -1, dtype=np.int32)},
+    ],
+)
+def test_damaged_arrays(changes):
+    """Prevents a stranger's file from making FAISS write outside its lists."""
+    with pytest.raises(ModelFormatError, match="the index is damaged"):
+        Cells.from_state(X, "cosine", {**Cells.of(X, "cosine").state(), **changes})
+
+
+def test_equal_rows():
+    """Prevents k-means from failing where all texts are copies of one."""
+    same = np.ones((40, 4), dtype=np.float32)
+    found = Cells.of(same, "l2").candidates(same[:1], 3)
+    assert found.shape[0] == 1
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 1), (3, 1), (8, 2), (50_001, 894), (10**6, 4000)])
+def test_number_of_cells(n, expected):
+    """Prevents more cells than rows, and cells so large that looking into a few is looking at all."""
+    assert number_of_cells(n) == expected
