@@ -217,7 +217,7 @@ class KNNClassifier(EmbeddingClassifier):
         return [row for part in parts for row in part] if self.label_space_.multi_label else np.concatenate(parts)
 
     @overload
-    def explain(self, texts: str) -> Explanation: ...
+    def explain(self, texts: str) -> Explanation: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
 
     @overload
     def explain(self, texts: Sequence[str]) -> list[Explanation]: ...

@@ -189,7 +189,7 @@ class SentenceEncoder(Encoder):
             return self._as_memory_allows(texts)
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)  # what has no token is like nothing
         if not blank.all():
-            vectors[~blank] = self._as_memory_allows([texts[row] for row in np.flatnonzero(~blank)])
+            vectors[~blank] = self._as_memory_allows([texts[row] for row in np.flatnonzero(~blank).tolist()])
         return vectors
 
     def _as_memory_allows(self, texts: Sequence[str]) -> np.ndarray:

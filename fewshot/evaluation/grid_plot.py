@@ -110,7 +110,7 @@ def _draw_map(figure: "Figure", axes: "Axes", grid: np.ndarray, best: tuple[int,
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
     bar = figure.colorbar(mesh, ax=axes, format=PercentFormatter(xmax=1, decimals=0), label="micro F1")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _write_numbers(axes: "Axes", grid: np.ndarray) -> None:

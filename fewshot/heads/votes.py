@@ -46,7 +46,7 @@ def distance_weights(distances: np.ndarray, length: float) -> np.ndarray:
     >>> distance_weights(np.array([2.0, 0.5, 0.0]), length=1.0).tolist()
     [0.5, 2.0, 100.0]
     """
-    least = max(NEAREST * length, np.finfo(np.float32).tiny)
+    least = max(NEAREST * length, float(np.finfo(np.float32).tiny))
     return 1 / np.maximum(distances, least).astype(np.float64)
 
 
