@@ -40,7 +40,7 @@ def fitted_multi(tiny_encoder, multi):
 def test_held_out_texts_are_understood(tiny_encoder, task, pooling, request):
     """Prevents a training that learns its texts by heart through a wire that leads elsewhere."""
     toy = request.getfixturevalue(task)
-    options = {"steps": 80, "batch_size": 16, "learning_rate": 3e-3, "folds": 0}
+    options = {"steps": 120, "batch_size": 16, "learning_rate": 3e-3, "folds": 0}
     classifier = quick(tiny_encoder, pooling=pooling, **options).fit(toy.texts, toy.labels)
     assert classifier.score(toy.texts, toy.labels) >= 0.9
     assert classifier.score(toy.test_texts, toy.test_labels) >= 0.6
@@ -127,7 +127,9 @@ def test_balanced_weights_help_the_rare_label(tiny_encoder, multi):
     """Prevents ``class_weight`` from being taken and forgotten."""
     labels = [tuple(name for name in row if name != "login" or number < 4) for number, row in enumerate(multi.labels)]
     plain, balanced = (
-        quick(tiny_encoder, steps=20, folds=0, head_learning_rate=0.1, class_weight=weight).fit(multi.texts, labels)
+        quick(tiny_encoder, pooling="cls", steps=20, folds=0, head_learning_rate=1e-2, class_weight=weight).fit(
+            multi.texts, labels
+        )
         for weight in (None, "balanced")
     )
     column = plain.classes_.tolist().index("login")

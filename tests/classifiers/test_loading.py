@@ -275,5 +275,5 @@ def test_the_folder_opens_as_a_sentence_transformer(saved, single, name, toleran
 def test_knn_keeps_vectors_and_not_texts(saved, single):
     """Prevents training texts from travelling with a look-up model."""
     arrays = load_file(saved / "static" / "head.safetensors")
-    assert set(arrays) == {"X", "y"}
+    assert set(arrays) == {"X", "y", "grid"}
     assert arrays["X"].shape == (len(single.texts), 16)

@@ -64,11 +64,11 @@ def test_a_method_without_its_model_is_left_out() -> None:
     """All that is applicable must not ask the Hub for a model that nobody named, nor drop one that somebody did."""
     chosen, left_out = choose_methods(["all-applicable"], has_pool=True)
     assert "prompt" not in chosen
-    assert "needs a masked language model (prompt:FOLDER)" in left_out["prompt"]
+    assert "or a folder: prompt:FOLDER" in left_out["prompt"]
     for names in (["all-applicable", "prompt:x"], ["prompt:x", "all-applicable"]):
         chosen, left_out = choose_methods(names, has_pool=True)
         assert "prompt:x" in chosen
-        assert "prompt" not in [*chosen, *left_out]
+        assert left_out["prompt"] == "it is named with a model of its own"
     assert choose_methods(["prompt"], has_pool=False) == (["prompt"], {})
 
 
