@@ -103,7 +103,7 @@ class PromptClassifier(ThresholdClassifier):
     losses_ : list of float
         Loss of each step.
     report_ : dict
-        ``chosen`` (``"trained"`` or ``"zero-shot"``), ``training_steps``, ``judged_by``, ``held_out`` (share of
+        ``chosen`` (``"trained"`` or ``"zero-shot"``), ``steps``, ``judged_by``, ``held_out`` (share of
         validation labels right before and after the training) and ``notes`` in words.
 
     Notes
@@ -264,7 +264,7 @@ class PromptClassifier(ThresholdClassifier):
             self.threshold_ = best_thresholds_per_label(judge[1], self._probabilities_of(judge[0], space))
         self.report_ = {
             "chosen": "trained" if trained.losses else "zero-shot",
-            "training_steps": len(trained.losses),
+            "steps": len(trained.losses),
             "judged_by": f"{len(validation[0])} validation texts" if validation else None,
             "held_out": {name: round(score, 4) for name, score in trained.held_out.items()},
             "notes": [*verbalizer.notes(space), *trained.notes],

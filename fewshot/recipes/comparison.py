@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +203,8 @@ def _contests(
     encoder_hash = encoder.fingerprint if encoder is not None else ""
     test_hash = content_hash(field.test)
     space = LabelSpace.of(field.labeled.labels, warn=False)
+    # Once for all cells: the pool is the same. The first of them has its seconds.
+    adapted = cache(partial(_adapted, pool, encoder, settings))
     contests = []
     for name in sorted(names, key=lambda name: find_method(name)[0].cost):
         method, _ = find_method(name)
@@ -214,6 +216,7 @@ def _contests(
                 identity = [name, str(seed), content_hash(train), test_hash, library_versions()["fewshot"]]
                 identity += [encoder_hash] if method.uses_encoder else []
                 identity += [pool_hash] if method.uses_pool else []
+                identity += [f"adapted {settings.seed}"] if method.adapts else []
                 identity += [repr(space)] if not method.needs_labels else []
                 cell = Cell(
                     method=name,
@@ -224,6 +227,13 @@ def _contests(
                     seed=seed,
                     key=fingerprint(identity),
                 )
-                around = Surroundings(encoder, pool, settings.device, seed, space)
+                around = Surroundings(encoder, pool, settings.device, seed, space, adapted=adapted)
                 contests.append(Contest(cell, partial(make_classifier, name, around), train))
     return contests
+
+
+def _adapted(pool: Sequence[str], encoder: Encoder | None, settings: CompareSettings) -> Encoder:
+    from fewshot.recipes.adapted import adapt_to
+
+    assert encoder is not None  # only methods that use an encoder ask
+    return adapt_to(pool, encoder, device=settings.device, random_state=settings.seed)

@@ -24,6 +24,8 @@ class Surroundings:
     augment : str or None
         What copies of the labelled texts to learn from, see :mod:`fewshot.classifiers.augmented`; only for methods that
         can.
+    adapted : callable, optional
+        ``adapted()`` gives the encoder adapted to the pool, made at the first call; only for methods that use it.
     """
 
     encoder: Encoder | None
@@ -32,6 +34,7 @@ class Surroundings:
     random_state: int
     space: LabelSpace | None = None
     augment: str | None = None
+    adapted: Callable[[], Encoder] | None = None
 
     @property
     def names(self) -> dict[str, Any]:
@@ -52,6 +55,8 @@ class Method:
     make : callable
         ``make(argument, surroundings)`` gives an unfitted classifier.
     uses_encoder, uses_pool : bool
+    adapts : bool
+        Whether it uses the encoder adapted to the pool.
     needs_labels : bool
         Whether it learns from labelled texts; the others run on a slice of none, too.
     cost : int
@@ -67,6 +72,7 @@ class Method:
     make: Callable[[str, Surroundings], Any]
     uses_encoder: bool = True
     uses_pool: bool = False
+    adapts: bool = False
     needs_labels: bool = True
     augments: bool = False
     cost: int = 1

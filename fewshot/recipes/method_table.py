@@ -6,6 +6,7 @@ Names are those of the command line: ``naive-bayes``, ``knn``, ``linear-probe``,
 
 from typing import Any
 
+from fewshot.core.errors import InputError
 from fewshot.recipes.method import Method, Surroundings
 
 
@@ -47,6 +48,17 @@ def _fine_tune(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.finetune import FineTunedClassifier
 
     return FineTunedClassifier(around.encoder, device=around.device, random_state=around.random_state)
+
+
+def _adapt_and_fine_tune(argument: str, around: Surroundings) -> Any:
+    from fewshot.recipes.adapted import AdaptedClassifier
+
+    if around.adapted is None:
+        raise InputError(
+            "method 'adapt+fine-tune' is for comparisons; adapt an encoder with `fewshot adapt`, and train with "
+            "--method fine-tune --encoder on what it made"
+        )
+    return AdaptedClassifier(_fine_tune("", around), around.adapted)
 
 
 def _prompt(argument: str, around: Surroundings) -> Any:
@@ -128,6 +140,14 @@ METHODS: tuple[Method, ...] = (
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, augments=True, cost=2),
     Method("fine-tune", "the encoder's transformer and a new head, trained together on the labels", _fine_tune, cost=3),
     Method(
+        "adapt+fine-tune",
+        "the same, on the encoder adapted to the pool",
+        _adapt_and_fine_tune,
+        uses_pool=True,
+        adapts=True,
+        cost=3,
+    ),
+    Method(
         "prompt[:]",
         "a masked language model fills in a word for the class, and is trained to",
         _prompt,
@@ -155,6 +175,7 @@ ALL = (
     "zero-shot-embedding",
     "setfit",
     "fine-tune",
+    "adapt+fine-tune",
     "prompt",
     "distilled:static",
     "distilled:layers:3",

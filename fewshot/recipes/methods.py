@@ -33,8 +33,8 @@ def find_method(name: str) -> tuple[Method, str]:
     Traceback (most recent call last):
     ...
     fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, zero-shot-nli, \
-zero-shot-embedding, setfit, fine-tune, prompt, distilled:static, distilled:layers:3, setfit-reference, and \
-NAME+augment. Did you mean 'knn'?
+zero-shot-embedding, setfit, fine-tune, adapt+fine-tune, prompt, distilled:static, distilled:layers:3, \
+setfit-reference, and NAME+augment. Did you mean 'knn'?
     """
     method, argument = _find_plain(name.removesuffix(AUGMENT), name)
     if name.endswith(AUGMENT) and not method.augments:

@@ -133,6 +133,8 @@ def train_classifier(
     reading = reading or Reading()
     check_output(out)
     method, _ = find_method(settings.method)
+    if start_from is None:
+        _check_settings(settings)
     data, report = reading.load_clean(labeled)
     rows = require_labels(data)
     judges = require_labels(reading.load_clean(validation)[0]) if validation is not None else None
@@ -160,6 +162,12 @@ def train_classifier(
         write_trials(searched, out)
     workshop.clear()
     return made
+
+
+def _check_settings(settings: TrainSettings) -> None:
+    """Raise :class:`InputError` unless the method has all settings that are given; no encoder is opened."""
+    unopened = Surroundings(None, [], settings.device, settings.seed)
+    configured(make_classifier(settings.method, unopened), settings.classifier_params(), settings.method)
 
 
 def configured(classifier: Any, params: Mapping[str, Any], method: str) -> Any:

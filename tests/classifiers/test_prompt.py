@@ -183,7 +183,7 @@ def test_training_learns(tiny_masked, single):
     assert np.mean(classifier.losses_[-5:]) < 0.5 * np.mean(classifier.losses_[:5])
     assert classifier.score(single.texts, single.labels) >= 0.9
     assert classifier.report_["chosen"] == "trained"
-    assert classifier.report_["training_steps"] == 30
+    assert classifier.report_["steps"] == 30
     untrained = classifier_of(tiny_masked)
     np.testing.assert_array_equal(classifier.baseline_, untrained.baseline_)  # measured before the training
 

@@ -13,7 +13,7 @@ from fewshot.recipes.methods import AUGMENT, choose_methods, find_method, make_c
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_makes_a_classifier(name: str, tiny_encoder) -> None:
     """A name that the help lists and the table cannot make would fail hours into a comparison."""
-    made = make_classifier(name, Surroundings(tiny_encoder, ["a pool text"], None, 3))
+    made = make_classifier(name, Surroundings(tiny_encoder, ["a pool text"], None, 3, adapted=lambda: tiny_encoder))
     assert callable(made.fit)
     assert callable(made.predict)
 
