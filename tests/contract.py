@@ -299,6 +299,16 @@ def odd_texts_are_learnt(case):
     assert_sound(case, classifier, [*ODD_TEXTS, *case.toy.test_texts])
 
 
+@promise("multi", fits=False)
+def at_least_one_label_on_demand(case):
+    """Prevents an argument that a method takes and forgets, and one that takes labels away or adds to them."""
+    plain = case.fitted.predict(case.toy.test_texts + ODD_TEXTS)
+    asked = case.fitted.predict(case.toy.test_texts + ODD_TEXTS, at_least_one=True)
+    best = case.fitted.classes_[case.fitted.predict_proba(case.toy.test_texts + ODD_TEXTS).argmax(axis=1)]
+    assert asked == [entry or (label,) for entry, label in zip(plain, best.tolist(), strict=True)]
+    assert case.fitted.predict([], at_least_one=True) == []
+
+
 @promise("single", "multi")
 def identical_texts_are_learnt(case):
     """Prevents division by a spread of zero where all training texts are one text."""

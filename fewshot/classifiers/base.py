@@ -24,6 +24,7 @@ from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import Encoder, check_texts
 from fewshot.encoders.resolve import load_encoder, unwrapped
+from fewshot.evaluation.thresholds import with_one_label
 from fewshot.heads.vectors import unit_rows
 
 Labeled = tuple[Sequence[str], Sequence[Any]]
@@ -122,8 +123,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
             return np.empty((0, len(self.classes_)))
         return np.asarray(self._probabilities(list(texts)), dtype=np.float64)
 
-    def predict(self, texts: Sequence[str]) -> Any:
+    def predict(self, texts: Sequence[str], *, at_least_one: bool = False) -> Any:
         """Return the label of each text.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        at_least_one : bool, default=False
+            In multi-label tasks, give the most probable label to a text where none reaches its threshold.
 
         Returns
         -------
@@ -131,13 +138,18 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
             The most probable class; in multi-label tasks a tuple of all labels whose probability reaches the
             threshold, possibly none.
         """
-        return self.labels_from(self.predict_proba(texts))
+        return self.labels_from(self.predict_proba(texts), at_least_one=at_least_one)
 
-    def labels_from(self, probabilities: np.ndarray) -> Any:
+    def labels_from(self, probabilities: np.ndarray, *, at_least_one: bool = False) -> Any:
         """Return the labels that :meth:`predict` would give for these rows of :meth:`predict_proba`."""
-        if self.label_space_.multi_label:
-            return self.label_space_.decode(probabilities >= self._threshold)
-        return self.classes_[probabilities.argmax(axis=1)]
+        if not self.label_space_.multi_label:
+            return self.classes_[probabilities.argmax(axis=1)]
+        applies = self._applying(probabilities)
+        return self.label_space_.decode(with_one_label(applies, probabilities) if at_least_one else applies)
+
+    def _applying(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return which labels apply, ``(n_texts, n_classes)``; multi-label tasks alone."""
+        return np.asarray(probabilities >= self._threshold)
 
     def confidence_of(self, probabilities: np.ndarray) -> np.ndarray:
         """Return how sure these rows of :meth:`predict_proba` are.

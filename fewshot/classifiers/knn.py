@@ -1,6 +1,7 @@
 """Embedding look-up: the labels of the nearest training texts vote."""
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral
 from typing import Any, overload
 
@@ -199,10 +200,16 @@ class KNNClassifier(EmbeddingClassifier):
     def _shares(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return count_votes(self.y_, rows, weights) / weights.sum(axis=1, keepdims=True)
 
-    def predict(self, texts: Sequence[str]) -> Any:
+    def predict(self, texts: Sequence[str], *, at_least_one: bool = False) -> Any:
         """Return the label of each text.
 
         A million texts take no more memory than their labels and 16,384 rows of votes.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        at_least_one : bool, default=False
+            In multi-label tasks, give the label with most votes to a text where none has enough.
 
         Returns
         -------
@@ -213,7 +220,8 @@ class KNNClassifier(EmbeddingClassifier):
         self._check_fitted()
         check_texts(texts)
         starts = range(0, max(1, len(texts)), TEXTS_AT_ONCE)
-        parts = [super(KNNClassifier, self).predict(texts[start : start + TEXTS_AT_ONCE]) for start in starts]
+        answer = partial(super().predict, at_least_one=at_least_one)
+        parts = [answer(texts[start : start + TEXTS_AT_ONCE]) for start in starts]
         return [row for part in parts for row in part] if self.label_space_.multi_label else np.concatenate(parts)
 
     @overload

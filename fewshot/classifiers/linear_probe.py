@@ -9,6 +9,7 @@ from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER
+from fewshot.evaluation.thresholds import check_thresholds
 from fewshot.heads.table import LinearHead, fit_linear
 
 
@@ -23,6 +24,9 @@ class LinearProbeClassifier(HeadClassifier):
     augment : None, str, Augmentation or sequence of them, default=None
         Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. The
         regularization is chosen on the texts themselves, each without its copies.
+    thresholds : {"common", "per-label"}, default="common"
+        Multi-label only: from which probability labels apply, chosen on held-out texts. One for all labels is best for
+        micro-F1; one for each, nearer to the common one the rarer the label is, for macro-F1.
     device : str, optional
         Where the encoder runs; default: the fastest there is.
     random_state : int, default=0
@@ -35,6 +39,9 @@ class LinearProbeClassifier(HeadClassifier):
 
     Notes
     -----
+    On train-split texts of GoEmotions (eight labels, 128 to 512 texts, four samples each) thresholds of their own cost
+    2.0 to 3.0 points of micro-F1 and gained 1 to 4 of macro-F1.
+
     Copies are not the default, since they do not help a frozen encoder: on train-split texts of AG News, Emotion and
     TREC (4, 8 and 16 a class, three samples each, the bundled encoder) accuracy was 53.9 % without them, 53.6 with
     ``"tokens"``, 52.5 with ``"mix"``. TREC, where the order of words tells much, lost most.
@@ -49,10 +56,17 @@ class LinearProbeClassifier(HeadClassifier):
     kind = "linear-probe"
 
     def __init__(
-        self, encoder: Any = DEFAULT_TEACHER, *, augment: Any = None, device: str | None = None, random_state: int = 0
+        self,
+        encoder: Any = DEFAULT_TEACHER,
+        *,
+        augment: Any = None,
+        thresholds: str = "common",
+        device: str | None = None,
+        random_state: int = 0,
     ) -> None:
         self.encoder = encoder
         self.augment = augment
+        self.thresholds = thresholds
         self.device = device
         self.random_state = random_state
 
@@ -60,13 +74,20 @@ class LinearProbeClassifier(HeadClassifier):
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
         find_augmentations(self.augment)  # refuses what is none before anything is opened
+        check_thresholds(self.thresholds)
         self.encoder_ = self._open_encoder()
         self.head_ = self._fit_head(texts, y, space)
 
     def _fit_head(self, texts: list[str], y: np.ndarray, space: LabelSpace) -> LinearHead:
         texts, y, source_rows = augmented_examples(texts, y, self.augment, self.random_state, device=self.device)
-        options = {"n_classes": len(space.classes), "random_state": self.random_state}
-        return fit_linear(self._embed(texts), y, source_rows=source_rows, **options)
+        return fit_linear(
+            self._embed(texts),
+            y,
+            n_classes=len(space.classes),
+            random_state=self.random_state,
+            source_rows=source_rows,
+            thresholds=self.thresholds,
+        )
 
     @classmethod
     def from_parts(cls, encoder: Encoder, head: LinearHead, space: LabelSpace) -> "LinearProbeClassifier":

@@ -1,18 +1,21 @@
 """Naive Bayes over word counts: the baseline that needs no encoder, and that every other method should beat."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.model_selection import KFold
 from sklearn.naive_bayes import MultinomialNB
 
 from fewshot.classifiers.augmented import augmented_examples
-from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import ModelContent
-from fewshot.core.errors import InputError
-from fewshot.data.augmentation import TokenAugmentation
+from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
+from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.data.augmentation import TokenAugmentation, own_rows, rows_apart
 from fewshot.data.labels import LabelSpace
+from fewshot.evaluation.thresholds import check_thresholds, chosen_thresholds
 
 TOKENS = r"(?u)[぀-ヿ㐀-䶿一-鿿]|\b\w+\b"
 """A word, or one character of a script that writes no spaces."""
@@ -21,7 +24,11 @@ COPIES = TokenAugmentation(("mix",), n_copies=8)
 """What ``augment="tokens"`` stands for here; see the Notes of :class:`NaiveBayesClassifier`."""
 
 
-class NaiveBayesClassifier(TextClassifier):
+FOLDS = 5
+"""Parts of the texts that choose thresholds in turn."""
+
+
+class NaiveBayesClassifier(ThresholdClassifier):
     """Multinomial Naive Bayes over word counts; in multi-label tasks one for each label (binary relevance).
 
     Parameters
@@ -31,13 +38,26 @@ class NaiveBayesClassifier(TextClassifier):
     augment : None, str, Augmentation or sequence of them, default=None
         Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. ``"tokens"``
         stands for eight mixtures with texts labelled alike.
+    thresholds : {"common", "per-label"}, default="common"
+        Multi-label only: from which probability labels apply, chosen by five-fold cross-validation, or on the
+        validation texts. One for all labels is best for micro-F1; one for each, nearer to the common one the rarer the
+        label is, for macro-F1.
     random_state : int, default=0
-        Decides the copies.
+        Decides the copies and the folds.
+
+    Attributes
+    ----------
+    threshold_ : ndarray of shape (n_classes,)
+        Probability from which each label applies; used in multi-label tasks alone.
 
     Notes
     -----
     Multi-label runs through ``skmultilearn.problem_transform.BinaryRelevance(MultinomialNB())``. Labels that are
     constant in training, on which that class fails, are constant predictions here.
+
+    One half is a bad threshold: on train-split texts of GoEmotions (eight labels, 16 to 512 texts, four samples each) a
+    common one by cross-validation gained 7 to 16 points of micro-F1 and 3 to 12 of macro-F1, one for each label 1 point
+    more of macro-F1 and 0 to 4 less of micro-F1.
 
     Copies make word counts larger, so that the smoothing weighs less, and that is nearly all they do: counts do not see
     words swapped, and words left out or mixed within a class are in expectation the same counts again. Accuracy in
@@ -63,9 +83,12 @@ class NaiveBayesClassifier(TextClassifier):
 
     kind = "naive-bayes"
 
-    def __init__(self, *, alpha: float = 1.0, augment: Any = None, random_state: int = 0) -> None:
+    def __init__(
+        self, *, alpha: float = 1.0, augment: Any = None, thresholds: str = "common", random_state: int = 0
+    ) -> None:
         self.alpha = alpha
         self.augment = augment
+        self.thresholds = thresholds
         self.random_state = random_state
 
     def _learn(
@@ -73,24 +96,33 @@ class NaiveBayesClassifier(TextClassifier):
     ) -> None:
         if not self.alpha > 0:
             raise InputError(f"alpha must be above 0, got {self.alpha}")
-        texts, y, _ = augmented_examples(texts, y, self.augment, self.random_state, tokens=COPIES)
+        check_thresholds(self.thresholds)
+        texts, y, source_rows = augmented_examples(texts, y, self.augment, self.random_state, tokens=COPIES)
         self.vocabulary_ = _vocabulary(texts)
         counts = self._count(texts)
-        if space.multi_label:
-            varying = np.flatnonzero((y.min(axis=0) == 0) & (y.max(axis=0) == 1))
-            self.varying_ = varying
-            self.constant_ = y[0].astype(np.float64)
-            tables = [
-                (nb.feature_log_prob_, nb.class_log_prior_) for nb in _relevance(counts, y[:, varying], self.alpha)
-            ]
-        else:
-            nb = MultinomialNB(alpha=self.alpha).fit(counts, y)
-            tables = [(nb.feature_log_prob_, nb.class_log_prior_)]
-            self.varying_, self.constant_ = np.arange(0), np.zeros(len(space.classes))
-        n_rows = 2 if space.multi_label else len(space.classes)
-        empty = np.zeros((0, n_rows, counts.shape[1]))
-        self.log_prob_ = np.stack([table[0] for table in tables]) if tables else empty
-        self.log_prior_ = np.stack([table[1] for table in tables]) if tables else empty[:, :, 0]
+        self.threshold_ = np.full(len(space.classes), 0.5)
+        if not space.multi_label:
+            self._tables = _Tables.of_classes(counts, y, self.alpha)
+            return
+        if validation is None:
+            judged, held_out = self._held_out(counts, y, source_rows)
+        self._tables = _Tables.of_labels(counts, y, self.alpha)
+        if validation is not None:
+            judged, held_out = validation[1], self._tables.probabilities(self._count(validation[0]))
+        if len(judged):
+            self.threshold_[:] = chosen_thresholds(judged, held_out, self.thresholds)
+
+    def _held_out(self, counts: Any, y: np.ndarray, source_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels of the texts, and what is said of each by counts without it; both empty of a single text."""
+        own = own_rows(source_rows)
+        folds = min(FOLDS, len(own))
+        if folds < 2:
+            return y[:0], np.empty((0, y.shape[1]))
+        held_out = np.empty((len(y), y.shape[1]))
+        for _, part in KFold(folds, shuffle=True, random_state=self.random_state).split(own):
+            test, rows = own[part], rows_apart(source_rows, own[part])
+            held_out[test] = _Tables.of_labels(counts[rows], y[rows], self.alpha).probabilities(counts[test])
+        return y[own], held_out[own]
 
     def _count(self, texts: list[str]) -> Any:
         vectorizer = CountVectorizer(
@@ -99,29 +131,70 @@ class NaiveBayesClassifier(TextClassifier):
         return vectorizer.transform(texts)
 
     def _probabilities(self, texts: list[str]) -> np.ndarray:
-        counts = self._count(texts)
-        joint = [counts @ self.log_prob_[i].T + self.log_prior_[i] for i in range(len(self.log_prior_))]
-        if not self.label_space_.multi_label:
-            return _normalized(joint[0])
-        probabilities = np.tile(self.constant_, (counts.shape[0], 1))
-        for i, label in enumerate(self.varying_):
-            probabilities[:, label] = _normalized(joint[i])[:, 1]
-        return probabilities
+        return self._tables.probabilities(self._count(texts))
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        arrays = {
-            "log_prob": self.log_prob_,
-            "log_prior": self.log_prior_,
-            "varying": self.varying_.astype(np.int64),
-            "constant": self.constant_,
-        }
+        arrays = {name: getattr(self._tables, name) for name in _TABLES} | {"threshold": self.threshold_}
         return arrays, {"vocabulary": self.vocabulary_}
 
     def _restore(self, content: ModelContent, path: Path, **options: Any) -> None:
         self.vocabulary_ = list(content.settings["vocabulary"])
-        arrays = content.arrays
-        self.log_prob_, self.log_prior_ = arrays["log_prob"], arrays["log_prior"]
-        self.varying_, self.constant_ = arrays["varying"], arrays["constant"]
+        tables = {name: content.arrays[name] for name in _TABLES}
+        self._tables = _Tables(**tables, multi_label=content.multi_label)
+        self.threshold_ = content.arrays.get("threshold", np.full(len(content.classes), 0.5))  # 0.1.0 had none
+        if not are_thresholds(self.threshold_, len(content.classes)):
+            raise ModelFormatError(f"the model in {str(path)!r} is damaged: its thresholds are no such")
+
+
+_TABLES = ("log_prob", "log_prior", "varying", "constant")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tables:
+    """What counts of words say: one table of classes, or one of yes and no for each label.
+
+    Parameters
+    ----------
+    log_prob : ndarray of shape (n_tables, n_rows, n_words)
+    log_prior : ndarray of shape (n_tables, n_rows)
+    varying : ndarray of int
+        The label of each table, in multi-label tasks.
+    constant : ndarray of shape (n_classes,)
+        Probability of labels without a table.
+    multi_label : bool
+    """
+
+    log_prob: np.ndarray
+    log_prior: np.ndarray
+    varying: np.ndarray
+    constant: np.ndarray
+    multi_label: bool
+
+    @classmethod
+    def of_classes(cls, counts: Any, y: np.ndarray, alpha: float) -> Self:
+        nb = MultinomialNB(alpha=alpha).fit(counts, y)
+        n_classes = len(nb.class_log_prior_)
+        nothing = np.arange(0, dtype=np.int64)
+        return cls(nb.feature_log_prob_[None], nb.class_log_prior_[None], nothing, np.zeros(n_classes), False)
+
+    @classmethod
+    def of_labels(cls, counts: Any, y: np.ndarray, alpha: float) -> Self:
+        varying = np.flatnonzero((y.min(axis=0) == 0) & (y.max(axis=0) == 1)).astype(np.int64)
+        made = _relevance(counts, y[:, varying], alpha)
+        log_prob = np.array([nb.feature_log_prob_ for nb in made]).reshape(len(made), 2, counts.shape[1])
+        log_prior = np.array([nb.class_log_prior_ for nb in made]).reshape(len(made), 2)
+        return cls(log_prob, log_prior, varying, y[0].astype(np.float64), True)
+
+    def probabilities(self, counts: Any) -> np.ndarray:
+        """Return the probability of each class ``(n_texts, n_classes)``."""
+        tables = zip(self.log_prob, self.log_prior, strict=True)
+        shares = [_normalized(counts @ log_prob.T + log_prior) for log_prob, log_prior in tables]
+        if not self.multi_label:
+            return shares[0]
+        probabilities = np.tile(self.constant, (counts.shape[0], 1))
+        for label, share in zip(self.varying, shares, strict=True):
+            probabilities[:, label] = share[:, 1]
+        return probabilities
 
 
 def _vocabulary(texts: list[str]) -> list[str]:

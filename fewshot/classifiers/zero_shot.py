@@ -123,11 +123,8 @@ class ZeroShotClassifier(TextClassifier):
     def _threshold(self) -> Any:
         return self.rule_.threshold
 
-    def labels_from(self, probabilities: np.ndarray) -> Any:
-        """Return the labels that :meth:`predict` would give for these rows of :meth:`predict_proba`."""
-        if self.label_space_.multi_label:
-            return self.label_space_.decode(self.rule_.applies(probabilities))
-        return super().labels_from(probabilities)
+    def _applying(self, probabilities: np.ndarray) -> np.ndarray:
+        return self.rule_.applies(probabilities)
 
     def confidence_of(self, probabilities: np.ndarray) -> np.ndarray:
         """Return how sure these rows of :meth:`predict_proba` are, as every classifier does."""

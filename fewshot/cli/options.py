@@ -7,6 +7,9 @@ import typer
 
 from fewshot.recipes.sources import Reading
 
+AtLeastOne = Annotated[
+    bool, typer.Option("--at-least-one", help="With several labels: the most probable one where none applies.")
+]
 Text = Annotated[list[str] | None, typer.Option("--text", help="Column of the text; repeat to join several.")]
 Label = Annotated[str | None, typer.Option("--label", help="Column of the label [default: label, else labels].")]
 LabelSeparator = Annotated[str, typer.Option("--label-separator", help="Between several labels in one cell.")]

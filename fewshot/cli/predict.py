@@ -20,6 +20,7 @@ def predict(
     in_scope_only: Annotated[
         bool, typer.Option("--in-scope-only", help="Give no answer for texts unlike all training texts.")
     ] = False,
+    at_least_one: options.AtLeastOne = False,
     text: options.Text = None,
     label_separator: options.LabelSeparator = "|",
     encoding: options.Encoding = "utf-8",
@@ -40,7 +41,9 @@ def predict(
     names_file = out is not None or _names_a_file(source)
     with show_progress(enabled=False if quiet else None):
         if not names_file:
-            answer = predict_texts(load_classifier(model, device=device), [source], abstaining)[0]
+            answer = predict_texts(
+                load_classifier(model, device=device), [source], abstaining, at_least_one=at_least_one
+            )[0]
             line = f"{_shown(answer)}  ({percent(answer['confidence'])} %)"
             options.finish(line, answer, as_json=as_json)
             return
@@ -49,7 +52,9 @@ def predict(
                 f"is needed to predict the file {source!r}, such as --out labelled.csv", param_hint="--out"
             )
         how = options.reading(text, None, label_separator, None, None, encoding)
-        made = predict_file(model, source, out=out, reading=how, abstaining=abstaining, device=device)
+        made = predict_file(
+            model, source, out=out, reading=how, abstaining=abstaining, at_least_one=at_least_one, device=device
+        )
     rejected = f", {made.n_rejected} of them not predictable (see {made.rejected_file})" if made.n_rejected else ""
     abstained = f", {made.n_abstained} left without a label to be looked at" if made.n_abstained else ""
     options.finish(

@@ -54,6 +54,9 @@ def train(
             "back-translation:MODEL1,MODEL2; may be repeated."
         ),
     ] = None,
+    thresholds: Annotated[
+        str | None, typer.Option(help="Of naive-bayes and linear-probe with several labels: common or per-label.")
+    ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens that the encoder reads at once.")] = None,
     long_texts: Annotated[str | None, typer.Option(help="truncate, or chunk: average over a text's chunks.")] = None,
     pooling: Annotated[str | None, typer.Option(help="Of fine-tune: auto, mean or cls.")] = None,

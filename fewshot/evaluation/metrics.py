@@ -82,6 +82,41 @@ def score_labels(
     }
 
 
+def scores_per_label(y_true: Sequence[Any], y_pred: Sequence[Any], *, multi_label: bool) -> dict[Label, dict[str, Any]]:
+    """Score predicted labels against true ones, label by label.
+
+    Parameters
+    ----------
+    y_true, y_pred : sequence
+    multi_label : bool
+        All as for :func:`score_labels`.
+
+    Returns
+    -------
+    dict
+        Label → ``precision``, ``recall``, ``f1``, each from 0 to 1 and 0 where there was nothing to divide by; ``n``,
+        how many texts truly have it, and ``n_predicted``.
+
+    Examples
+    --------
+    >>> scores_per_label(["a", "a", "b"], ["a", "b", "b"], multi_label=False)["a"]
+    {'precision': 1.0, 'recall': 0.5, 'f1': 0.6666666666666666, 'n': 2, 'n_predicted': 1}
+    """
+    true, predicted = _entries("y_true", y_true, multi_label), _entries("y_pred", y_pred, multi_label)
+    space = _space_of([*true, *predicted], [], multi_label)
+    counts = _counts(space.encode(true), space.encode(predicted), space)
+    return {
+        label: {
+            "precision": float(_ratio(hits, n_predicted)),
+            "recall": float(_ratio(hits, n)),
+            "f1": float(_ratio(2 * hits, n + n_predicted)),
+            "n": int(n),
+            "n_predicted": int(n_predicted),
+        }
+        for label, hits, n, n_predicted in zip(space.classes, *counts, strict=True)
+    }
+
+
 def _entries(name: str, labels: Sequence[Any], multi_label: bool) -> list[Any]:
     entries = [plain_label(entry) for entry in labels]
     for row, entry in enumerate(entries):

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, did_you_mean
 
 FEW_POSITIVES = 10
+THRESHOLDS = ("common", "per-label")
 
 
 def best_threshold(y: np.ndarray, probabilities: np.ndarray, *, default: float = 0.5) -> float:
@@ -94,6 +95,43 @@ def best_thresholds_per_label(
         positives = int(y[:, label].sum())
         thresholds[label] = (positives * own + few * common) / (positives + few)
     return thresholds
+
+
+def chosen_thresholds(y: np.ndarray, probabilities: np.ndarray, thresholds: str) -> float | np.ndarray:
+    """Return the ``"common"`` threshold that is best on held-out predictions, or one ``"per-label"``."""
+    common = best_threshold(y, probabilities)
+    return common if thresholds == "common" else best_thresholds_per_label(y, probabilities, common)
+
+
+def check_thresholds(thresholds: str) -> None:
+    """Raise :class:`InputError` unless this says how thresholds are to be chosen."""
+    if thresholds not in THRESHOLDS:
+        hint = did_you_mean(str(thresholds), THRESHOLDS)
+        raise InputError(f"thresholds must be one of {', '.join(THRESHOLDS)}, got {thresholds!r}.{hint}")
+
+
+def with_one_label(applies: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return which labels apply, the most probable one where none does.
+
+    Parameters
+    ----------
+    applies : ndarray of bool, shape (n_texts, n_labels)
+    probabilities : ndarray of shape (n_texts, n_labels)
+
+    Returns
+    -------
+    ndarray of bool, shape (n_texts, n_labels)
+        Of equally probable labels the first.
+
+    Examples
+    --------
+    >>> with_one_label(np.array([[False, False], [True, True]]), np.array([[0.1, 0.3], [0.6, 0.7]])).tolist()
+    [[False, True], [True, True]]
+    """
+    filled = applies.copy()
+    empty = np.flatnonzero(~applies.any(axis=1))
+    filled[empty, probabilities[empty].argmax(axis=1)] = True
+    return filled
 
 
 def micro_f1(y: np.ndarray, applies: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from fewshot.data.augmentation import own_rows, rows_apart
-from fewshot.evaluation.thresholds import best_threshold, micro_f1
+from fewshot.evaluation.thresholds import best_threshold, check_thresholds, chosen_thresholds, micro_f1
 from fewshot.heads.linear import NEVER, LinearHead
 from fewshot.heads.vectors import check_vectors, row_weights
 
@@ -40,6 +40,7 @@ def fit_linear(
     class_weight: str | None = None,
     sample_weight: np.ndarray | None = None,
     source_rows: np.ndarray | None = None,
+    thresholds: str = "common",
 ) -> LinearHead:
     """Fit logistic regression with its regularization chosen by cross-validation inside the training data.
 
@@ -60,6 +61,8 @@ def fit_linear(
     source_rows : ndarray of shape (n, n_sources), optional
         Which rows each is made from, where some are copies of augmented texts; by default none is. Copies are never
         judged on, and what is made of a held-out row trains nothing.
+    thresholds : {"common", "per-label"}, default="common"
+        Multi-label only: one threshold for all labels, the best by micro-F1 on held-out rows, or one for each.
 
     Returns
     -------
@@ -88,11 +91,13 @@ def fit_linear(
     [0, 1]
     """
     check_vectors(X, y, n_classes)
+    check_thresholds(thresholds)
     weight = row_weights(y, n_classes, class_weight=class_weight, sample_weight=sample_weight)
     Z, basis = _in_their_span(X)
     splits = _folds(y, n_classes, random_state, source_rows)
+    threshold: float | np.ndarray
     if y.ndim == 2:
-        C, threshold = _choose_multi_label(Z, y, weight, splits)
+        C, threshold = _choose_multi_label(Z, y, weight, splits, thresholds)
         coef, intercept = _logistic_per_label(Z, y, C, weight)
     else:
         C, threshold = _choose(Z, y, weight, n_classes, splits), 0.5
@@ -224,7 +229,9 @@ def _logistic(
     return coef, intercept
 
 
-def _choose_multi_label(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, splits: Splits) -> tuple[float, float]:
+def _choose_multi_label(
+    Z: np.ndarray, y: np.ndarray, weight: np.ndarray, splits: Splits, thresholds: str
+) -> tuple[float, float | np.ndarray]:
     if not splits:
         return DEFAULT_C, 0.5
     held_out = np.empty((len(C_GRID), *y.shape))
@@ -238,9 +245,9 @@ def _choose_multi_label(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, splits
     for C, probabilities in zip(C_GRID, held_out[:, judged], strict=True):
         threshold = best_threshold(y[judged], probabilities)
         f1 = micro_f1(y[judged], probabilities >= threshold)
-        rated.append((f1, -_log_loss(y[judged], probabilities), C, threshold))
-    _, _, C, threshold = max(rated)
-    return C, threshold
+        rated.append((f1, -_log_loss(y[judged], probabilities), C))
+    _, _, C = max(rated)
+    return C, chosen_thresholds(y[judged], held_out[C_GRID.index(C), judged], thresholds)
 
 
 def _path_of_label(Z: np.ndarray, column: np.ndarray, weight: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:

@@ -14,7 +14,7 @@ from fewshot.data.formats import format_of
 from fewshot.data.readers import read_rows
 from fewshot.data.tables import Table
 from fewshot.data.writers import write_rows
-from fewshot.evaluation.metrics import score_labels
+from fewshot.evaluation.metrics import score_labels, scores_per_label
 from fewshot.recipes.sources import Reading, require_labels
 
 CHUNK_ROWS = 10_000
@@ -44,7 +44,13 @@ class Predicted:
 
 
 def evaluate_classifier(
-    classifier: str | Path | TextClassifier, test: Any, *, reading: Reading | None = None, device: str | None = None
+    classifier: str | Path | TextClassifier,
+    test: Any,
+    *,
+    reading: Reading | None = None,
+    at_least_one: bool = False,
+    per_label: bool = False,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Score a classifier on labelled texts.
 
@@ -55,12 +61,17 @@ def evaluate_classifier(
     test : str, Path, DataFrame, Dataset or TextData
         Every labelled row with a text counts, duplicates too; nothing is cleaned away.
     reading : Reading, optional
+    at_least_one : bool, default False
+        In multi-label tasks, give the most probable label to a text where none applies.
+    per_label : bool, default False
+        Also score label by label.
     device : str, optional
 
     Returns
     -------
     dict
-        ``accuracy``, ``micro_f1``, ``macro_f1``, ``mcc`` (``None`` where a text has several labels) and ``n``.
+        ``accuracy``, ``micro_f1``, ``macro_f1``, ``mcc`` (``None`` where a text has several labels) and ``n``; where
+        asked for ``per_label``, see :func:`fewshot.evaluation.metrics.scores_per_label`.
     """
     model = _opened(classifier, device)
     data = require_labels((reading or Reading()).load(test))
@@ -70,7 +81,11 @@ def evaluate_classifier(
             f"{data.source} has {kinds[data.multi_label]}, and the classifier was trained for "
             f"{kinds[model.label_space_.multi_label]}"
         )
-    return score_labels(data.labels, model.predict(data.texts), multi_label=data.multi_label)
+    predicted = model.predict(data.texts, at_least_one=at_least_one)
+    scores = score_labels(data.labels, predicted, multi_label=data.multi_label)
+    if per_label:
+        scores["per_label"] = scores_per_label(data.labels, predicted, multi_label=data.multi_label)
+    return scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +116,9 @@ ANSWER_ALL = Abstaining()
 
 
 def predict_texts(
-    classifier: TextClassifier, texts: list[str], abstaining: Abstaining = ANSWER_ALL
+    classifier: TextClassifier, texts: list[str], abstaining: Abstaining = ANSWER_ALL, *, at_least_one: bool = False
 ) -> list[dict[str, Any]]:
-    """Predict texts.
+    """Predict texts; with ``at_least_one`` the most probable label where none of several applies.
 
     Returns
     -------
@@ -117,7 +132,10 @@ def predict_texts(
     return [
         {name: _plain(label) if keep else None, "confidence": round(float(p), 4)}
         for label, keep, p in zip(
-            classifier.labels_from(probabilities), kept, classifier.confidence_of(probabilities), strict=True
+            classifier.labels_from(probabilities, at_least_one=at_least_one),
+            kept,
+            classifier.confidence_of(probabilities),
+            strict=True,
         )
     ]
 
@@ -129,6 +147,7 @@ def predict_file(
     out: str | Path,
     reading: Reading | None = None,
     abstaining: Abstaining = ANSWER_ALL,
+    at_least_one: bool = False,
     device: str | None = None,
 ) -> Predicted:
     """Predict every row of a file and write all its rows, in order, with ``label`` (or ``labels``) and ``confidence``.
@@ -145,6 +164,8 @@ def predict_file(
     reading : Reading, optional
     abstaining : Abstaining, optional
         When to leave the label empty.
+    at_least_one : bool, default False
+        In multi-label tasks, give the most probable label to a text where none applies.
     device : str, optional
 
     Returns
@@ -161,7 +182,8 @@ def predict_file(
     good = [i for i in range(len(table)) if i not in reasons]
     answers: list[dict[str, Any]] = []
     for start in range(0, len(good), CHUNK_ROWS):
-        answers += predict_texts(model, [texts[i] for i in good[start : start + CHUNK_ROWS]], abstaining)
+        part = [texts[i] for i in good[start : start + CHUNK_ROWS]]
+        answers += predict_texts(model, part, abstaining, at_least_one=at_least_one)
     column = "labels" if model.label_space_.multi_label else "label"
     nothing: dict[str, Any] = {column: None, "confidence": None}
     given = dict(zip(good, answers, strict=True))

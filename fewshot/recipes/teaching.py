@@ -40,6 +40,8 @@ class_weight, folds, augment, max_length, long_texts : optional
         See :class:`fewshot.FineTunedClassifier`.
     k, metric, weights, threshold, keep_texts : optional
         See :class:`fewshot.KNNClassifier`.
+    thresholds : optional
+        See :class:`fewshot.LinearProbeClassifier`.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
     device : str, optional
@@ -77,6 +79,7 @@ class_weight, folds, augment, max_length, long_texts : optional
     weights: str | None = None
     threshold: float | None = None
     keep_texts: bool | None = None
+    thresholds: str | None = None
     search: int = 0
     device: str | None = None
     seed: int = 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 import fewshot.classifiers.folder as folder_module
@@ -176,6 +177,24 @@ def test_train_multi_label_and_evaluate(desk: Path) -> None:
     scores = last_json(run("evaluate", "tagger", "issues.jsonl", "--json", folder=desk))
     assert scores["mcc"] is None
     assert scores["micro_f1"] > 0.3
+    asked = last_json(run("evaluate", "tagger", "issues.jsonl", "--at-least-one", "--per-label", "--json", folder=desk))
+    counts = asked["per_label"].values()
+    assert sum(values["n_predicted"] for values in counts) >= asked["n"] == scores["n"]
+    assert "F1 %" in run("evaluate", "tagger", "issues.jsonl", "--per-label", folder=desk).stdout
+    out = ("--out", "tagged.jsonl", "--at-least-one")
+    run("predict", "tagger", "issues.jsonl", *out, folder=desk)
+    assert all(row["labels"] for row in read_rows(desk / "tagged.jsonl").rows)
+    alone = last_json(run("predict", "tagger", "xyzzy", "--at-least-one", "--json", folder=desk))
+    assert len(alone["labels"]) >= 1
+
+
+def test_thresholds_by_flag(desk: Path) -> None:
+    """A flag that is taken and forgotten would leave rare labels to the threshold of the frequent ones."""
+    thresholds = {}
+    for way in ("common", "per-label"):
+        run("train", "issues.jsonl", "--method", "naive-bayes", "--thresholds", way, "--out", way, folder=desk)
+        thresholds[way] = load_file(desk / way / "head.safetensors")["threshold"].round(6)
+    assert len(set(thresholds["common"])) == 1 < len(set(thresholds["per-label"]))
 
 
 def test_neighbors_by_flags(desk: Path) -> None:

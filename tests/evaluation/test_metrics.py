@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_recall_fscore_support
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.metrics import cosine_correlation, score_labels
+from fewshot.evaluation.metrics import cosine_correlation, score_labels, scores_per_label
 
 pairs = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=30)
 label_sets = st.frozensets(st.sampled_from("abcd")).map(tuple)
@@ -46,6 +46,20 @@ def test_multi_label_scores_are_those_of_scikit_learn(rows):
     assert scores["micro_f1"] == pytest.approx(f1_score(Y.ravel(), P.ravel(), zero_division=0))
     by_label = [f1_score(y, p, zero_division=0) for y, p in zip(Y.T, P.T, strict=True)]
     assert scores["macro_f1"] == pytest.approx(np.mean(by_label))
+
+
+@settings(max_examples=60, deadline=None)
+@given(set_pairs)
+def test_scores_of_each_label_are_those_of_scikit_learn(rows):
+    """Prevents precision under the name of recall, and labels that nobody predicted from being left out."""
+    true, predicted = map(list, zip(*rows, strict=True))
+    found = scores_per_label(true, predicted, multi_label=True)
+    assert {label for row in (*true, *predicted) for label in row} == set(found)
+    for label, values in found.items():
+        has, given_to = ([label in row for row in side] for side in (true, predicted))
+        *expected, _ = precision_recall_fscore_support(has, given_to, average="binary", zero_division=0)
+        assert [values[key] for key in ("precision", "recall", "f1")] == pytest.approx(expected)
+        assert (values["n"], values["n_predicted"]) == (sum(has), sum(given_to))
 
 
 def test_numbers_counted_by_hand():

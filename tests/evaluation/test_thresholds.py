@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.thresholds import best_threshold, best_thresholds_per_label
+from fewshot.evaluation.thresholds import best_threshold, best_thresholds_per_label, with_one_label
 
 CELLS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), min_size=2, max_size=24).filter(
     lambda c: len(c) % 2 == 0
@@ -46,6 +46,19 @@ def test_ties_go_to_the_default(cells):
         middle = (high + low) / 2
         if micro_f1(y.astype(bool), probabilities >= middle) == pytest.approx(best) and y.any() and best > 0:
             assert abs(chosen - 0.5) <= abs(middle - 0.5) + 1e-12
+
+
+@given(st.lists(st.tuples(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.floats(0, 1)), max_size=8))
+def test_one_label_is_added_where_there_is_none(rows):
+    """Prevents rows that have labels from getting another, and the most probable label from being passed over."""
+    probabilities = np.array([row for row, _ in rows]).reshape(-1, 3)
+    applies = probabilities >= np.array([threshold for _, threshold in rows]).reshape(-1, 1)
+    before = applies.copy()
+    filled = with_one_label(applies, probabilities)
+    np.testing.assert_array_equal(applies, before)
+    for was, row, now in zip(applies, probabilities, filled, strict=True):
+        expected = was if was.any() else np.arange(3) == row.argmax()
+        np.testing.assert_array_equal(now, expected)
 
 
 def test_one_shape():
