@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy.special import expit, softmax
 
+from fewshot.classifiers.augmented import augmented_examples, described, find_augmentations
 from fewshot.classifiers.base import Labeled
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
@@ -79,6 +80,8 @@ class PromptClassifier(ThresholdClassifier):
     mlm_weight : float, default=0.0
         Weight of a second loss that lets the model go on learning the language of the texts: the cross-entropy of 15 %
         of their tokens, hidden. PET takes 1e-4. It takes a further pass a step.
+    augment : None, str, Augmentation or sequence of them, default=None
+        Train on copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. Not measured.
     max_length : int, optional
         Most tokens of text and template together; the text's end is cut off. Default: as many as the model can read, at
         most 512.
@@ -160,6 +163,7 @@ class PromptClassifier(ThresholdClassifier):
         learning_rate: float = 1e-5,
         accumulation: int = 1,
         mlm_weight: float = 0.0,
+        augment: Any = None,
         max_length: int | None = None,
         precision: str = "auto",
         device: str | None = None,
@@ -178,6 +182,7 @@ class PromptClassifier(ThresholdClassifier):
         self.learning_rate = learning_rate
         self.accumulation = accumulation
         self.mlm_weight = mlm_weight
+        self.augment = augment
         self.max_length = max_length
         self.precision = precision
         self.device = device
@@ -230,6 +235,7 @@ class PromptClassifier(ThresholdClassifier):
         check_prompt_templates(self.templates)
         check_words(self.label_words)
         check_aggregate(self.aggregate)
+        find_augmentations(self.augment, device=self.device)
         self._training()
 
     def _training(self) -> PromptTraining:
@@ -295,6 +301,7 @@ class PromptClassifier(ThresholdClassifier):
         training = self._training()
         if not texts or not training.schedule(len(texts)).steps:
             return _Trained([], {}, [])
+        texts, y, _ = augmented_examples(texts, y, self.augment, self.random_state, device=self.device)
         stages = self._stages(texts, y, validation)
         before = None if validation is None else self._share_right(validation, space)
         losses = training.train(
@@ -320,9 +327,12 @@ class PromptClassifier(ThresholdClassifier):
         if folder is None:
             return Stages(None, "", resume=False)
         judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
-        params = {name: value for name, value in self.get_params().items() if name not in ("model", "device")}
+        params = {
+            name: value for name, value in self.get_params().items() if name not in ("model", "device", "augment")
+        }
         weights = model_fingerprint(self.model_, self.tokenizer_)
-        parts = [*texts, repr(y.tolist()), *judged, repr(sorted(params.items())), weights]
+        made = repr(described(self.augment))  # an object's address would be another in each process
+        parts = [*texts, repr(y.tolist()), made, *judged, repr(sorted(params.items())), weights]
         return Stages(folder, fingerprint(parts), resume=resume)
 
     def _share_right(self, validation: tuple[list[str], np.ndarray], space: LabelSpace) -> float:

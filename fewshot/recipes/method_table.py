@@ -65,7 +65,12 @@ def _prompt(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.masked_models import DEFAULT_MODEL
     from fewshot.classifiers.prompt import PromptClassifier
 
-    options: dict[str, Any] = {"device": around.device, "random_state": around.random_state, **around.names}
+    options: dict[str, Any] = {
+        "augment": around.augment,
+        "device": around.device,
+        "random_state": around.random_state,
+        **around.names,
+    }
     return PromptClassifier(argument or DEFAULT_MODEL, **options)
 
 
@@ -153,6 +158,7 @@ METHODS: tuple[Method, ...] = (
         _prompt,
         uses_encoder=False,
         needs_labels=False,
+        augments=True,
         cost=3,
         lacks=_lacks_masked_model,
     ),

@@ -8,6 +8,7 @@ from scipy.special import expit, logsumexp, softmax
 from sklearn.exceptions import NotFittedError
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from fewshot.classifiers.augmented import augmented_examples
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.prompt_scorer import CONTENT_FREE
@@ -186,6 +187,21 @@ def test_training_learns(tiny_masked, single):
     assert classifier.report_["steps"] == 30
     untrained = classifier_of(tiny_masked)
     np.testing.assert_array_equal(classifier.baseline_, untrained.baseline_)  # measured before the training
+
+
+def test_copies_train_like_texts(tiny_masked, single):
+    """Prevents copies that are made and not learnt from, and steps that do not count them."""
+    copied, y, _ = augmented_examples(single.texts, np.arange(len(single.texts)), "swap", 3)
+    labels = [single.labels[row] for row in y]
+    options = {**LEARNING, "steps": 3, "random_state": 3}
+    by_hand = PromptClassifier(tiny_masked, **options).fit(copied, labels)
+    with_copies = PromptClassifier(tiny_masked, augment="swap", **options).fit(single.texts, single.labels)
+    plain = PromptClassifier(tiny_masked, **options).fit(single.texts, single.labels)
+    answers = [made.predict_proba(single.test_texts) for made in (by_hand, with_copies, plain)]
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert np.abs(answers[1] - answers[2]).max() > 1e-4
+    with pytest.raises(InputError, match="Did you mean 'swap'"):
+        PromptClassifier(tiny_masked, augment="swapp").fit(single.texts, single.labels)
 
 
 def test_training_with_several_labels(tiny_masked, multi):
