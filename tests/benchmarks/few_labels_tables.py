@@ -9,7 +9,7 @@ from fewshot.evaluation.tables import format_score, markdown_table
 from tests.benchmarks.few_labels_methods import CONTENDERS, NOT_MEASURED
 from tests.benchmarks.few_labels_plan import SETS, SIZES, Case, Cells, Options
 from tests.benchmarks.teacher_plan import goal, standard_error, stats
-from tests.benchmarks.teacher_tables import NAMES
+from tests.benchmarks.teacher_tables import NAMES, table_goals
 
 Result = Mapping[str, Any]
 
@@ -92,6 +92,30 @@ def table_pairs(result: Result) -> str:
         rows.append({"what": title, "points": f"{100 * pair['mean']:+.1f}{error}", "cells": pair["n"], **sets})
     columns = list(dict.fromkeys(column for row in rows for column in row))
     return markdown_table([{column: row.get(column, "") for column in columns} for row in rows])
+
+
+def table_inference(result: Result) -> str:
+    """Return the speed of zero-shot classification by inference beside transformers' pipeline."""
+    rows = []
+    for count, found in result["labels"].items():
+        for name, rate in found["texts_per_second"].items():
+            same = found["agreement"].get(name)
+            rows.append(
+                {
+                    "labels": int(count),
+                    "who": name,
+                    "texts/s": f"{rate:.1f}",
+                    "times the pipeline": f"{found['ratios'][name]:.1f}",
+                    "by processor time": f"{found['cpu_ratios'][name]:.1f}",
+                    "same answers %": "" if same is None else f"{100 * same['same']:.1f}",
+                }
+            )
+    return markdown_table(rows)
+
+
+def table_look_up(result: Result) -> str:
+    """Return what was wanted of the index of a million vectors, and what was measured."""
+    return table_goals({"parts": {"look-up": result}})
 
 
 def _of_set(cells: Cells, name: str, options: Options) -> dict[str, Any]:

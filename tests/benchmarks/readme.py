@@ -17,6 +17,7 @@ from tests.benchmarks.distillation_tables import (
     table_students,
     table_zero_shot,
 )
+from tests.benchmarks.few_labels_tables import table_inference, table_look_up, table_means, table_pairs, table_sets
 from tests.benchmarks.teacher_tables import table_accuracy, table_goals, table_time
 
 
@@ -79,6 +80,11 @@ TABLES = {
     "distillation_memory": of_result("distillation", table_pools),
     "distillation_nli": of_result("distillation", table_zero_shot),
     "distillation_goals": of_result("distillation", table_measured_goals),
+    "few_labels_means": of_result("few_labels", table_means),
+    "few_labels_pairs": of_result("few_labels", table_pairs),
+    "few_labels_sets": of_result("few_labels", table_sets),
+    "few_labels_nli": of_result("few_labels_nli", table_inference),
+    "few_labels_knn": of_result("few_labels_knn", table_look_up),
 }
 
 
