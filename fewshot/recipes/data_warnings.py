@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fewshot.data.texts import Label
 from fewshot.encoders.bundled import NAME as BUNDLED
+from fewshot.recipes.sources import OFTEN_EMPTY
 from fewshot.recipes.task_facts import TaskFacts
 
 ENOUGH = 8
@@ -11,7 +12,6 @@ ENOUGH = 8
 
 _NAMED = 5
 _IMBALANCED = 10
-_OFTEN_EMPTY = 0.5
 _LONG_SHARE = 0.1
 _FEW_TEST_TEXTS = 400
 _MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
@@ -56,7 +56,7 @@ def _labels(facts: TaskFacts) -> Iterator[str]:
             f"the most frequent class has {most:,} texts, the rarest {facts.fewest:,}: look at macro F1, and try "
             "fewshot train … --class-weight balanced"
         )
-    if facts.n_without_class > _OFTEN_EMPTY * facts.n_labeled:
+    if facts.n_without_class > OFTEN_EMPTY * facts.n_labeled:
         yield (
             f"{facts.n_without_class:,} of {facts.n_labeled:,} texts have an empty list of labels, which was read as "
             "'none applies'; if they are not labelled yet, add --empty-labels unlabeled"

@@ -12,6 +12,9 @@ from fewshot.data.loading import load_texts
 from fewshot.data.pool import Pool, open_pool
 from fewshot.data.texts import TextData
 
+OFTEN_EMPTY = 0.5
+"""Share of empty lists of labels from which on they are likely to mean *unlabelled*, as GitHub writes them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -73,8 +76,22 @@ class Reading:
             return None
 
     def load_clean(self, source: Any) -> tuple[TextData, CleaningReport]:
-        """Load ``source`` and clean it."""
-        return clean_texts(self.load(source))
+        """Load ``source`` and clean it; warns where empty lists of labels may mean that nobody labelled yet."""
+        data = self.load(source)
+        if self.empty_labels is None and data.multi_label:
+            _warn_of_empty_lists(data)
+        return clean_texts(data)
+
+
+def _warn_of_empty_lists(data: TextData) -> None:
+    n_empty, n_labeled = sum(label == () for label in data.labels), len(data.labeled)
+    if n_empty > OFTEN_EMPTY * n_labeled:
+        warnings.warn(
+            f"{n_empty:,} of {n_labeled:,} texts in {data.source} have an empty list of labels, which means that none "
+            "applies; if they are not labelled yet, say --empty-labels unlabeled (empty_labels='unlabeled')",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def require_labels(data: TextData) -> TextData:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fewshot.core.errors import InputError
 from fewshot.data.class_names import code_names
+from fewshot.data.cleaning import clean_texts
 from fewshot.data.describe import Description, describe
 from fewshot.data.texts import Label, TextData
 from fewshot.encoders.at_hand import count_tokens, is_at_hand, tokenizer_at_hand
@@ -88,7 +89,7 @@ def read_task(
         If there is one class only, or ``classes`` leaves one out.
     """
     reading = reading or Reading()
-    data, cleaning = reading.load_clean(labeled)
+    data, cleaning = clean_texts(reading.load(labeled))  # what is to be warned of, the advice says
     rows = data.labeled
     judged = None if test is None else require_labels(reading.load_clean(test)[0])
     if judged is not None:

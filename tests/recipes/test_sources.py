@@ -31,3 +31,17 @@ def test_a_missing_column_stays_an_error(tmp_path, reading):
         reading.open_pool(tmp_path / "odd.csv")
     with pytest.raises(InputError):
         reading.open_pool(5)
+
+
+def test_empty_lists_of_labels_are_asked_about(tmp_path):
+    """Prevents a tagger that learns from GitHub's export, where most issues are not labelled yet, to give no label."""
+    path = tmp_path / "issues.jsonl"
+    rows = [{"text": f"text {n}", "labels": ["bug"] if n < 4 else []} for n in range(10)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.warns(DataWarning, match="6 of 10 texts .* --empty-labels unlabeled"):
+        data, _ = Reading().load_clean(path)
+    assert len(data.labeled) == 10
+    for said, n_labeled in (("none", 10), ("unlabeled", 4)):  # no warning where it was said
+        assert len(Reading(empty_labels=said).load_clean(path)[0].labeled) == n_labeled
+    path.write_text("\n".join(map(json.dumps, rows[:8])))
+    assert len(Reading().load_clean(path)[0].labeled) == 8
