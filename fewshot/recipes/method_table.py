@@ -49,6 +49,14 @@ def _fine_tune(argument: str, around: Surroundings) -> Any:
     return FineTunedClassifier(around.encoder, device=around.device, random_state=around.random_state)
 
 
+def _uda(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.uda import UDAClassifier
+    from fewshot.recipes.pool_methods import WithPool
+
+    classifier = UDAClassifier(around.encoder, device=around.device, random_state=around.random_state)
+    return WithPool(classifier, around.pool)
+
+
 def _prompt(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.masked_models import DEFAULT_MODEL
     from fewshot.classifiers.prompt import PromptClassifier
@@ -128,6 +136,13 @@ METHODS: tuple[Method, ...] = (
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, augments=True, cost=2),
     Method("fine-tune", "the encoder's transformer and a new head, trained together on the labels", _fine_tune, cost=3),
     Method(
+        "uda",
+        "fine-tune that also learns to answer changed copies of the pool's texts alike",
+        _uda,
+        uses_pool=True,
+        cost=3,
+    ),
+    Method(
         "prompt[:]",
         "a masked language model fills in a word for the class, and is trained to",
         _prompt,
@@ -155,6 +170,7 @@ ALL = (
     "zero-shot-embedding",
     "setfit",
     "fine-tune",
+    "uda",
     "prompt",
     "distilled:static",
     "distilled:layers:3",

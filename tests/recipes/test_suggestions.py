@@ -20,7 +20,6 @@ PLANNED = {
     "setfit+augment",
     "fine-tune",
     "adapt+fine-tune",
-    "uda",
     "self-training",
 }
 """Methods that the tree names and this version has not yet; one that has come is taken out."""
