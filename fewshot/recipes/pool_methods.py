@@ -1,4 +1,4 @@
-"""Classifiers that learn from a pool beside the labels, as estimators like any other: a comparison gives labels alone."""
+"""Classifiers that learn from a pool, as estimators like any other: a comparison gives them labels alone."""
 
 from collections.abc import Sequence
 from typing import Any, Self
