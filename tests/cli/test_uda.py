@@ -19,8 +19,8 @@ def test_a_pool_is_given_by_its_file(desk: Path) -> None:  # noqa: F811
     assert {name: listing["params"][name] for name in flags} == flags
     assert listing["settings"]["report"]["unlabeled"] > 0
     assert 0 <= last_json(run("evaluate", "augmented", "things.csv:test", "--json", folder=desk))["macro_f1"] <= 1
-    wrong = run("train", "things.csv:train", *QUICK, "--out", "no", folder=desk, code=2)
-    assert "--unlabeled" in wrong.stderr
+    wrong = run("train", "things.csv:train", *QUICK, "--out", "no", folder=desk, code=1)
+    assert "method 'uda' needs unlabelled texts (--unlabeled)" in wrong.stderr
 
 
 def test_it_is_compared_with_others(desk: Path) -> None:  # noqa: F811
