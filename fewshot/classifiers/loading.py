@@ -17,6 +17,7 @@ KINDS = {
     "sequence": "fewshot.classifiers.sequence:SequenceClassifier",
     "setfit": "fewshot.classifiers.setfit:SetFitClassifier",
     "setfit-reference": "fewshot.classifiers.setfit_reference:SetFitReferenceClassifier",
+    "uda": "fewshot.classifiers.uda:UDAClassifier",
     "zero-shot-embedding": "fewshot.classifiers.zero_shot_embedding:ZeroShotEmbeddingClassifier",
     "zero-shot-nli": "fewshot.classifiers.zero_shot_nli:ZeroShotNLIClassifier",
 }

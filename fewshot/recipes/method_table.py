@@ -61,6 +61,22 @@ def _adapt_and_fine_tune(argument: str, around: Surroundings) -> Any:
     return AdaptedClassifier(_fine_tune("", around), around.adapted)
 
 
+def _uda(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.uda import UDAClassifier
+    from fewshot.recipes.pool_methods import WithPool
+
+    classifier = UDAClassifier(around.encoder, device=around.device, random_state=around.random_state)
+    return WithPool(classifier, around.pool)
+
+
+def _self_training(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.self_training import SelfTrainingClassifier
+    from fewshot.recipes.pool_methods import WithPool
+
+    classifier = SelfTrainingClassifier(around.encoder, device=around.device, random_state=around.random_state)
+    return WithPool(classifier, around.pool)
+
+
 def _prompt(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.masked_models import DEFAULT_MODEL
     from fewshot.classifiers.prompt import PromptClassifier
@@ -153,6 +169,20 @@ METHODS: tuple[Method, ...] = (
         cost=3,
     ),
     Method(
+        "uda",
+        "fine-tune that also learns to answer changed copies of the pool's texts alike",
+        _uda,
+        uses_pool=True,
+        cost=3,
+    ),
+    Method(
+        "self-training",
+        "fine-tune that learns its own surest answers on the pool, round by round",
+        _self_training,
+        uses_pool=True,
+        cost=3,
+    ),
+    Method(
         "prompt[:]",
         "a masked language model fills in a word for the class, and is trained to",
         _prompt,
@@ -182,6 +212,8 @@ ALL = (
     "setfit",
     "fine-tune",
     "adapt+fine-tune",
+    "uda",
+    "self-training",
     "prompt",
     "distilled:static",
     "distilled:layers:3",
