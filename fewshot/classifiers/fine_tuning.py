@@ -14,9 +14,11 @@ from fewshot.classifiers.selection import CLEARLY, ENOUGH_JUDGED, assign_folds, 
 from fewshot.classifiers.stages import Stages
 from fewshot.classifiers.starting_model import StartingModel, pooling_of
 from fewshot.heads.logistic import fit_linear
+from fewshot.training.example_trainer import Features
 from fewshot.training.label_loss import LabelLoss, balanced_weights
 from fewshot.training.label_training import train_on_labels
 from fewshot.training.layer_rates import frozen_below
+from fewshot.training.schedule import Schedule
 
 LARGEST_INTERCEPT = 10.0
 """A class without a text in a fold starts unlikely, not impossible."""
@@ -204,20 +206,15 @@ class FineTuning:
         self, rows: np.ndarray, stage: str, description: str, *, looks: Looks | None = None, stop_at: int | None = None
     ) -> tuple[Any, list[float]]:
         """Return a copy of the model that learnt from some rows, and its losses."""
-        settings, y = self.settings, self.y[rows]
+        settings = self.settings
         plan = settings.plan(len(rows))
         model = self._untrained(rows, stage)
-        weights = balanced_weights(y, self.n_classes) if settings.class_weight == "balanced" else None
-        rates = settings.rates(self.start.pooling)
-        loss = LabelLoss(model, y, rates, class_weights=weights, smoothing=settings.label_smoothing)
-        features = self.start.scorer(model, device="cpu").features
         watch: Any = looks if looks is not None or stop_at is None else (lambda step, model: True)
         with frozen_below(model, settings.freeze_layers):
-            losses = train_on_labels(
+            losses = self._learn(
                 model,
-                [self.texts[row] for row in rows],
-                features,
-                loss,
+                rows,
+                self.start.scorer(model, device="cpu").features,
                 plan.schedule,
                 accumulation=settings.accumulation,
                 device=self.device,
@@ -233,6 +230,21 @@ class FineTuning:
         if looks is not None and len(losses) == last and last not in looks.logits:
             looks(last, model)  # where the end is no whole number of looks away
         return model, losses
+
+    def _learn(
+        self, model: Any, rows: np.ndarray, features: Features, schedule: Schedule, **options: Any
+    ) -> list[float]:
+        """Train a model in place on some rows, and return its losses."""
+        texts = [self.texts[row] for row in rows]
+        loss = LabelLoss(model, self.y[rows], **self._loss_options(rows))
+        return train_on_labels(model, texts, features, loss, schedule, **options)
+
+    def _loss_options(self, rows: np.ndarray) -> dict[str, Any]:
+        settings, weights = self.settings, None
+        if settings.class_weight == "balanced":
+            weights = balanced_weights(self.y[rows], self.n_classes)
+        rates = settings.rates(self.start.pooling)
+        return {"rates": rates, "class_weights": weights, "smoothing": settings.label_smoothing}
 
 
 def choose_look(held_out: HeldOut) -> int:

@@ -257,9 +257,13 @@ class FineTunedClassifier(TransformerClassifier):
         if folder is None:
             return Stages(None, "", resume=False)
         judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
-        params = {name: value for name, value in self.get_params().items() if name not in ("encoder", "device")}
+        params = {k: value for k, value in super()._plain_params().items() if k not in ("encoder", "device")}
         parts = [*texts, repr(y.tolist()), *judged, repr(sorted(params.items())), start.fingerprint]
-        return Stages(folder, fingerprint(parts), resume=resume)
+        return Stages(folder, fingerprint([*parts, *self._known_by()]), resume=resume)
+
+    def _known_by(self) -> list[str]:
+        """Return strings that change with what is learnt from besides the labelled texts."""
+        return []
 
     def _trainings(
         self, start: "StartingModel", texts: list[str], y: np.ndarray, space: LabelSpace, stages: "Stages"

@@ -83,6 +83,10 @@ class LabelLoss(BatchLoss):
 
     def per_example(self, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Return the loss of each example ``(B,)``, in float32 whatever the model computes in."""
+        return mean_of_labels(self.per_answer(logits, rows))
+
+    def per_answer(self, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each example ``(B,)``, in multi-label tasks of each of its labels ``(B, n_classes)``."""
         y = self._y.to(rows.device)[rows]
         weights = None if self._weights is None else self._weights.to(rows.device)
         with torch.autocast(logits.device.type, enabled=False):
@@ -94,7 +98,7 @@ class LabelLoss(BatchLoss):
             wanted = y.float() * (1 - self.smoothing) + self.smoothing / 2
             return nn.functional.binary_cross_entropy_with_logits(
                 logits.float(), wanted, pos_weight=weights, reduction="none"
-            ).mean(dim=1)
+            )
 
     def identity(self) -> list[str]:
         """Return labels, weights and settings."""
@@ -104,6 +108,11 @@ class LabelLoss(BatchLoss):
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return the parts of the model, each at its rate."""
         return self.rates.groups(self.model, learning_rate)
+
+
+def mean_of_labels(answers: torch.Tensor) -> torch.Tensor:
+    """Return a figure of each example ``(B,)``: the mean over its labels, where there is one for each of them."""
+    return answers if answers.ndim == 1 else answers.mean(dim=1)
 
 
 def balanced_weights(y: np.ndarray, n_classes: int) -> np.ndarray:
