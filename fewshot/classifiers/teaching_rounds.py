@@ -93,7 +93,7 @@ class SelfTrained(Outcome):
             "pool": len(labels.given),
             "pseudo_labeled": len(labels.rows),
             "classes": dict(zip(self.names, labels.counts(len(self.names)), strict=True)),
-            "uncertainty": round(labels.uncertainty, 4),
+            "uncertainty": float(f"{labels.uncertainty:.3g}"),  # of a sure teacher's answers it is tiny
             "changed": None if changed is None else round(changed, 4),
             "score": scores[number] if number < len(scores) else None,
         }
