@@ -35,9 +35,13 @@ class SelfTrainingClassifier(FineTunedClassifier):
     ----------
     encoder : str, Path, Encoder or SentenceTransformer
         As all parameters that are not listed here, that of
-        :class:`~fewshot.classifiers.finetune.FineTunedClassifier`; ``epochs`` and ``steps`` are those of each training.
-        The encoder must have dropout, as the most have.
-    rounds : int, default=3
+        :class:`~fewshot.classifiers.finetune.FineTunedClassifier`. It must have dropout, as most have.
+    epochs : int, optional
+        How often each text is learnt from in each training, at most. Default: as there; half as often by students,
+        whose texts are many.
+    steps : int, optional
+        Optimizer steps of each training instead of epochs.
+    rounds : int, default=2
         Students after the first teacher, at most; fewer where less than 1 % of the pseudo-labels change from round to
         round, or where held-out answers get worse (see Notes).
     passes : int, default=10
@@ -53,9 +57,9 @@ class SelfTrainingClassifier(FineTunedClassifier):
         without any.
     dropout : float, optional
         Share that is dropped when the pool is read, above 0 and below 1. Default: the model's own.
-    upper_layers : int, optional
-        Drop out in so many of the uppermost layers alone; those below are then computed once for all passes.
-        Default: in all.
+    upper_layers : int or None, default=2
+        Drop out in so many of the uppermost layers alone, so that those below are computed once for all passes;
+        ``None`` drops out in all, which takes about three times as long with six layers, five with twelve.
     random_state : int, default=0
         Decides draws, too.
 
@@ -76,7 +80,8 @@ class SelfTrainingClassifier(FineTunedClassifier):
     the rounds end after one that is clearly worse. Texts of the pool that are labelled, or validation texts, are never
     pseudo-labelled.
 
-    A student weighs labelled texts 1, and a pseudo-labelled one by minus the logarithm of the variance of its answer,
+    Each student starts from the pretrained weights, as in the paper, and so forgets its teacher's mistakes. It weighs
+    labelled texts 1, and a pseudo-labelled one by minus the logarithm of the variance of its answer,
     divided by the mean of that; variances below 0.000001 count as that. BALD scores enter the draw by their share of
     the largest. Labels apply, in multi-label tasks, from the thresholds that the first teacher's held-out answers give.
 
@@ -87,8 +92,8 @@ class SelfTrainingClassifier(FineTunedClassifier):
 
     Examples
     --------
-    >>> SelfTrainingClassifier(encoder="bundled", rounds=2).get_params()["rounds"]
-    2
+    >>> SelfTrainingClassifier(encoder="bundled", rounds=1).get_params()["rounds"]
+    1
     """
 
     kind = "self-training"
@@ -97,7 +102,7 @@ class SelfTrainingClassifier(FineTunedClassifier):
         self,
         encoder: Any = DEFAULT_TEACHER,
         *,
-        rounds: int = 3,
+        rounds: int = 2,
         passes: int = 10,
         per_round: int = 256,
         max_unlabeled: int = 1000,

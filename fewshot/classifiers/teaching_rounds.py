@@ -26,6 +26,9 @@ from fewshot.evaluation.thresholds import best_thresholds_per_label
 SETTLED = 0.01
 """Share of the pool whose pseudo-labels must change from round to round, or the rounds end."""
 
+_FEWER_EPOCHS = 2
+"""By default a student learns so many times less often from each text than a first teacher with as many would."""
+
 Train = Callable[[FineTuning, str, str], Outcome]
 """Trains a student, under the name of a stage and with the label of its progress bar."""
 
@@ -127,11 +130,8 @@ class SelfTraining(FineTuning):
         if teacher.held_out is not None:
             held_out = self._judge(functools.partial(self._judge_rounds, teacher))
             n_rounds = choose_look(held_out)
-        rows, train = (
-            np.arange(len(self.texts)),
-            lambda student, stage, words: student.unjudged(stage=stage, description=words),
-        )
-        done = self._rounds(rows, teacher.model, train, threshold=self._threshold(teacher))
+        rows = np.arange(len(self.texts))
+        done = self._rounds(rows, teacher.model, _to_the_end, threshold=self._threshold(teacher))
         rounds = list(itertools.islice(done, n_rounds))
         return self._outcome(teacher, rounds, n_rounds if rounds else 0, held_out)
 
@@ -190,7 +190,7 @@ class SelfTraining(FineTuning):
         rounds = self._rounds(
             train,
             model,
-            lambda student, at, said: student.unjudged(stage=at, description=said),
+            _to_the_end,
             threshold=self._threshold(teacher, without=fold),
             stage=f"{stage}/",
             words=f"{words}, ",
@@ -257,7 +257,7 @@ class SelfTraining(FineTuning):
             texts,
             np.concatenate([self.y[rows], labels.y]),
             self.n_classes,
-            self.own_settings.lasting(2 * len(texts)),
+            self.own_settings.lasting(_FEWER_EPOCHS * len(texts)),
             folds=0,
             device=self.device,
             random_state=self.random_state,
@@ -291,6 +291,10 @@ def share_changed(before: np.ndarray, after: np.ndarray) -> float:
     """
     other = before != after
     return float((other.any(axis=1) if other.ndim == 2 else other).mean())
+
+
+def _to_the_end(student: FineTuning, stage: str, words: str) -> Outcome:
+    return student.unjudged(stage=stage, description=words)
 
 
 def _last_words(outcome: Outcome) -> np.ndarray:

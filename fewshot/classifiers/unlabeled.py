@@ -1,4 +1,4 @@
-"""The door for unlabelled texts: what methods that learn from a pool beside the labels take, and what they leave out."""
+"""The door for unlabelled texts, of methods that learn from a pool beside the labels."""
 
 from collections.abc import Iterable, Sequence
 

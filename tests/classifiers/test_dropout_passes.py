@@ -111,9 +111,7 @@ def test_one_seed_one_result(scorer):
 
 def test_another_share_is_dropped(scorer):
     """Prevents ``dropout`` from being taken and forgotten."""
-    little, much = (
-        dropout_passes(scorer, TEXTS, passes=30, dropout=share).std(axis=0).mean() for share in (0.01, 0.5)
-    )
+    little, much = (dropout_passes(scorer, TEXTS, passes=30, dropout=share).std(axis=0).mean() for share in (0.01, 0.5))
     assert much > 2 * little
 
 

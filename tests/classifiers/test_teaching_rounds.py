@@ -114,9 +114,7 @@ def test_a_worse_round_is_the_last(tiny_encoder, single, pool, students, monkeyp
     """Prevents a student that validation texts found worse from teaching, or from being kept."""
     monkeypatch.setattr(teaching_rounds, "choose_look", lambda held_out: 0)
     validation = (single.test_texts, single.test_labels)
-    classifier = small(tiny_encoder, rounds=4).fit(
-        single.texts, single.labels, unlabeled=pool, validation=validation
-    )
+    classifier = small(tiny_encoder, rounds=4).fit(single.texts, single.labels, unlabeled=pool, validation=validation)
     assert len(students) == 1
     report = classifier.report_
     assert report["judged_by"] == "15 validation texts"
