@@ -147,6 +147,6 @@ def test_a_missing_pool_is_refused(single):
     for unlabeled in (None, [], "one text", ["a", 3], single.texts, [single.texts[0].upper()]):
         with pytest.raises(InputError, match="unlabeled"):
             classifier.fit(single.texts, single.labels, unlabeled=unlabeled)
+    validation = (single.test_texts, single.test_labels)
     with pytest.raises(InputError, match="not labelled or a validation text"):
-        validation = (single.test_texts, single.test_labels)
         classifier.fit(single.texts, single.labels, unlabeled=single.test_texts, validation=validation)

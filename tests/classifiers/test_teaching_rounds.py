@@ -166,7 +166,7 @@ def test_share_of_texts_with_another_label():
     assert share_changed(np.array([[1, 0], [0, 0], [1, 1]]), np.array([[0, 1], [0, 0], [1, 1]])) == pytest.approx(1 / 3)
 
 
-class Break(Exception):
+class BrokenOffError(Exception):
     """What interrupts a fit."""
 
 
@@ -177,7 +177,7 @@ def break_after(monkeypatch, stage):
     def broken(self, name, result):
         finish(self, name, result)
         if name == stage:
-            raise Break
+            raise BrokenOffError
 
     monkeypatch.setattr(Stages, "finish", broken)
 
@@ -189,7 +189,7 @@ def break_in(monkeypatch, stage, step):
     def broken(*args, checkpoints, watch, watch_every, **options):
         def breaking(at, model):
             if at == step:
-                raise Break
+                raise BrokenOffError
             return watch is not None and at % watch_every == 0 and watch(at, model)
 
         if checkpoints.as_posix().endswith(f"run/{stage}"):
@@ -231,7 +231,7 @@ def test_a_broken_fit_goes_on_bit_by_bit(whole, tiny_encoder, single, pool, plac
     options = {"unlabeled": pool, "validation": validation, "checkpoints": tmp_path / "run"}
     with pytest.MonkeyPatch.context() as patch:
         break_after(patch, stage) if step is None else break_in(patch, stage, step)
-        with pytest.raises(Break):
+        with pytest.raises(BrokenOffError):
             small(tiny_encoder).fit(single.texts, single.labels, **options)
     asked = []
     passes = teaching_rounds.dropout_passes
