@@ -23,6 +23,7 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.self_training import SelfTrainingClassifier
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.setfit_reference import SetFitReferenceClassifier
 from fewshot.classifiers.uda import UDAClassifier
@@ -42,6 +43,16 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "knn in cells": lambda models: KNNClassifier(encoder=models.static, max_k=5, index="approximate"),
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
     "linear-probe on a token table": lambda models: LinearProbeClassifier(encoder=models.static),
+    "self-training": lambda models: SelfTrainingClassifier(
+        encoder=models.sentence,
+        rounds=1,
+        passes=2,
+        per_round=6,
+        steps=8,
+        batch_size=8,
+        learning_rate=1e-3,
+        random_state=3,
+    ),
     "prompt": lambda models: PromptClassifier(
         models.masked, templates="{text} {mask}", steps=60, learning_rate=3e-3, random_state=3
     ),
@@ -68,7 +79,7 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
 """Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``, the folder
 ``models.masked``). Those that learn by name have models that know the names (``models.topical``, ``models.nli``)."""
 
-LEARN_FROM_POOLS = (UDAClassifier,)
+LEARN_FROM_POOLS = (UDAClassifier, SelfTrainingClassifier)
 """Those of them whose ``fit`` wants unlabelled texts, too; where a promise gives none they have :data:`POOL`."""
 
 POOL = [f"{opening} {text}" for opening in ("my", "the") for text in ("card refund", "late parcel", "account code")]

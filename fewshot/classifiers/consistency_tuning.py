@@ -18,7 +18,7 @@ MOST_ASKED = 1000
 """So many unlabelled texts, evenly spread, are asked at the end whether they are answered surely enough."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ConsistencyTuning(FineTuning):
     """How one fit trains and judges, with unlabelled texts beside the labelled ones.
 

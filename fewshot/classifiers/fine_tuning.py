@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,6 +112,8 @@ class FineTuning:
     random_state : int
     stages : Stages
         Where finished parts are kept.
+    weights : ndarray of shape (n,), optional
+        How much each text counts. Default: 1.
     """
 
     start: StartingModel
@@ -123,38 +125,50 @@ class FineTuning:
     device: str | None
     random_state: int
     stages: Stages
+    weights: np.ndarray | None = None
 
     def cross_validated(self) -> Outcome:
         """Train on folds, choose how long to train, and train on all texts for so long."""
         rows = np.arange(len(self.texts))
         plan = self.settings.plan(len(rows))
         if not can_judge(self.y, self.folds):
-            model, losses = self._train(rows, "body", "fine-tuning")
-            return Outcome(model, losses, plan, plan.schedule.steps, None, len(plan.looks) - 1)
-        held_out = self._judge()
+            return self.unjudged()
+        held_out = self._judge(self._run_fold)
         look = choose_look(held_out)
         step = plan.looks[look]
         model, losses = self._train(rows, "body", "fine-tuning", stop_at=step)
         return Outcome(model, losses, plan, step, held_out, look)
 
-    def validated(self, texts: Sequence[str], y: np.ndarray) -> Outcome:
+    def unjudged(self, *, stage: str = "body", description: str = "fine-tuning") -> Outcome:
+        """Train on all texts, to the end."""
+        rows = np.arange(len(self.texts))
+        plan = self.settings.plan(len(rows))
+        model, losses = self._train(rows, stage, description)
+        return Outcome(model, losses, plan, plan.schedule.steps, None, len(plan.looks) - 1)
+
+    def validated(
+        self, texts: Sequence[str], y: np.ndarray, *, stage: str = "body", description: str = "fine-tuning"
+    ) -> Outcome:
         """Train on all texts, and stop on validation texts."""
         rows = np.arange(len(self.texts))
         plan = self.settings.plan(len(rows))
-        looks = self._looks(texts, y, "body", patience=self.settings.patience)
-        model, losses = self._train(rows, "body", "fine-tuning", looks=looks)
+        looks = self._looks(texts, y, stage, patience=self.settings.patience)
+        model, losses = self._train(rows, stage, description, looks=looks)
         looks.restore(model)
         held_out = HeldOut(y, list(looks.logits.values()), f"{len(texts)} validation texts")
         return Outcome(model, losses, plan, looks.best, held_out, list(looks.logits).index(looks.best))
 
-    def _judge(self) -> HeldOut:
-        """Return what models say, at each look, of the texts of the fold that they were trained without."""
+    def _judge(self, run_fold: Callable[[int, np.ndarray, np.ndarray], list[np.ndarray]]) -> HeldOut:
+        """Return what models say, at each look, of the texts of the fold that they were trained without.
+
+        ``run_fold(fold, train, test)`` trains on some rows and returns logits of others, look by look.
+        """
         fold_of = assign_folds(self.y, self.folds, self.random_state)
         rows: list[np.ndarray] = []
         parts: list[list[np.ndarray]] = []
         for fold in range(self.folds):
             rows.append(np.flatnonzero(fold_of == fold))
-            parts.append(self._run_fold(fold, np.flatnonzero((fold_of != fold) & (fold_of >= 0)), rows[-1]))
+            parts.append(run_fold(fold, np.flatnonzero((fold_of != fold) & (fold_of >= 0)), rows[-1]))
             if sum(map(len, rows)) >= ENOUGH_JUDGED:
                 break
         y = self.y[np.concatenate(rows)]
@@ -244,7 +258,9 @@ class FineTuning:
         if settings.class_weight == "balanced":
             weights = balanced_weights(self.y[rows], self.n_classes)
         rates = settings.rates(self.start.pooling)
-        return {"rates": rates, "class_weights": weights, "smoothing": settings.label_smoothing}
+        heavy = None if self.weights is None else self.weights[rows]
+        smoothing = settings.label_smoothing
+        return {"rates": rates, "class_weights": weights, "smoothing": smoothing, "example_weights": heavy}
 
 
 def choose_look(held_out: HeldOut) -> int:

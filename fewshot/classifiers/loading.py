@@ -14,6 +14,7 @@ KINDS = {
     "linear-probe": "fewshot.classifiers.linear_probe:LinearProbeClassifier",
     "naive-bayes": "fewshot.classifiers.naive_bayes:NaiveBayesClassifier",
     "prompt": "fewshot.classifiers.prompt:PromptClassifier",
+    "self-training": "fewshot.classifiers.self_training:SelfTrainingClassifier",
     "sequence": "fewshot.classifiers.sequence:SequenceClassifier",
     "setfit": "fewshot.classifiers.setfit:SetFitClassifier",
     "setfit-reference": "fewshot.classifiers.setfit_reference:SetFitReferenceClassifier",

@@ -189,7 +189,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
             return super().fit(texts, labels, validation=validation, checkpoints=checkpoints, resume=resume)
         finally:
             for name in ("_pool", "_tuning"):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
 
     def _check_params(self) -> None:
         super()._check_params()

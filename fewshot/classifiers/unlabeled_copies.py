@@ -49,7 +49,7 @@ def pair_with_copies(
     rows = np.arange(len(pool))
     if len(pool) > n_most:
         rows = np.sort(np.random.default_rng(random_state).choice(len(pool), size=n_most, replace=False))
-    drawn = [pool[row] for row in rows]
+    drawn = [pool[row] for row in rows.tolist()]
     with track("copying unlabelled texts", total=len(drawn)) as advance:
         # a class of its own each: nothing of another text, whose label might be another, comes into a copy
         texts, _, sources = augmented_examples(drawn, np.arange(len(drawn)), augment, random_state, device=device)

@@ -89,6 +89,13 @@ def train(
     annealing: Annotated[
         str | None, typer.Option(help="Of uda: linear, log or exp: leave known labels out at first; or none.")
     ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Of self-training: students after the first teacher.")] = None,
+    passes: Annotated[int | None, typer.Option(help="Of self-training: times the pool is read with dropout.")] = None,
+    per_round: Annotated[
+        int | None, typer.Option(help="Of self-training: pseudo-labelled texts that a student learns from.")
+    ] = None,
+    max_unlabeled: Annotated[int | None, typer.Option(help="Of self-training: texts of the pool looked at.")] = None,
+    sampling: Annotated[str | None, typer.Option(help="Of self-training: easy, hard or uniform.")] = None,
     k: Annotated[int | None, typer.Option("--k", help="Of knn: neighbors that vote [default: tried].")] = None,
     metric: Annotated[str | None, typer.Option(help="Of knn: cosine or l2 [default: cosine].")] = None,
     weights: Annotated[

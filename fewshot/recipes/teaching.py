@@ -9,7 +9,7 @@ from typing import Any
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import check_output
 from fewshot.classifiers.loading import load_classifier
-from fewshot.core.artifacts import read_json
+from fewshot.core.artifacts import fingerprint, read_json
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
@@ -44,6 +44,8 @@ class_weight, folds, augment, max_length, long_texts : optional
         A file of unlabelled texts, for methods that learn from a pool; labels in it are not looked at.
     unlabeled_weight, unlabeled_ratio, confidence, annealing : optional
         See :class:`fewshot.UDAClassifier`; ``annealing="none"`` leaves no label out.
+    rounds, passes, per_round, max_unlabeled, sampling : optional
+        See :class:`fewshot.SelfTrainingClassifier`.
     k, metric, weights, threshold, keep_texts : optional
         See :class:`fewshot.KNNClassifier`.
     thresholds : optional
@@ -85,6 +87,11 @@ class_weight, folds, augment, max_length, long_texts : optional
     unlabeled_ratio: float | None = None
     confidence: float | None = None
     annealing: str | None = None
+    rounds: int | None = None
+    passes: int | None = None
+    per_round: int | None = None
+    max_unlabeled: int | None = None
+    sampling: str | None = None
     k: int | None = None
     metric: str | None = None
     weights: str | None = None
@@ -173,6 +180,7 @@ def train_classifier(
     told["notes"] = [*(searched.notes if searched else []), *told.get("notes", []), *_language_notes(classifier, rows)]
     facts["notes"] = [*resumed, *told["notes"]]
     provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
+    provenance |= {"unlabelled texts": len(pool), "pool hash": fingerprint(pool)} if method.uses_pool else {}
     options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
     made = saved(classifier, out, facts, provenance, cleaning=report.summary(), **options)
     if searched is not None:

@@ -28,10 +28,10 @@ class ConsistencyTrainer(LabelTrainer):
         n = self.batches.labeled.n
         labeled = [row for row in rows if row < n]
         pairs = [self.texts[row] for row in rows if row >= n]
-        copies = [copy for _, copy in pairs]
+        copies = [pair[1] for pair in pairs]
         features = {"learning": dict(self.features([*(self.texts[row] for row in labeled), *copies]))}
         if pairs:
-            features["originals"] = dict(self.features([text for text, _ in pairs]))
+            features["originals"] = dict(self.features([pair[0] for pair in pairs]))
         return {"features": features, "rows": torch.tensor(labeled, dtype=torch.int64)}
 
     def _told(self) -> tuple[Any, ...]:
