@@ -44,9 +44,9 @@ class ConsistencyTuning(FineTuning):
     ) -> list[float]:
         held_out = np.setdiff1d(np.arange(len(self.texts)), rows)
         settings = self.consistency
+        texts, rows = self._examples(rows)
         loss = ConsistencyLoss(model, self.y[rows], settings=settings, steps=schedule.steps, **self._loss_options(rows))
         pairs = self.pairs.without(self.texts[row] for row in held_out)
-        texts = [self.texts[row] for row in rows]
         return train_consistently(model, texts, pairs, features, loss, schedule, **options)
 
     def pool_report(self, logits_of: Callable[[list[str]], np.ndarray], step: int) -> dict[str, Any]:

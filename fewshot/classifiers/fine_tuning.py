@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.classifiers.augmented import augmented_examples
 from fewshot.classifiers.fine_tune_settings import FineTuneSettings, Plan
 from fewshot.classifiers.looks import Looks, log_likelihood, probabilities_of
 from fewshot.classifiers.selection import CLEARLY, ENOUGH_JUDGED, assign_folds, can_judge, right
@@ -114,6 +115,8 @@ class FineTuning:
         Where finished parts are kept.
     weights : ndarray of shape (n,), optional
         How much each text counts. Default: 1.
+    augment : None, str, Augmentation or sequence of them
+        What copies to learn from beside the texts, in as many steps as without them.
     """
 
     start: StartingModel
@@ -126,6 +129,7 @@ class FineTuning:
     random_state: int
     stages: Stages
     weights: np.ndarray | None = None
+    augment: Any = None
 
     def cross_validated(self) -> Outcome:
         """Train on folds, choose how long to train, and train on all texts for so long."""
@@ -249,9 +253,15 @@ class FineTuning:
         self, model: Any, rows: np.ndarray, features: Features, schedule: Schedule, **options: Any
     ) -> list[float]:
         """Train a model in place on some rows, and return its losses."""
-        texts = [self.texts[row] for row in rows]
+        texts, rows = self._examples(rows)
         loss = LabelLoss(model, self.y[rows], **self._loss_options(rows))
         return train_on_labels(model, texts, features, loss, schedule, **options)
+
+    def _examples(self, rows: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """Return the texts of some rows and copies of them, and the row that each is or was made from."""
+        texts = [self.texts[row] for row in rows.tolist()]
+        texts, _, sources = augmented_examples(texts, self.y[rows], self.augment, self.random_state, device=self.device)
+        return texts, rows[sources[:, 0]]
 
     def _loss_options(self, rows: np.ndarray) -> dict[str, Any]:
         settings, weights = self.settings, None

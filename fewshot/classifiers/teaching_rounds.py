@@ -195,6 +195,7 @@ class SelfTraining(FineTuning):
             random_state=self.random_state,
             stages=self.stages,
             weights=np.concatenate([np.ones(len(rows)), labels.weights]),
+            augment=self.augment,
         )
 
     def _threshold(self, teacher: Outcome, without: int | None = None) -> np.ndarray | None:

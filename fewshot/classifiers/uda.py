@@ -36,7 +36,7 @@ class UDAClassifier(FineTunedClassifier):
     Parameters
     ----------
     encoder, pooling, epochs, steps, batch_size, learning_rate, head_learning_rate, layer_decay, warmup, accumulation, \
-freeze_layers, class_weight, label_smoothing, folds, patience, max_length, precision, device, random_state
+freeze_layers, augment, class_weight, label_smoothing, folds, patience, max_length, precision, device, random_state
         As for :class:`FineTunedClassifier`. Epochs and batches count labelled texts.
     unlabeled_weight : float, default=1.0
         Weight of the loss on unlabelled texts, at least 0; 0 learns from labels alone.
@@ -52,7 +52,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
     annealing : {None, "linear", "log", "exp"}, default=None
         Whether labelled texts are left out while their right answer has more than a probability that rises from that
         of guessing to 1 over the training, and how it rises.
-    augment : str, Augmentation, or sequence of them, default="tokens"
+    unlabeled_augment : str, Augmentation, or sequence of them, default="tokens"
         How unlabelled texts are changed: ``"tokens"`` (words swapped, left out, doubled), or one of ``"swap"``,
         ``"delete"``, ``"insert"``; ``"contextual:MODEL"`` and ``"back-translation:MODEL1,MODEL2"``, see
         :mod:`fewshot.training.augmentation`; or an object with a method ``augmented``.
@@ -100,7 +100,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
         temperature: float = 0.4,
         confidence: float | None = None,
         annealing: str | None = None,
-        augment: Any = "tokens",
+        unlabeled_augment: Any = "tokens",
         pooling: str = "auto",
         epochs: int | None = None,
         steps: int | None = None,
@@ -111,6 +111,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
         warmup: float = 0.1,
         accumulation: int = 1,
         freeze_layers: int | None = None,
+        augment: Any = None,
         class_weight: str | None = None,
         label_smoothing: float = 0.0,
         folds: int = 2,
@@ -132,6 +133,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
             warmup=warmup,
             accumulation=accumulation,
             freeze_layers=freeze_layers,
+            augment=augment,
             class_weight=class_weight,
             label_smoothing=label_smoothing,
             folds=folds,
@@ -146,7 +148,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
         self.temperature = temperature
         self.confidence = confidence
         self.annealing = annealing
-        self.augment = augment
+        self.unlabeled_augment = unlabeled_augment
 
     def fit(
         self,
@@ -194,7 +196,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
     def _check_params(self) -> None:
         super()._check_params()
         self._consistency()  # refuses what is out of range
-        check_augment(self.augment)
+        check_augment(self.unlabeled_augment)
 
     def _consistency(self) -> ConsistencySettings:
         names = [field.name for field in dataclasses.fields(ConsistencySettings)]
@@ -235,7 +237,7 @@ freeze_layers, class_weight, label_smoothing, folds, patience, max_length, preci
         if known is not None:
             return unpack_pairs(known)
         pairs = pair_with_copies(
-            self._pool, self.augment, n_most=n_most, random_state=self.random_state, device=self.device
+            self._pool, self.unlabeled_augment, n_most=n_most, random_state=self.random_state, device=self.device
         )
         stages.finish("copies", pack_pairs(pairs))
         return pairs

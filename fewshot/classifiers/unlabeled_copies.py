@@ -57,8 +57,8 @@ def pair_with_copies(
     copies, sources = texts[len(drawn) :], sources[len(drawn) :, 0]
     if not copies:
         raise InputError(
-            f"augment={augment!r} could make no copy of any of the {len(drawn)} unlabelled texts; "
-            "give texts of several words, or another augment"
+            f"unlabeled_augment={augment!r} could make no copy of any of the {len(drawn)} unlabelled texts; "
+            "give texts of several words, or another one"
         )
     order = np.argsort(sources, kind="stable")
     return UnlabeledPairs([drawn[sources[place]] for place in order], [copies[place] for place in order])
@@ -68,12 +68,12 @@ def check_augment(augment: Any) -> None:
     """Raise :class:`InputError` unless ``augment`` stands for copies that need no labels."""
     if augment is None:
         raise InputError(
-            "augment must say how copies of unlabelled texts are made, such as 'tokens', got None; "
+            "unlabeled_augment must say how copies of unlabelled texts are made, such as 'tokens', got None; "
             "to learn from labels alone take FineTunedClassifier"
         )
     find_augmentations(augment)
     if "mix" in (augment if isinstance(augment, (list, tuple)) else [augment]):
-        raise InputError("augment='mix' joins texts with the same labels, and these have none; take 'tokens'")
+        raise InputError("unlabeled_augment='mix' joins texts with the same labels, and these have none; take 'tokens'")
 
 
 def pack_pairs(pairs: UnlabeledPairs) -> dict[str, np.ndarray]:

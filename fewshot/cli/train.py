@@ -83,6 +83,9 @@ def train(
     unlabeled_ratio: Annotated[
         float | None, typer.Option(help="Of uda: unlabelled texts for each labelled one in a step.")
     ] = None,
+    unlabeled_augment: Annotated[
+        str | None, typer.Option(help="Of uda: how unlabelled texts are changed, as for --augment [default: tokens].")
+    ] = None,
     confidence: Annotated[
         float | None, typer.Option(help="Of uda: probability above which an answer is learnt from.")
     ] = None,

@@ -42,7 +42,7 @@ class_weight, folds, augment, max_length, long_texts : optional
         See :class:`fewshot.FineTunedClassifier`.
     unlabeled : str, optional
         A file of unlabelled texts, for methods that learn from a pool; labels in it are not looked at.
-    unlabeled_weight, unlabeled_ratio, confidence, annealing : optional
+    unlabeled_weight, unlabeled_ratio, unlabeled_augment, confidence, annealing : optional
         See :class:`fewshot.UDAClassifier`; ``annealing="none"`` leaves no label out.
     rounds, passes, per_round, max_unlabeled, sampling : optional
         See :class:`fewshot.SelfTrainingClassifier`.
@@ -85,6 +85,7 @@ class_weight, folds, augment, max_length, long_texts : optional
     unlabeled: str | None = None
     unlabeled_weight: float | None = None
     unlabeled_ratio: float | None = None
+    unlabeled_augment: str | None = None
     confidence: float | None = None
     annealing: str | None = None
     rounds: int | None = None

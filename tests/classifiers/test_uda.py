@@ -49,7 +49,7 @@ def test_it_learns_of_words_that_no_label_has(tiny_encoder, half_known, task):
     wrap = (lambda topic: (topic,)) if task == "multi" else (lambda topic: topic)
     texts, labels = [text for text, _ in labeled], [wrap(topic) for _, topic in labeled]
     options = {"steps": 120, "learning_rate": 3e-3, "folds": 0, "random_state": 1}
-    options |= {"augment": TokenAugmentation(("delete",), n_copies=2, alpha=0.5), "unlabeled_ratio": 2}
+    options |= {"unlabeled_augment": TokenAugmentation(("delete",), n_copies=2, alpha=0.5), "unlabeled_ratio": 2}
     scores = []
     for weight in (0.0, 1.0):
         classifier = quick(tiny_encoder, unlabeled_weight=weight, **options).fit(texts, labels, unlabeled=pool)
@@ -90,7 +90,9 @@ def seen(monkeypatch):
 def test_held_out_texts_are_not_in_the_pool_of_their_fold(tiny_encoder, single, pool, seen):
     """Prevents a choice and probabilities that are judged on texts which were learnt from without their labels."""
     everything = [*pool, *(text.upper() for text in single.texts)]
-    quick(tiny_encoder, steps=2, augment=["swap", "delete"]).fit(single.texts, single.labels, unlabeled=everything)
+    quick(tiny_encoder, steps=2, unlabeled_augment=["swap", "delete"]).fit(
+        single.texts, single.labels, unlabeled=everything
+    )
     keys = set(map(text_key, single.texts))
     *folds, (_, last) = seen
     assert len(folds) == 2
@@ -162,7 +164,7 @@ def test_it_goes_on_bit_by_bit_after_a_break(tiny_encoder, single, pool, tmp_pat
     assert resumed.losses_ == whole.losses_
     assert resumed.report_ == whole.report_
     assert resumed.predict_proba(pool).tobytes() == whole.predict_proba(pool).tobytes()
-    for changed, given in (({}, pool[1:]), ({"temperature": 0.5}, pool), ({"augment": "swap"}, pool)):
+    for changed, given in (({}, pool[1:]), ({"temperature": 0.5}, pool), ({"unlabeled_augment": "swap"}, pool)):
         with pytest.raises(InputError, match="had other texts, labels or settings"):
             quick(tiny_encoder, **options | changed).fit(
                 single.texts, single.labels, **fit | {"unlabeled": given}, resume=True
@@ -172,16 +174,22 @@ def test_it_goes_on_bit_by_bit_after_a_break(tiny_encoder, single, pool, tmp_pat
 def test_every_argument_survives_saving(tiny_folder, single, pool, tmp_path):
     """Prevents a classifier that cannot be fitted again as it was, and a pool that travels with it."""
     own = {"unlabeled_weight": 0.5, "unlabeled_ratio": 2, "temperature": 0.7, "confidence": 0.4, "annealing": "exp"}
-    assert set(UDAClassifier().get_params()) == {*FineTunedClassifier().get_params(), *own, "augment"}
-    arguments = {"encoder": str(tiny_folder), "steps": 2, "folds": 0, "augment": TokenAugmentation(("swap",)), **own}
+    assert set(UDAClassifier().get_params()) == {*FineTunedClassifier().get_params(), *own, "unlabeled_augment"}
+    arguments = {
+        "encoder": str(tiny_folder),
+        "steps": 2,
+        "folds": 0,
+        "unlabeled_augment": TokenAugmentation(("swap",)),
+        **own,
+    }
     classifier = UDAClassifier(**arguments, device="cpu").fit(single.texts, single.labels, unlabeled=pool)
     classifier.save(tmp_path / "model")
     loaded = load_classifier(tmp_path / "model", device="cpu")
     assert type(loaded) is UDAClassifier
     params = loaded.get_params()
-    assert params.pop("augment") == repr(arguments["augment"])
-    assert {name: params[name] for name in arguments if name != "augment"} == {
-        name: value for name, value in arguments.items() if name != "augment"
+    assert params.pop("unlabeled_augment") == repr(arguments["unlabeled_augment"])
+    assert {name: params[name] for name in arguments if name != "unlabeled_augment"} == {
+        name: value for name, value in arguments.items() if name != "unlabeled_augment"
     }
     assert loaded.report_ == classifier.report_
     for file in (tmp_path / "model").rglob("*"):
@@ -199,8 +207,8 @@ def test_every_argument_survives_saving(tiny_folder, single, pool, tmp_path):
         ({"temperature": 0}, "temperature must be"),
         ({"confidence": 1}, "confidence must be"),
         ({"annealing": "logarithmic"}, "annealing must be one of"),
-        ({"augment": None}, "augment must say how"),
-        ({"augment": "mix"}, "joins texts with the same labels"),
+        ({"unlabeled_augment": None}, "unlabeled_augment must say how"),
+        ({"unlabeled_augment": "mix"}, "joins texts with the same labels"),
         ({"folds": 1}, "folds must be 2 or more"),
         ({"steps": 0}, "steps must be at least 1"),
     ],

@@ -38,10 +38,10 @@ def test_a_text_without_copies_is_left_out():
 @pytest.mark.parametrize(
     ("augment", "message"),
     [
-        (None, "augment must say how copies of unlabelled texts are made"),
+        (None, "unlabeled_augment must say how copies of unlabelled texts are made"),
         ("token", "Did you mean 'tokens'"),
-        ("mix", "augment='mix' joins texts with the same labels"),
-        (["swap", "mix"], "augment='mix' joins texts with the same labels"),
+        ("mix", "unlabeled_augment='mix' joins texts with the same labels"),
+        (["swap", "mix"], "unlabeled_augment='mix' joins texts with the same labels"),
         (3, "augment must be one of"),
     ],
 )
