@@ -208,7 +208,8 @@ def _pool(settings: TrainSettings, method: Method, data: TextData, reading: Read
     if settings.unlabeled is None:
         pool = data.unlabeled.texts
     elif not method.uses_pool:
-        able = ", ".join(known for known in NAMES if find_method(known)[0].uses_pool)
+        rows = {known: find_method(known)[0] for known in NAMES}
+        able = ", ".join(known for known, row in rows.items() if row.uses_pool and not row.adapts)
         raise InputError(f"method {name!r} does not learn from unlabelled texts; leave out --unlabeled, or take {able}")
     else:
         pool = [*data.unlabeled.texts, *reading.load_clean(settings.unlabeled)[0].texts]

@@ -221,6 +221,7 @@ def test_every_argument_survives_saving(tiny_folder, single, tmp_path):
         "warmup": 0.2,
         "accumulation": 2,
         "freeze_layers": 1,
+        "augment": ["swap", "mix"],
         "class_weight": "balanced",
         "label_smoothing": 0.1,
         "folds": 0,
