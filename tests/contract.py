@@ -23,8 +23,10 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.self_training import SelfTrainingClassifier
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.setfit_reference import SetFitReferenceClassifier
+from fewshot.classifiers.uda import UDAClassifier
 from fewshot.classifiers.zero_shot_embedding import ZeroShotEmbeddingClassifier
 from fewshot.classifiers.zero_shot_nli import ZeroShotNLIClassifier
 from fewshot.core.artifacts import read_json
@@ -41,6 +43,16 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "knn in cells": lambda models: KNNClassifier(encoder=models.static, max_k=5, index="approximate"),
     "linear-probe": lambda models: LinearProbeClassifier(encoder=models.sentence, random_state=3),
     "linear-probe on a token table": lambda models: LinearProbeClassifier(encoder=models.static),
+    "self-training": lambda models: SelfTrainingClassifier(
+        encoder=models.sentence,
+        rounds=1,
+        passes=2,
+        per_round=6,
+        steps=8,
+        batch_size=8,
+        learning_rate=1e-3,
+        random_state=3,
+    ),
     "prompt": lambda models: PromptClassifier(
         models.masked, templates="{text} {mask}", steps=60, learning_rate=3e-3, random_state=3
     ),
@@ -58,11 +70,19 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
     "fine-tune by [CLS]": lambda models: FineTunedClassifier(
         encoder=models.sentence, pooling="cls", steps=60, learning_rate=3e-3, random_state=3, folds=0
     ),
+    "uda": lambda models: UDAClassifier(
+        encoder=models.sentence, steps=8, batch_size=8, learning_rate=1e-3, confidence=0.5, folds=0, random_state=3
+    ),
     "zero-shot-embedding": lambda models: ZeroShotEmbeddingClassifier(encoder=models.topical),
     "zero-shot-nli": lambda models: ZeroShotNLIClassifier(models.nli, precision="float32"),
 }
 """Every classifier that learns by ``fit``, made from tiny models (``models.sentence``, ``models.static``, the folder
 ``models.masked``). Those that learn by name have models that know the names (``models.topical``, ``models.nli``)."""
+
+LEARN_FROM_POOLS = (UDAClassifier, SelfTrainingClassifier)
+"""Those of them whose ``fit`` wants unlabelled texts, too; where a promise gives none they have :data:`POOL`."""
+
+POOL = [f"{opening} {text}" for opening in ("my", "the") for text in ("card refund", "late parcel", "account code")]
 
 READY: dict[str, Callable[[Any, Any], TextClassifier]] = {
     "sequence": lambda models, toy: models.sequence(toy),

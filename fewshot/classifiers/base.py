@@ -242,7 +242,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
 
     def _plain_params(self) -> dict[str, Any]:
         params = dict(self.get_params(deep=False))
-        return params | ({"augment": described(params["augment"])} if "augment" in params else {})
+        return params | {name: described(params[name]) for name in ("augment", "unlabeled_augment") if name in params}
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "label_space_"):

@@ -3,20 +3,23 @@
 import copy
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from fewshot.classifiers.augmented import augmented_examples
 from fewshot.classifiers.fine_tune_settings import FineTuneSettings, Plan
 from fewshot.classifiers.looks import Looks, log_likelihood, probabilities_of
 from fewshot.classifiers.selection import CLEARLY, ENOUGH_JUDGED, assign_folds, can_judge, right
 from fewshot.classifiers.stages import Stages
 from fewshot.classifiers.starting_model import StartingModel, pooling_of
 from fewshot.heads.logistic import fit_linear
+from fewshot.training.example_trainer import Features
 from fewshot.training.label_loss import LabelLoss, balanced_weights
 from fewshot.training.label_training import train_on_labels
 from fewshot.training.layer_rates import frozen_below
+from fewshot.training.schedule import Schedule
 
 LARGEST_INTERCEPT = 10.0
 """A class without a text in a fold starts unlikely, not impossible."""
@@ -110,6 +113,10 @@ class FineTuning:
     random_state : int
     stages : Stages
         Where finished parts are kept.
+    weights : ndarray of shape (n,), optional
+        How much each text counts. Default: 1.
+    augment : None, str, Augmentation or sequence of them
+        What copies to learn from beside the texts, in as many steps as without them.
     """
 
     start: StartingModel
@@ -121,38 +128,51 @@ class FineTuning:
     device: str | None
     random_state: int
     stages: Stages
+    weights: np.ndarray | None = None
+    augment: Any = None
 
     def cross_validated(self) -> Outcome:
         """Train on folds, choose how long to train, and train on all texts for so long."""
         rows = np.arange(len(self.texts))
         plan = self.settings.plan(len(rows))
         if not can_judge(self.y, self.folds):
-            model, losses = self._train(rows, "body", "fine-tuning")
-            return Outcome(model, losses, plan, plan.schedule.steps, None, len(plan.looks) - 1)
-        held_out = self._judge()
+            return self.unjudged()
+        held_out = self._judge(self._run_fold)
         look = choose_look(held_out)
         step = plan.looks[look]
         model, losses = self._train(rows, "body", "fine-tuning", stop_at=step)
         return Outcome(model, losses, plan, step, held_out, look)
 
-    def validated(self, texts: Sequence[str], y: np.ndarray) -> Outcome:
+    def unjudged(self, *, stage: str = "body", description: str = "fine-tuning") -> Outcome:
+        """Train on all texts, to the end."""
+        rows = np.arange(len(self.texts))
+        plan = self.settings.plan(len(rows))
+        model, losses = self._train(rows, stage, description)
+        return Outcome(model, losses, plan, plan.schedule.steps, None, len(plan.looks) - 1)
+
+    def validated(
+        self, texts: Sequence[str], y: np.ndarray, *, stage: str = "body", description: str = "fine-tuning"
+    ) -> Outcome:
         """Train on all texts, and stop on validation texts."""
         rows = np.arange(len(self.texts))
         plan = self.settings.plan(len(rows))
-        looks = self._looks(texts, y, "body", patience=self.settings.patience)
-        model, losses = self._train(rows, "body", "fine-tuning", looks=looks)
+        looks = self._looks(texts, y, stage, patience=self.settings.patience)
+        model, losses = self._train(rows, stage, description, looks=looks)
         looks.restore(model)
         held_out = HeldOut(y, list(looks.logits.values()), f"{len(texts)} validation texts")
         return Outcome(model, losses, plan, looks.best, held_out, list(looks.logits).index(looks.best))
 
-    def _judge(self) -> HeldOut:
-        """Return what models say, at each look, of the texts of the fold that they were trained without."""
+    def _judge(self, run_fold: Callable[[int, np.ndarray, np.ndarray], list[np.ndarray]]) -> HeldOut:
+        """Return what models say, at each look, of the texts of the fold that they were trained without.
+
+        ``run_fold(fold, train, test)`` trains on some rows and returns logits of others, look by look.
+        """
         fold_of = assign_folds(self.y, self.folds, self.random_state)
         rows: list[np.ndarray] = []
         parts: list[list[np.ndarray]] = []
         for fold in range(self.folds):
             rows.append(np.flatnonzero(fold_of == fold))
-            parts.append(self._run_fold(fold, np.flatnonzero((fold_of != fold) & (fold_of >= 0)), rows[-1]))
+            parts.append(run_fold(fold, np.flatnonzero((fold_of != fold) & (fold_of >= 0)), rows[-1]))
             if sum(map(len, rows)) >= ENOUGH_JUDGED:
                 break
         y = self.y[np.concatenate(rows)]
@@ -204,20 +224,15 @@ class FineTuning:
         self, rows: np.ndarray, stage: str, description: str, *, looks: Looks | None = None, stop_at: int | None = None
     ) -> tuple[Any, list[float]]:
         """Return a copy of the model that learnt from some rows, and its losses."""
-        settings, y = self.settings, self.y[rows]
+        settings = self.settings
         plan = settings.plan(len(rows))
         model = self._untrained(rows, stage)
-        weights = balanced_weights(y, self.n_classes) if settings.class_weight == "balanced" else None
-        rates = settings.rates(self.start.pooling)
-        loss = LabelLoss(model, y, rates, class_weights=weights, smoothing=settings.label_smoothing)
-        features = self.start.scorer(model, device="cpu").features
         watch: Any = looks if looks is not None or stop_at is None else (lambda step, model: True)
         with frozen_below(model, settings.freeze_layers):
-            losses = train_on_labels(
+            losses = self._learn(
                 model,
-                [self.texts[row] for row in rows],
-                features,
-                loss,
+                rows,
+                self.start.scorer(model, device="cpu").features,
                 plan.schedule,
                 accumulation=settings.accumulation,
                 device=self.device,
@@ -233,6 +248,29 @@ class FineTuning:
         if looks is not None and len(losses) == last and last not in looks.logits:
             looks(last, model)  # where the end is no whole number of looks away
         return model, losses
+
+    def _learn(
+        self, model: Any, rows: np.ndarray, features: Features, schedule: Schedule, **options: Any
+    ) -> list[float]:
+        """Train a model in place on some rows, and return its losses."""
+        texts, rows = self._examples(rows)
+        loss = LabelLoss(model, self.y[rows], **self._loss_options(rows))
+        return train_on_labels(model, texts, features, loss, schedule, **options)
+
+    def _examples(self, rows: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """Return the texts of some rows and copies of them, and the row that each is or was made from."""
+        texts = [self.texts[row] for row in rows.tolist()]
+        texts, _, sources = augmented_examples(texts, self.y[rows], self.augment, self.random_state, device=self.device)
+        return texts, rows[sources[:, 0]]
+
+    def _loss_options(self, rows: np.ndarray) -> dict[str, Any]:
+        settings, weights = self.settings, None
+        if settings.class_weight == "balanced":
+            weights = balanced_weights(self.y[rows], self.n_classes)
+        rates = settings.rates(self.start.pooling)
+        heavy = None if self.weights is None else self.weights[rows]
+        smoothing = settings.label_smoothing
+        return {"rates": rates, "class_weights": weights, "smoothing": smoothing, "example_weights": heavy}
 
 
 def choose_look(held_out: HeldOut) -> int:

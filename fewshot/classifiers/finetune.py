@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy.special import expit, logit
 
+from fewshot.classifiers.augmented import find_augmentations
 from fewshot.classifiers.base import Labeled
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.looks import probabilities_of
@@ -67,6 +68,9 @@ class FineTunedClassifier(TransformerClassifier):
         Batches a step; the same as one larger batch, in less memory.
     freeze_layers : int, optional
         Embeddings and so many of the lowest layers stay as they are. Default: all is trained.
+    augment : None, str, Augmentation or sequence of them, default=None
+        Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. They come
+        beside the texts in as many steps as without them, and judge nothing. Not measured.
     class_weight : {None, "balanced"}, default=None
         Whether rare classes weigh as much as frequent ones; in multi-label tasks, whether a rare label's presence
         weighs as much as its absence. No weight is above 10.
@@ -143,6 +147,7 @@ class FineTunedClassifier(TransformerClassifier):
         warmup: float = 0.1,
         accumulation: int = 1,
         freeze_layers: int | None = None,
+        augment: Any = None,
         class_weight: str | None = None,
         label_smoothing: float = 0.0,
         folds: int = 2,
@@ -163,6 +168,7 @@ class FineTunedClassifier(TransformerClassifier):
         self.warmup = warmup
         self.accumulation = accumulation
         self.freeze_layers = freeze_layers
+        self.augment = augment
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
         self.folds = folds
@@ -218,6 +224,7 @@ class FineTunedClassifier(TransformerClassifier):
         if self.folds < 0 or self.folds == 1:
             raise InputError(f"folds must be 2 or more, or 0 to judge by none, got {self.folds}")
         check_random_state(self.random_state)
+        find_augmentations(self.augment, device=self.device)
         self._settings()  # refuses what is out of range
 
     def _settings(self) -> "FineTuneSettings":
@@ -257,9 +264,13 @@ class FineTunedClassifier(TransformerClassifier):
         if folder is None:
             return Stages(None, "", resume=False)
         judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
-        params = {name: value for name, value in self.get_params().items() if name not in ("encoder", "device")}
+        params = {k: value for k, value in super()._plain_params().items() if k not in ("encoder", "device")}
         parts = [*texts, repr(y.tolist()), *judged, repr(sorted(params.items())), start.fingerprint]
-        return Stages(folder, fingerprint(parts), resume=resume)
+        return Stages(folder, fingerprint([*parts, *self._known_by()]), resume=resume)
+
+    def _known_by(self) -> list[str]:
+        """Return strings that change with what is learnt from besides the labelled texts."""
+        return []
 
     def _trainings(
         self, start: "StartingModel", texts: list[str], y: np.ndarray, space: LabelSpace, stages: "Stages"
@@ -276,6 +287,7 @@ class FineTunedClassifier(TransformerClassifier):
             device=self.device,
             random_state=self.random_state,
             stages=stages,
+            augment=self.augment,
         )
 
     def _take_start(self, start: "StartingModel", outcome: "Outcome", space: LabelSpace) -> None:

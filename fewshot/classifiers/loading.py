@@ -14,9 +14,11 @@ KINDS = {
     "linear-probe": "fewshot.classifiers.linear_probe:LinearProbeClassifier",
     "naive-bayes": "fewshot.classifiers.naive_bayes:NaiveBayesClassifier",
     "prompt": "fewshot.classifiers.prompt:PromptClassifier",
+    "self-training": "fewshot.classifiers.self_training:SelfTrainingClassifier",
     "sequence": "fewshot.classifiers.sequence:SequenceClassifier",
     "setfit": "fewshot.classifiers.setfit:SetFitClassifier",
     "setfit-reference": "fewshot.classifiers.setfit_reference:SetFitReferenceClassifier",
+    "uda": "fewshot.classifiers.uda:UDAClassifier",
     "zero-shot-embedding": "fewshot.classifiers.zero_shot_embedding:ZeroShotEmbeddingClassifier",
     "zero-shot-nli": "fewshot.classifiers.zero_shot_nli:ZeroShotNLIClassifier",
 }

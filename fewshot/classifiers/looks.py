@@ -103,7 +103,7 @@ class Looks:
 
 
 def probabilities_of(logits: np.ndarray, *, multi_label: bool) -> np.ndarray:
-    """Return the probabilities ``(n, n_classes)`` that logits stand for, in float64.
+    """Return the probabilities ``(..., n_classes)`` that logits stand for, in float64.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def probabilities_of(logits: np.ndarray, *, multi_label: bool) -> np.ndarray:
     array([[0.25, 0.25, 0.25, 0.25]])
     """
     logits = logits.astype(np.float64)
-    return expit(logits) if multi_label else softmax(logits, axis=1)
+    return expit(logits) if multi_label else softmax(logits, axis=-1)
 
 
 def log_likelihood(logits: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -32,7 +32,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate of the encoder.")] = None,
     accumulation: Annotated[int | None, typer.Option(help="Batches a step.")] = None,
     loss: Annotated[str | None, typer.Option(help="contrastive, cosine or triplet.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the contrastive loss.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of the contrastive loss; of uda: sharpens answers.")
+    ] = None,
     margin: Annotated[float | None, typer.Option(help="Of the triplet loss.")] = None,
     templates: Annotated[
         list[str] | None,
@@ -71,6 +73,32 @@ def train(
     patience: Annotated[
         int | None, typer.Option(help="Of fine-tune: looks at --validation without a better one before it stops.")
     ] = None,
+    unlabeled: Annotated[
+        str | None,
+        typer.Option(help="Of uda and distilled: file with unlabelled texts; labels in it are not looked at."),
+    ] = None,
+    unlabeled_weight: Annotated[
+        float | None, typer.Option(help="Of uda: weight of the loss on unlabelled texts.")
+    ] = None,
+    unlabeled_ratio: Annotated[
+        float | None, typer.Option(help="Of uda: unlabelled texts for each labelled one in a step.")
+    ] = None,
+    unlabeled_augment: Annotated[
+        str | None, typer.Option(help="Of uda: how unlabelled texts are changed, as for --augment [default: tokens].")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Of uda: probability above which an answer is learnt from.")
+    ] = None,
+    annealing: Annotated[
+        str | None, typer.Option(help="Of uda: linear, log or exp: leave known labels out at first; or none.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Of self-training: students after the first teacher.")] = None,
+    passes: Annotated[int | None, typer.Option(help="Of self-training: times the pool is read with dropout.")] = None,
+    per_round: Annotated[
+        int | None, typer.Option(help="Of self-training: pseudo-labelled texts that a student learns from.")
+    ] = None,
+    max_unlabeled: Annotated[int | None, typer.Option(help="Of self-training: texts of the pool looked at.")] = None,
+    sampling: Annotated[str | None, typer.Option(help="Of self-training: easy, hard or uniform.")] = None,
     k: Annotated[int | None, typer.Option("--k", help="Of knn: neighbors that vote [default: tried].")] = None,
     metric: Annotated[str | None, typer.Option(help="Of knn: cosine or l2 [default: cosine].")] = None,
     weights: Annotated[

@@ -163,7 +163,8 @@ _HARDWARE = Question(
 _MANY_LABELS = Question(
     "pool-beside-labels",
     f"{LARGE_POOL:,} unlabelled texts or more?",
-    "Unlabelled texts teach an encoder the domain before the labels do, and a student its teacher's answers.",
+    "Unlabelled texts teach a student its teacher's answers; what they taught an encoder trained by contrast was "
+    "little (fewshot.DomainAdapter).",
     lambda facts: f"{facts.n_pool:,}",
     (
         Branch(
@@ -171,8 +172,8 @@ _MANY_LABELS = Question(
             lambda facts: facts.n_pool >= LARGE_POOL,
             Leaf(
                 "many-labels-large-pool",
-                "adapt to the domain, train, distil",
-                (ADAPT, SETFIT_OF_MANY, TABLE, LAYERS, FINE_TUNE, UDA),
+                "train, distil, and compare what the pool adds",
+                (SETFIT_OF_MANY, TABLE, LAYERS, FINE_TUNE, ADAPT, UDA),
             ),
         ),
         Branch("no", _always, _HARDWARE),

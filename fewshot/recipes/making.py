@@ -68,10 +68,10 @@ def saved(
     return Made(classifier, Path(out), {**facts, "megabytes": megabytes, "cleaning": cleaning})
 
 
-_DECIDES_NOTHING = ("device", "teacher_device", "targets")
+_DECIDES_NOTHING = ("device", "teacher_device", "targets", "unlabeled")
 
 
 def settings_as_facts(settings: Any) -> dict[str, Any]:
-    """Return the settings of a run that were given, without devices and folders, which decide nothing."""
+    """Return the settings of a run that were given, without devices and names of files, which decide nothing."""
     given = dataclasses.asdict(settings)
     return {name: value for name, value in given.items() if value is not None and name not in _DECIDES_NOTHING}

@@ -47,7 +47,9 @@ def _setfit_reference(argument: str, around: Surroundings) -> Any:
 def _fine_tune(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.finetune import FineTunedClassifier
 
-    return FineTunedClassifier(around.encoder, device=around.device, random_state=around.random_state)
+    return FineTunedClassifier(
+        around.encoder, augment=around.augment, device=around.device, random_state=around.random_state
+    )
 
 
 def _adapt_and_fine_tune(argument: str, around: Surroundings) -> Any:
@@ -59,6 +61,26 @@ def _adapt_and_fine_tune(argument: str, around: Surroundings) -> Any:
             "--method fine-tune --encoder on what it made"
         )
     return AdaptedClassifier(_fine_tune("", around), around.adapted)
+
+
+def _uda(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.uda import UDAClassifier
+    from fewshot.recipes.pool_methods import WithPool
+
+    classifier = UDAClassifier(
+        around.encoder, augment=around.augment, device=around.device, random_state=around.random_state
+    )
+    return WithPool(classifier, around.pool)
+
+
+def _self_training(argument: str, around: Surroundings) -> Any:
+    from fewshot.classifiers.self_training import SelfTrainingClassifier
+    from fewshot.recipes.pool_methods import WithPool
+
+    classifier = SelfTrainingClassifier(
+        around.encoder, augment=around.augment, device=around.device, random_state=around.random_state
+    )
+    return WithPool(classifier, around.pool)
 
 
 def _prompt(argument: str, around: Surroundings) -> Any:
@@ -143,13 +165,36 @@ METHODS: tuple[Method, ...] = (
         lacks=_lacks_nli_model,
     ),
     Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, augments=True, cost=2),
-    Method("fine-tune", "the encoder's transformer and a new head, trained together on the labels", _fine_tune, cost=3),
+    Method(
+        "fine-tune",
+        "the encoder's transformer and a new head, trained together on the labels",
+        _fine_tune,
+        augments=True,
+        cost=3,
+    ),
     Method(
         "adapt+fine-tune",
         "the same, on the encoder adapted to the pool",
         _adapt_and_fine_tune,
         uses_pool=True,
+        augments=True,
         adapts=True,
+        cost=3,
+    ),
+    Method(
+        "uda",
+        "fine-tune that also learns to answer changed copies of the pool's texts alike",
+        _uda,
+        uses_pool=True,
+        augments=True,
+        cost=3,
+    ),
+    Method(
+        "self-training",
+        "fine-tune that learns its own surest answers on the pool, round by round",
+        _self_training,
+        uses_pool=True,
+        augments=True,
         cost=3,
     ),
     Method(
@@ -182,6 +227,8 @@ ALL = (
     "setfit",
     "fine-tune",
     "adapt+fine-tune",
+    "uda",
+    "self-training",
     "prompt",
     "distilled:static",
     "distilled:layers:3",

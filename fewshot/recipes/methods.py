@@ -12,7 +12,7 @@ AUGMENT = "+augment"
 """What follows the name of a method that learns from copies of its texts, too: ``"tokens"`` where nothing else is said.
 Such variants are run where they are asked for by name."""
 
-_NEEDS_POOL = "needs unlabelled texts (--unlabeled)"
+NEEDS_POOL = "needs unlabelled texts (--unlabeled)"
 
 
 def find_method(name: str) -> tuple[Method, str]:
@@ -33,8 +33,8 @@ def find_method(name: str) -> tuple[Method, str]:
     Traceback (most recent call last):
     ...
     fewshot.core.errors.InputError: unknown method 'knnn'; known: naive-bayes, knn, linear-probe, zero-shot-nli, \
-zero-shot-embedding, setfit, fine-tune, adapt+fine-tune, prompt, distilled:static, distilled:layers:3, \
-setfit-reference, and NAME+augment. Did you mean 'knn'?
+zero-shot-embedding, setfit, fine-tune, adapt+fine-tune, uda, self-training, prompt, distilled:static, \
+distilled:layers:3, setfit-reference, and NAME+augment. Did you mean 'knn'?
     """
     method, argument = _find_plain(name.removesuffix(AUGMENT), name)
     if name.endswith(AUGMENT) and not method.augments:
@@ -85,7 +85,7 @@ def choose_methods(names: Sequence[str], *, has_pool: bool) -> tuple[list[str], 
     for name in names:
         if name != "all-applicable":
             if find_method(name)[0].uses_pool and not has_pool:
-                raise InputError(f"method {name!r} {_NEEDS_POOL}")
+                raise InputError(f"method {name!r} {NEEDS_POOL}")
             chosen.append(name)
             continue
         for candidate in ALL:
@@ -103,7 +103,7 @@ def _reason_against(candidate: str, named: set[str], *, has_pool: bool) -> str |
     """Say why ``all-applicable`` does not take a method, given which rows of the table are named beside it."""
     method, argument = find_method(candidate)
     if method.uses_pool and not has_pool:
-        return _NEEDS_POOL
+        return NEEDS_POOL
     if method.name.endswith("[:]") and method.name in named:
         return "it is named with a model of its own"
     return method.lacks(argument)

@@ -15,8 +15,9 @@ ZERO_SHOT_NLI = Suggestion(
 )
 ZERO_SHOT_EMBEDDING = Suggestion(
     "zero-shot-embedding",
-    "the class name nearest to the text by the encoder's vectors; the fastest to try",
-    "Chang et al. 2008, Dataless Classification, AAAI; not measured here",
+    "the class nearest to the text by the encoder's vectors; the fastest to try, and better with descriptions of the "
+    "classes (--label-words)",
+    "few_labels.json: 47.8 % by names, 57.3 % by descriptions, means of six sets",
 )
 PROMPT = Suggestion(
     "prompt",
@@ -41,7 +42,7 @@ AUGMENT = Suggestion(
 LOOK_UP = Suggestion(
     "knn",
     "looks up the nearest labelled texts, and learns a new one in milliseconds",
-    "demo.json: 51.6 % where linear-probe has 62.0 %",
+    "few_labels.json: 54.3 % at 8 labels a class where linear-probe has 57.6 %, means of six sets",
 )
 LAYERS = Suggestion(
     "distilled:layers:3",
@@ -63,17 +64,19 @@ FINE_TUNE = Suggestion(
 ADAPT = Suggestion(
     "adapt+fine-tune",
     "the unlabelled texts teach the encoder the words of the domain first",
-    "Gururangan et al. 2020, arXiv:2004.10964; not measured here",
+    "Gururangan et al. 2020, arXiv:2004.10964; on train texts of two sets an encoder trained by contrast gained "
+    "nothing beyond chance",
 )
 SELF_TRAINING = Suggestion(
     "self-training",
     "learns its own surest answers on the unlabelled texts",
-    "Mukherjee and Awadallah 2020, arXiv:2006.15315; not measured here",
+    "Mukherjee and Awadallah 2020, arXiv:2006.15315; on train texts, one sample each, a gain on AG News, none on "
+    "Emotion",
 )
 UDA = Suggestion(
     "uda",
     "answers on unlabelled texts shall stay as they are when the texts are changed a little",
-    "Xie et al. 2020, arXiv:1904.12848; not measured here",
+    "Xie et al. 2020, arXiv:1904.12848; on train texts of AG News and Emotion no gain beyond chance",
 )
 _BELOW_8 = "not measured here below 8 labels a class"
 
@@ -96,7 +99,10 @@ SETFIT_OF_MANY = dataclasses.replace(
     "arXiv:2209.11055: 75.3 against 69.7 % for fine-tuning at 64",
 )
 PROBE_OF_FEW = dataclasses.replace(
-    PROBE, reason="with so few labels there is little else that training could get right", basis=_BELOW_8
+    PROBE,
+    reason="with so few labels there is little else that training could get right",
+    basis="few_labels.json: 47.1 % at 2 labels a class, 52.0 % at 4, where naive-bayes has 27.6 and 34.1 %, means of "
+    "six sets",
 )
 PROBE_OF_MANY_CLASSES = dataclasses.replace(
     PROBE,

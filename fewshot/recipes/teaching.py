@@ -9,15 +9,17 @@ from typing import Any
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import check_output
 from fewshot.classifiers.loading import load_classifier
-from fewshot.core.artifacts import read_json
+from fewshot.core.artifacts import fingerprint, read_json
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
-from fewshot.recipes.method import Surroundings
-from fewshot.recipes.methods import AUGMENT, find_method, make_classifier
+from fewshot.recipes.method import Method, Surroundings
+from fewshot.recipes.method_table import NAMES
+from fewshot.recipes.methods import AUGMENT, NEEDS_POOL, find_method, make_classifier
+from fewshot.recipes.pool_methods import WithPool
 from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.search_space import find_space
 from fewshot.recipes.searching import search_settings
@@ -38,6 +40,12 @@ class_weight, folds, augment, max_length, long_texts : optional
         Other methods take those that they have: ``templates`` of ``prompt`` hold ``{text}`` and ``{mask}``.
     pooling, epochs, head_learning_rate, layer_decay, warmup, freeze_layers, label_smoothing, patience : optional
         See :class:`fewshot.FineTunedClassifier`.
+    unlabeled : str, optional
+        A file of unlabelled texts, for methods that learn from a pool; labels in it are not looked at.
+    unlabeled_weight, unlabeled_ratio, unlabeled_augment, confidence, annealing : optional
+        See :class:`fewshot.UDAClassifier`; ``annealing="none"`` leaves no label out.
+    rounds, passes, per_round, max_unlabeled, sampling : optional
+        See :class:`fewshot.SelfTrainingClassifier`.
     k, metric, weights, threshold, keep_texts : optional
         See :class:`fewshot.KNNClassifier`.
     thresholds : optional
@@ -74,6 +82,17 @@ class_weight, folds, augment, max_length, long_texts : optional
     freeze_layers: int | None = None
     label_smoothing: float | None = None
     patience: int | None = None
+    unlabeled: str | None = None
+    unlabeled_weight: float | None = None
+    unlabeled_ratio: float | None = None
+    unlabeled_augment: str | None = None
+    confidence: float | None = None
+    annealing: str | None = None
+    rounds: int | None = None
+    passes: int | None = None
+    per_round: int | None = None
+    max_unlabeled: int | None = None
+    sampling: str | None = None
     k: int | None = None
     metric: str | None = None
     weights: str | None = None
@@ -86,11 +105,12 @@ class_weight, folds, augment, max_length, long_texts : optional
 
     def classifier_params(self) -> dict[str, Any]:
         """Return the parameters that are given, for the method's constructor."""
-        others = ("method", "encoder", "search", "device", "seed")
+        others = ("method", "encoder", "unlabeled", "search", "device", "seed")
         given = {name: value for name, value in dataclasses.asdict(self).items() if name not in others}
         if self.label_words is not None:
             given["label_words"] = read_json(self.label_words)
-        return {name: value for name, value in given.items() if value is not None}
+        params = {name: value for name, value in given.items() if value is not None}
+        return params | ({"annealing": None} if self.annealing == "none" else {})
 
 
 def train_classifier(
@@ -110,7 +130,8 @@ def train_classifier(
     Parameters
     ----------
     labeled : str, Path, DataFrame, Dataset or TextData
-        Its unlabelled rows are left aside; ``distilled:`` methods take them as the pool.
+        Its unlabelled rows are left aside; methods that learn from a pool take them for it, beside those of
+        ``settings.unlabeled``.
     out : str or Path
         Folder of the model. Beside it, in ``OUT.training``, lies what an interrupted training needs to go on; it is
         removed when the model is saved.
@@ -140,11 +161,12 @@ def train_classifier(
         _check_settings(settings)
     data, report = reading.load_clean(labeled)
     rows = require_labels(data)
+    pool = _pool(settings, method, data, reading)
     judges = require_labels(reading.load_clean(validation)[0]) if validation is not None else None
     if encoder is None and method.uses_encoder and start_from is None:
         encoder = load_encoder(settings.encoder, device=settings.device)
         encoder = CachedEncoder(encoder, EmbeddingCache())
-    around = Surroundings(encoder, data.unlabeled.texts, settings.device, settings.seed)
+    around = Surroundings(encoder, pool, settings.device, settings.seed)
     start = time.perf_counter()
     workshop = Workshop(Path(f"{out}.training"), resume=resume)
     resumed = workshop.told()
@@ -159,6 +181,7 @@ def train_classifier(
     told["notes"] = [*(searched.notes if searched else []), *told.get("notes", []), *_language_notes(classifier, rows)]
     facts["notes"] = [*resumed, *told["notes"]]
     provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
+    provenance |= {"unlabelled texts": len(pool), "pool hash": fingerprint(pool)} if method.uses_pool else {}
     options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
     made = saved(classifier, out, facts, provenance, cleaning=report.summary(), **options)
     if searched is not None:
@@ -171,6 +194,28 @@ def _check_settings(settings: TrainSettings) -> None:
     """Raise :class:`InputError` unless the method has all settings that are given; no encoder is opened."""
     unopened = Surroundings(None, [], settings.device, settings.seed)
     configured(make_classifier(settings.method, unopened), settings.classifier_params(), settings.method)
+
+
+def _pool(settings: TrainSettings, method: Method, data: TextData, reading: Reading) -> list[str]:
+    """Return the unlabelled texts that there are: rows without a label, and those of a file of their own.
+
+    Raises
+    ------
+    InputError
+        If the method wants some and there are none, or a file of them is given to a method that has no use for it.
+    """
+    name = settings.method
+    if settings.unlabeled is None:
+        pool = data.unlabeled.texts
+    elif not method.uses_pool:
+        rows = {known: find_method(known)[0] for known in NAMES}
+        able = ", ".join(known for known, row in rows.items() if row.uses_pool and not row.adapts)
+        raise InputError(f"method {name!r} does not learn from unlabelled texts; leave out --unlabeled, or take {able}")
+    else:
+        pool = [*data.unlabeled.texts, *reading.load_clean(settings.unlabeled)[0].texts]
+    if method.uses_pool and not pool:
+        raise InputError(f"method {name!r} {NEEDS_POOL}")
+    return list(dict.fromkeys(pool))
 
 
 def configured(classifier: Any, params: Mapping[str, Any], method: str) -> Any:
@@ -200,7 +245,14 @@ def _trained(
         params |= searched.params
     classifier = configured(make_classifier(settings.method, around), params, settings.method)
     _fit(classifier, rows, judges, workshop)
-    return getattr(classifier, "student_", classifier), searched
+    return _learnt(classifier), searched
+
+
+def _learnt(classifier: Any) -> Any:
+    """Return what is to be saved of a method that was fitted: a student, or what learnt with the pool."""
+    if isinstance(classifier, WithPool):
+        return classifier.classifier
+    return getattr(classifier, "student_", classifier)
 
 
 def _fit(classifier: Any, rows: TextData, judges: TextData | None, workshop: Workshop) -> None:

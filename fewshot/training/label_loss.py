@@ -32,11 +32,13 @@ class LabelLoss(BatchLoss):
         How heavy each class is, in multi-label tasks that a label applies; see :func:`balanced_weights`. Default: 1.
     smoothing : float, default=0.0
         Share of each target, from 0 to below 1, that is spread evenly: over the classes, or over yes and no.
+    example_weights : ndarray of shape (n,), optional
+        How heavy each example is, 0 or more. Default: 1.
 
     Raises
     ------
     InputError
-        If ``smoothing`` is out of range.
+        If ``smoothing`` or a weight is out of range.
 
     Notes
     -----
@@ -56,13 +58,17 @@ class LabelLoss(BatchLoss):
         *,
         class_weights: np.ndarray | None = None,
         smoothing: float = 0.0,
+        example_weights: np.ndarray | None = None,
     ) -> None:
         if not 0 <= smoothing < 1:
             raise InputError(f"label_smoothing must be at least 0 and below 1, got {smoothing}")
+        if example_weights is not None and not _are_weights(example_weights, len(y)):
+            raise InputError(f"example_weights must be {len(y)} finite numbers, one an example, each 0 or more")
         super().__init__()
         self.model, self.rates, self.smoothing = model, rates, smoothing
         self._y = torch.as_tensor(y)
-        self._weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        self._weights = _tensor_of(class_weights)
+        self._example_weights = _tensor_of(example_weights)
 
     def forward(self, features: dict[str, Any], rows: torch.Tensor, mean_size: float | None = None) -> torch.Tensor:
         """Return the loss of one batch, a scalar; under several processes that of the global batch.
@@ -83,6 +89,11 @@ class LabelLoss(BatchLoss):
 
     def per_example(self, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Return the loss of each example ``(B,)``, in float32 whatever the model computes in."""
+        losses = mean_of_labels(self.per_answer(logits, rows))
+        return losses if self._example_weights is None else losses * self._example_weights.to(rows.device)[rows]
+
+    def per_answer(self, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each example ``(B,)``, in multi-label tasks of each of its labels ``(B, n_classes)``."""
         y = self._y.to(rows.device)[rows]
         weights = None if self._weights is None else self._weights.to(rows.device)
         with torch.autocast(logits.device.type, enabled=False):
@@ -94,16 +105,30 @@ class LabelLoss(BatchLoss):
             wanted = y.float() * (1 - self.smoothing) + self.smoothing / 2
             return nn.functional.binary_cross_entropy_with_logits(
                 logits.float(), wanted, pos_weight=weights, reduction="none"
-            ).mean(dim=1)
+            )
 
     def identity(self) -> list[str]:
         """Return labels, weights and settings."""
-        weights = "" if self._weights is None else array_fingerprint(self._weights.numpy())
-        return [type(self).__name__, array_fingerprint(self._y.numpy()), weights, repr((self.rates, self.smoothing))]
+        given = (self._weights, self._example_weights)
+        weights = ["" if values is None else array_fingerprint(values.numpy()) for values in given]
+        return [type(self).__name__, array_fingerprint(self._y.numpy()), *weights, repr((self.rates, self.smoothing))]
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return the parts of the model, each at its rate."""
         return self.rates.groups(self.model, learning_rate)
+
+
+def _tensor_of(values: np.ndarray | None) -> torch.Tensor | None:
+    return None if values is None else torch.as_tensor(values, dtype=torch.float32)
+
+
+def _are_weights(values: np.ndarray, n: int) -> bool:
+    return values.shape == (n,) and bool(np.isfinite(values).all() and (values >= 0).all())
+
+
+def mean_of_labels(answers: torch.Tensor) -> torch.Tensor:
+    """Return a figure of each example ``(B,)``: the mean over its labels, where there is one for each of them."""
+    return answers if answers.ndim == 1 else answers.mean(dim=1)
 
 
 def balanced_weights(y: np.ndarray, n_classes: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Training of a classifier on gold labels: what its outputs stand for is left to the rooms above."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,17 @@ from fewshot.core.errors import InputError
 from fewshot.training.callbacks import Watch, WatchCallback
 from fewshot.training.example_trainer import ExampleTrainer, Features
 from fewshot.training.label_loss import LabelLoss
-from fewshot.training.running import Run, prepare_run
-from fewshot.training.samplers import EpochBatches
+from fewshot.training.running import prepare_run
+from fewshot.training.samplers import EpochBatches, MixedBatches
 from fewshot.training.schedule import Schedule
 
 
 class LabelTrainer(ExampleTrainer):
-    """Trains a :class:`~fewshot.training.label_loss.LabelLoss` on the batches of an ``EpochBatches``."""
+    """Trains a :class:`~fewshot.training.label_loss.LabelLoss` on batches whose sizes are known beforehand."""
 
-    batches: EpochBatches
+    batches: EpochBatches | MixedBatches
 
-    def _told(self) -> tuple[float]:
+    def _told(self) -> tuple[Any, ...]:
         return (self.batches.mean_size(self.state.global_step),)
 
 
@@ -84,11 +84,8 @@ def train_on_labels(
     InputError
         If the arguments do not fit together, the checkpoints belong to another run, or the training diverges.
     """
-    for name, value in (("accumulation", accumulation), ("watch_every", watch_every)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-    if loss.model is not model:
-        raise InputError("loss holds another model than the one to train; make it with this model")
+    if accumulation < 1:
+        raise InputError(f"accumulation must be at least 1, got {accumulation}")
     batches = EpochBatches(
         len(examples),
         batch_size=schedule.batch_size,
@@ -96,34 +93,75 @@ def train_on_labels(
         steps=schedule.steps,
         random_state=random_state,
     )
-    if schedule.steps == 0:
-        return []
-    run = prepare_run(
+    return train_on_batches(
+        LabelTrainer,
+        model,
+        loss,
         schedule,
-        description=description,
+        batches,
+        examples=examples,
+        identity=examples,
+        features=features,
         device=device,
         precision=precision,
         random_state=random_state,
-        accumulation=batches.accumulation,
         checkpoints=checkpoints,
         resume=resume,
+        watch=watch,
+        watch_every=watch_every,
+        description=description,
     )
-    with run as prepared:
-        trainer = _make_trainer(prepared, loss, examples, features, batches)
+
+
+def train_on_batches(
+    kind: type[LabelTrainer],
+    model: nn.Module,
+    loss: LabelLoss,
+    schedule: Schedule,
+    batches: EpochBatches | MixedBatches,
+    *,
+    examples: Sequence[Any],
+    identity: Iterable[str],
+    features: Features,
+    watch: Watch | None = None,
+    watch_every: int = 1,
+    **options: Any,
+) -> list[float]:
+    """Train ``model`` in place on the batches of a sampler.
+
+    Parameters
+    ----------
+    kind : type
+        The trainer, which turns ``examples`` into what ``loss`` is told.
+    batches : EpochBatches or MixedBatches
+        Of so many steps as the schedule has.
+    identity : iterable of str
+        What checkpoints know the examples by.
+    model, examples, features, loss, schedule, watch, watch_every, **options
+        As for :func:`train_on_labels`.
+
+    Raises
+    ------
+    InputError
+        As :func:`train_on_labels`.
+    """
+    if watch_every < 1:
+        raise InputError(f"watch_every must be at least 1, got {watch_every}")
+    if loss.model is not model:
+        raise InputError("loss holds another model than the one to train; make it with this model")
+    if schedule.steps == 0:
+        return []
+    with prepare_run(schedule, accumulation=batches.accumulation, **options) as run:
+        trainer = kind(
+            loss,
+            run.args,
+            examples=examples,
+            features=features,
+            batches=batches,
+            callbacks=run.callbacks,
+            checkpoints=run.checkpoints(identity, loss, batches),
+        )
         if watch is not None:
-            trainer.add_callback(WatchCallback(watch, watch_every, model, random_state, trainer.read_losses))
-        return prepared.train(trainer, model)
-
-
-def _make_trainer(
-    run: Run, loss: LabelLoss, examples: Sequence[Any], features: Features, batches: EpochBatches
-) -> LabelTrainer:
-    return LabelTrainer(
-        loss,
-        run.args,
-        examples=examples,
-        features=features,
-        batches=batches,
-        callbacks=run.callbacks,
-        checkpoints=run.checkpoints(examples, loss, batches),
-    )
+            seed = options["random_state"]
+            trainer.add_callback(WatchCallback(watch, watch_every, model, seed, trainer.read_losses))
+        return run.train(trainer, model)

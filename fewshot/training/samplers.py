@@ -4,7 +4,7 @@ A sampler yields a fixed number of batches of row numbers, decided by its seed a
 is the whole training.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import BatchSampler
@@ -103,6 +103,69 @@ class EpochBatches(BatchSampler):
         """
         whole, rest = divmod(self.n, self.steps_per_epoch)
         return (whole + (step % self.steps_per_epoch < rest)) / self.accumulation
+
+
+class MixedBatches(BatchSampler):
+    """Batches of labelled rows and, beside them, of unlabelled texts paired with copies of them.
+
+    Every unlabelled text comes once before any comes again, each time with the next of its copies. Row numbers from
+    ``labeled.n`` on are pairs: those of the first text, then those of the second.
+
+    Parameters
+    ----------
+    labeled : EpochBatches
+        Whose rows a batch holds, and how many batches make a step.
+    n_copies : sequence of int
+        How many copies each unlabelled text has, 1 or more. Without any text batches are those of ``labeled``.
+    ratio : float
+        Unlabelled texts a labelled one in a step, above 0; in a step is at least one, and none twice.
+    random_state : int
+
+    Examples
+    --------
+    >>> labeled = EpochBatches(2, batch_size=2, accumulation=1, steps=3, random_state=0)
+    >>> [sorted(batch) for batch in MixedBatches(labeled, [2, 1], ratio=1, random_state=0)]
+    [[0, 1, 2, 4], [0, 1, 3, 4], [0, 1, 2, 4]]
+    """
+
+    def __init__(self, labeled: EpochBatches, n_copies: Sequence[int], *, ratio: float, random_state: int) -> None:
+        self.labeled, self.ratio, self.random_state = labeled, ratio, random_state
+        self.n_copies = np.asarray(n_copies, dtype=np.int64)
+        self.accumulation = labeled.accumulation
+
+    def __len__(self) -> int:
+        return len(self.labeled)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng([self.random_state, 1])  # not the stream of the labelled rows
+        deck = _Deck(np.arange(len(self.n_copies)), generator)
+        first = self.labeled.n + np.cumsum(self.n_copies) - self.n_copies
+        times = np.zeros_like(self.n_copies)
+        labeled = iter(self.labeled)
+        for step in range(self.labeled.steps):
+            drawn = np.array(deck.draw(self._n_unlabeled(step)), dtype=np.int64)
+            pairs = first[drawn] + times[drawn] % self.n_copies[drawn]
+            times[drawn] += 1
+            for part in np.array_split(pairs, self.accumulation):
+                yield _interleaved(next(labeled), part.tolist())
+
+    def mean_size(self, step: int) -> float:
+        """Return the mean number of labelled rows of the batches of a step, counted from 0."""
+        return self.labeled.mean_size(step)
+
+    def mean_pairs(self, step: int) -> float:
+        """Return the mean number of pairs of the batches of a step, counted from 0."""
+        return self._n_unlabeled(step) / self.accumulation
+
+    def _n_unlabeled(self, step: int) -> int:
+        n_labeled = round(self.labeled.mean_size(step) * self.accumulation)
+        return min(len(self.n_copies), max(1, round(self.ratio * n_labeled)))
+
+
+def _interleaved(one: list[int], other: list[int]) -> list[int]:
+    """Return both lists as one, in even turns: processes that share a batch out then have some of each."""
+    places = [(place + 0.5) / len(rows) for rows in (one, other) for place in range(len(rows))]
+    return [row for _, row in sorted(zip(places, [*one, *other], strict=True))]
 
 
 def steps_per_epoch(n: int, batch_size: int, accumulation: int = 1) -> int:

@@ -136,28 +136,28 @@ def _values(cells: Cells, contender: str, name: str, size: int, options: Options
 
 
 def _means(cells: Cells, options: Options) -> dict[str, Any]:
-    """Return, by size, the means over the sets and seeds that all contenders of that size have."""
+    """Return, by size, the means over the sets and the seeds that all contenders have which were run on all sets."""
     by_size: dict[str, Any] = {}
     for size in SIZES:
-        begun = {name for name in CONTENDERS for of in options.sets() if _by_seed(cells, name, of, size, options)}
-        applying = [name for name in CONTENDERS if name in begun]
+        sets = [name for name in options.sets() if size in options.sizes(name) and SETS[name].sizes != (0,)]
+        if not size:  # the intents of a subset stand for those of the whole: inference is run on no more
+            sets = [name for name in options.sets() if name != "banking77"]
+        applying = [
+            contender
+            for contender, row in CONTENDERS.items()
+            if size in row.sizes and all(_by_seed(cells, contender, name, size, options) for name in sets)
+        ]
         found: dict[str, list[float]] = {}
-        for name in options.sets():
+        for name in sets if applying else ():
             scores = {contender: _by_seed(cells, contender, name, size, options) for contender in applying}
-            scores = {contender: of for contender, of in scores.items() if _is_run_on(contender, name)}
-            common = set.intersection(*map(set, scores.values())) if scores else set()
-            if common and len(scores) == len(applying):
+            common = set.intersection(*map(set, scores.values()))
+            if common:
                 for contender, of in scores.items():
                     found.setdefault(contender, []).append(float(np.mean([of[seed] for seed in common])))
         if found:
             n_sets = len(next(iter(found.values())))
             by_size[str(size)] = {"sets": n_sets, "methods": {of: float(np.mean(few)) for of, few in found.items()}}
     return by_size
-
-
-def _is_run_on(contender: str, name: str) -> bool:
-    sets = CONTENDERS[contender].sets
-    return name in sets if sets else SETS[name].sizes != (0,)
 
 
 def _difference(cells: Cells, one: str, other: str, options: Options) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fewshot.core.artifacts import read_json, write_text
 from fewshot.evaluation.tables import markdown_table
+from fewshot.recipes.tree_views import plot_decision_tree, tree_as_text
 from tests.benchmarks.common import RESULTS, ROOT
 from tests.benchmarks.distillation_tables import (
     table_correlation,
@@ -61,12 +62,20 @@ def main_job_table() -> str:
     return markdown_table(rows)
 
 
+def decision_tree() -> str:
+    """Return the decision tree as text."""
+    return f"```text\n{tree_as_text()}\n```"
+
+
 def of_result(name: str, table: Callable[[Any], str]) -> Callable[[], str]:
     """Return a table's maker that reads the result file when it is called."""
     return lambda: table(read_json(RESULTS / f"{name}.json"))
 
 
+PICTURE = RESULTS / "decision_tree.png"
+
 TABLES = {
+    "decision_tree": decision_tree,
     "demo": demo_table,
     "main_job": main_job_table,
     "teacher_accuracy": of_result("teacher", table_accuracy),
@@ -99,3 +108,4 @@ def with_tables(text: str) -> str:
 if __name__ == "__main__":
     path = ROOT / "README.md"
     write_text(path, with_tables(path.read_text("utf-8")))
+    plot_decision_tree(PICTURE)

@@ -1,5 +1,6 @@
 """Every classifier keeps every promise of :mod:`tests.contract`."""
 
+import functools
 import types
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from fewshot.classifiers.loading import KINDS
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.errors import InputError
-from tests.contract import LOOKING, METHODS, PROMISES, READY, Case
+from tests.contract import LEARN_FROM_POOLS, LOOKING, METHODS, POOL, PROMISES, READY, Case
 from tests.distillation.logit_cases import make_tokenizer, train_classifier
 
 CELLS = [
@@ -17,6 +18,15 @@ CELLS = [
     for task in tasks
     if method in METHODS or name in LOOKING
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pool_at_hand():
+    """Let methods that learn from a pool have one in promises that know of none."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in LEARN_FROM_POOLS:
+            patch.setattr(kind, "fit", functools.partialmethod(kind.fit, unlabeled=POOL))
+        yield
 
 
 @pytest.fixture(scope="session")

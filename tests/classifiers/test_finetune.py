@@ -13,6 +13,7 @@ from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.distillation.logits import LogitDistillationTrainer
+from fewshot.training.label_training import train_on_labels
 from tests.classifiers.test_starting_model import gpt_folder  # noqa: F401 - a fixture
 from tests.distillation.logit_cases import weights
 
@@ -137,6 +138,36 @@ def test_balanced_weights_help_the_rare_label(tiny_encoder, multi):
     assert two > one + 0.05
 
 
+def test_copies_are_learnt_from_and_judge_nothing(tiny_encoder, single, monkeypatch):
+    """Prevents copies that are made and thrown away, longer trainings by the name of copies, and judging by copies."""
+
+    def words_of(text):
+        return tuple(sorted(text.split()))
+
+    seen = []
+
+    def spy(model, texts, *args, **options):
+        seen.append(list(texts))
+        return train_on_labels(model, texts, *args, **options)
+
+    monkeypatch.setattr("fewshot.classifiers.fine_tuning.train_on_labels", spy)
+    copied = quick(tiny_encoder, steps=4, augment="swap", random_state=3).fit(single.texts, single.labels)
+    plain = quick(tiny_encoder, steps=4, random_state=3).fit(single.texts, single.labels)
+    assert len(copied.losses_) == len(plain.losses_) == 4
+    *folds, whole = seen[:3]
+    assert whole[: len(single.texts)] == single.texts
+    assert len(whole) > 2 * len(single.texts)
+    for part in folds:
+        own = [text for text in part if text in single.texts]
+        held_out = {words_of(text) for text in single.texts} - {words_of(text) for text in own}
+        assert len(own) < len(single.texts) < len(part)
+        assert not {words_of(text) for text in part} & held_out
+    assert copied.report_["judged_by"] == plain.report_["judged_by"]
+    assert max(map(len, seen[3:])) == len(single.texts)
+    with pytest.raises(InputError, match="Did you mean 'swap'"):
+        quick(tiny_encoder, augment="swapp").fit(single.texts, single.labels)
+
+
 def test_smoothing_takes_certainty_off(tiny_encoder, single):
     """Prevents ``label_smoothing`` from being taken and forgotten."""
     plain, smooth = (
@@ -190,6 +221,7 @@ def test_every_argument_survives_saving(tiny_folder, single, tmp_path):
         "warmup": 0.2,
         "accumulation": 2,
         "freeze_layers": 1,
+        "augment": ["swap", "mix"],
         "class_weight": "balanced",
         "label_smoothing": 0.1,
         "folds": 0,

@@ -89,6 +89,8 @@ def test_probabilities_and_likelihood_by_hand():
     multi = np.array([[1, 0], [0, 0], [1, 1], [0, 1]])
     single = probabilities_of(logits, multi_label=False)
     np.testing.assert_allclose(np.log(single), log_softmax(logits.astype(float), axis=1))
+    passes = probabilities_of(np.stack([logits, logits + 1]), multi_label=False)  # of several passes: classes sum to 1
+    np.testing.assert_allclose(passes, [single, single])
     np.testing.assert_allclose(log_likelihood(logits, Y), np.log(single)[np.arange(4), Y])
     each = torch.sigmoid(torch.from_numpy(logits)).numpy()
     np.testing.assert_allclose(probabilities_of(logits, multi_label=True), each, rtol=1e-6)

@@ -124,10 +124,10 @@ def test_who_runs_without_labels() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if find_method(name)[0].augments])
 def test_the_augmented_variant_is_the_method_with_copies(name: str, tiny_encoder) -> None:
     """A variant that trains without copies would be compared with itself; the plain method must stay without."""
-    around = Surroundings(tiny_encoder, ["a pool text"], None, 3)
+    around = Surroundings(tiny_encoder, ["a pool text"], None, 3, adapted=lambda: tiny_encoder)
     plain, variant = make_classifier(name, around), make_classifier(name + AUGMENT, around)
     assert type(plain) is type(variant)
-    learners = [getattr(made, "teacher", made) for made in (plain, variant)]
+    learners = [getattr(made, "teacher", getattr(made, "classifier", made)) for made in (plain, variant)]
     assert [learner.augment for learner in learners] == [None, "tokens"]
     assert {learner.random_state for learner in learners} == {3}
     assert getattr(variant, "student", "") == getattr(plain, "student", "")

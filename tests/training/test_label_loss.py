@@ -51,6 +51,27 @@ def test_binary_cross_entropy_by_hand(weights, smoothing):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("y", [Y, MULTI])
+def test_examples_weigh_what_they_are_given(y):
+    """Prevents weights of other rows, a mean over weights, and a second run taken for the first."""
+    heavy = np.array([0.5, 1.0, 4.0, 0.0, 2.0, 1.0])
+    plain, rows = losses_of(y, class_weights=np.array([0.5, 1.0, 4.0]))
+    found, _ = losses_of(y, class_weights=np.array([0.5, 1.0, 4.0]), example_weights=heavy)
+    np.testing.assert_allclose(found, plain * heavy[rows], rtol=1e-6)
+    whole = LabelLoss(Given(), y, RATES, example_weights=heavy)({"logits": torch.from_numpy(LOGITS)}, torch.arange(6))
+    every = LabelLoss(Given(), y, RATES).per_example(torch.from_numpy(LOGITS), torch.arange(6)).numpy()
+    assert float(whole) == pytest.approx((every * heavy).sum() / 6, rel=1e-6)
+    identities = [LabelLoss(Given(), y, RATES, example_weights=one).identity() for one in (None, heavy, heavy + 1)]
+    assert len(set(map(tuple, identities))) == 3
+
+
+@pytest.mark.parametrize("weights", [np.ones(5), np.array([1, 1, 1, 1, 1, -1.0]), np.full(6, np.nan)])
+def test_weights_that_are_none_are_refused(weights):
+    """Prevents a loss that trains quietly on nonsense."""
+    with pytest.raises(InputError, match="example_weights must be 6 finite numbers"):
+        LabelLoss(Given(), Y, RATES, example_weights=weights)
+
+
 def test_the_mean_of_parts_is_the_whole():
     """Prevents parts of a step from counting alike though one has fewer rows."""
     loss = LabelLoss(Given(), Y, RATES, class_weights=np.array([0.5, 1.0, 4.0]))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
-from fewshot.training.samplers import ClassBatches, EpochBatches, ShuffledBatches, steps_per_epoch
+from fewshot.training.processes import BatchShare
+from fewshot.training.samplers import ClassBatches, EpochBatches, MixedBatches, ShuffledBatches, steps_per_epoch
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -126,3 +127,63 @@ def test_no_row_makes_no_epoch():
     """Prevents a division by nothing far from the caller's mistake."""
     with pytest.raises(InputError, match="at least 1 text"):
         EpochBatches(0, batch_size=4, accumulation=1, steps=1, random_state=0)
+
+
+def mixed(n=9, n_copies=(2, 1, 3, 1, 2), *, ratio=0.5, batch_size=4, accumulation=1, steps=7, seed=3):
+    """Return a sampler of labelled rows and pairs."""
+    labeled = EpochBatches(n, batch_size=batch_size, accumulation=accumulation, steps=steps, random_state=seed)
+    return MixedBatches(labeled, n_copies, ratio=ratio, random_state=seed)
+
+
+def test_labelled_rows_come_as_they_would_alone():
+    """Prevents unlabelled texts from changing which labels share a batch."""
+    found = [sorted(row for row in batch if row < 9) for batch in mixed()]
+    alone = EpochBatches(9, batch_size=4, accumulation=1, steps=7, random_state=3)
+    assert found == [sorted(batch) for batch in alone]
+    assert [sorted(batch) for batch in mixed(n_copies=())] == found
+    assert mixed(n_copies=()).mean_pairs(0) == 0
+
+
+def test_every_unlabelled_text_comes_before_any_comes_again_with_its_next_copy():
+    """Prevents a training on a few texts of the pool, on one copy alone, or on a copy of another text."""
+    n_copies = [2, 1, 3, 1, 2]
+    text_of = np.repeat(np.arange(5), n_copies)
+    first = np.cumsum(n_copies) - n_copies
+    sampler = mixed(n_copies=n_copies, ratio=1 / 3, steps=45)
+    drawn = [row - 9 for batch in sampler for row in batch if row >= 9]
+    assert len(drawn) == 45  # one a step of three rows
+    for start in range(0, 45, 5):
+        assert sorted(text_of[drawn[start : start + 5]]) == [0, 1, 2, 3, 4]
+    for text in range(5):
+        copies = [pair - first[text] for pair in drawn if text_of[pair] == text]
+        assert copies == [turn % n_copies[text] for turn in range(9)]
+
+
+@pytest.mark.parametrize("accumulation", [1, 2, 3])
+def test_a_step_has_the_same_rows_however_it_is_cut(accumulation):
+    """Prevents accumulation from deciding what is learnt, and means that are not those of the batches."""
+    whole = list(mixed(18, [1] * 20, batch_size=6, ratio=1.5, steps=6))
+    sampler = mixed(18, [1] * 20, batch_size=6 // accumulation, accumulation=accumulation, ratio=1.5, steps=6)
+    parts = list(sampler)
+    assert len(parts) == len(sampler) == 6 * accumulation
+    for step in range(6):
+        own = parts[step * accumulation : (step + 1) * accumulation]
+        assert sorted(row for part in own for row in part) == sorted(whole[step])
+        assert sampler.mean_size(step) == np.mean([sum(row < 18 for row in part) for part in own])
+        assert sampler.mean_pairs(step) == np.mean([sum(row >= 18 for row in part) for part in own])
+
+
+def test_each_share_of_a_batch_has_some_of_each():
+    """Prevents a process without a labelled row, and another without a pair."""
+    for batch in mixed(16, [1] * 40, batch_size=8, ratio=3):
+        for share in BatchShare([batch], rank=0, count=2), BatchShare([batch], rank=1, count=2):
+            [rows] = share
+            assert sum(row < 16 for row in rows) == 4
+            assert sum(row >= 16 for row in rows) == 12
+
+
+def test_a_small_pool_comes_whole():
+    """Prevents a text that comes twice in a step, and a step without any."""
+    batches = list(mixed(8, [1, 1], ratio=3, batch_size=8))
+    assert all(sorted(batch) == list(range(10)) for batch in batches)
+    assert all(sum(row >= 8 for row in batch) == 1 for batch in mixed(8, [1, 1], ratio=0.01, batch_size=8))
