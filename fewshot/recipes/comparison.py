@@ -86,7 +86,7 @@ def compare_methods(
     out: str | Path,
     settings: CompareSettings | None = None,
     reading: Reading | None = None,
-    encoder: Encoder | None = None,
+    encoder: Encoder | str | None = None,
     on_result: Callable[[Cell, dict[str, Any]], None] | None = None,
     **changes: Any,
 ) -> Comparison:
@@ -106,8 +106,8 @@ def compare_methods(
         Or give its fields as keywords: ``methods``, ``slices``, ``seeds``, ``encoder``, ...
     reading : Reading, optional
         How to read files.
-    encoder : Encoder, optional
-        An encoder in memory instead of ``settings.encoder``.
+    encoder : Encoder or str, optional
+        An encoder in memory instead of ``settings.encoder``; a name goes to the settings.
     on_result : callable, optional
         Called as ``on_result(cell, row)`` for each result as it comes.
 
@@ -122,6 +122,8 @@ def compare_methods(
     """
     if "methods" in changes and isinstance(changes["methods"], str):
         changes["methods"] = tuple(name.strip() for name in changes["methods"].split(","))
+    if isinstance(encoder, str):
+        changes["encoder"], encoder = encoder, None
     if encoder is not None:
         changes["encoder"] = encoder.name
     settings = dataclasses.replace(settings or CompareSettings(), **changes)

@@ -142,3 +142,10 @@ def test_slice_0_alone_needs_a_method_for_it(tmp_path: Path, toy_encoder) -> Non
     """An empty table of results would say nothing of the reason."""
     with pytest.raises(InputError, match="no method that runs without labels"):
         compare_methods(table(6), out=tmp_path, encoder=toy_encoder, **FAST | {"slices": (0,)})
+
+
+def test_an_encoder_may_be_named(tmp_path: Path, tiny_folder: Path) -> None:
+    """A name where an object is taken, too, must not end in an error about an attribute of a string."""
+    settings = FAST | {"methods": ("knn",), "slices": (2,), "seeds": 1}
+    done = compare_methods(table(6), table(4, start=50), out=tmp_path / "out", encoder=str(tiny_folder), **settings)
+    assert [(row["status"], row["encoder"]) for row in done.rows] == [("ok", str(tiny_folder))]
