@@ -20,14 +20,17 @@ demo: setup
 	$(BIN)/fewshot demo --data data --out runs/demo
 
 test: setup
-	$(PYTEST)
+	$(PYTEST) -m 'not long'
+
+test-long: setup
+	$(PYTEST) -m long
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow and not long'
 
 fix: setup
 	$(BIN)/ruff format .

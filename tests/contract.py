@@ -49,6 +49,7 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
         passes=2,
         per_round=6,
         steps=8,
+        folds=0,
         batch_size=8,
         learning_rate=1e-3,
         random_state=3,

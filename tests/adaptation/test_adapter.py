@@ -277,6 +277,7 @@ def test_the_adapted_encoder_is_an_encoder(tiny_encoder, pool):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("objective", ["simcse", "tsdae"])
 def test_the_real_encoder(bundled, pool, objective):
     """Prevents objectives that fit tiny models alone, and a head of random weights for a sentence encoder."""
