@@ -25,7 +25,7 @@ EDGES = {"one_example_a_class", "one_row_a_label", "empty_texts_only", "bad_trai
 
 
 def is_long(method, name):
-    """Return whether a promise is left to ``make test-long``: of variants all, of long trainings what the edges spare."""
+    """Return whether a promise is left to ``make test-long``: variants, and long trainings but for edges."""
     return method in VARIANTS or (method in SEVERAL_TRAININGS and name not in LOOKING | EDGES)
 
 
