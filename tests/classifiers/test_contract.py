@@ -20,13 +20,13 @@ VARIANTS = {
 }
 """Methods of the table that differ from another row in a setting."""
 
-SEVERAL_TRAININGS = {"uda", "self-training"}
+LONGER_TRAININGS = {"fine-tune", "prompt", "setfit-reference", "uda", "self-training"}
 EDGES = {"one_example_a_class", "one_row_a_label", "empty_texts_only", "bad_training_data_is_refused"}
 
 
 def is_long(method, name):
-    """Return whether a promise is left to ``make test-long``: variants, and long trainings but for edges."""
-    return method in VARIANTS or (method in SEVERAL_TRAININGS and name not in LOOKING | EDGES)
+    """Return whether a promise is left to ``make test-long``: variants, and trainings but for edges."""
+    return method in VARIANTS or (method in LONGER_TRAININGS and name not in LOOKING | EDGES)
 
 
 CELLS = [
