@@ -50,8 +50,8 @@ class VectorIndex:
     --------
     >>> index = VectorIndex(np.eye(3))
     >>> similarities, rows = index.search(np.array([[0.6, 0.8, 0.0]]), k=2)
-    >>> rows.tolist(), similarities.round(1).tolist()
-    ([[1, 0]], [[0.8, 0.6]])
+    >>> rows.tolist(), similarities
+    ([[1, 0]], array([[0.8, 0.6]], dtype=float32))
     """
 
     def __init__(
