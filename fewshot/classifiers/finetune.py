@@ -16,8 +16,8 @@ from fewshot.classifiers.augmented import find_augmentations
 from fewshot.classifiers.base import Labeled
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.looks import probabilities_of
+from fewshot.classifiers.resumable import Resumable
 from fewshot.classifiers.transformer import TransformerClassifier
-from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError, ModelFormatError, did_you_mean
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.resolve import DEFAULT_TEACHER
@@ -36,7 +36,7 @@ ALWAYS = 20.0
 """Logit of a label that every training text has: its probability is 1, give or take a billionth."""
 
 
-class FineTunedClassifier(TransformerClassifier):
+class FineTunedClassifier(Resumable, TransformerClassifier):
     """A pretrained transformer that is trained to classify, head and all.
 
     Parameters
@@ -131,7 +131,6 @@ class FineTunedClassifier(TransformerClassifier):
     """
 
     kind = "fine-tune"
-    resumable = True
 
     def __init__(
         self,
@@ -205,13 +204,8 @@ class FineTunedClassifier(TransformerClassifier):
         self
         """
         self._check_params()
-        if resume and checkpoints is None:
-            raise InputError("resume=True needs checkpoints, the folder of the interrupted training to go on with")
-        self._progress = (None if checkpoints is None else Path(checkpoints), resume)
-        try:
+        with self._resuming(checkpoints, resume):
             return super().fit(texts, labels, validation=validation)
-        finally:
-            del self._progress
 
     def _check_params(self) -> None:
         from fewshot.training.seeding import check_random_state
@@ -258,15 +252,9 @@ class FineTunedClassifier(TransformerClassifier):
         y: np.ndarray,
         validation: tuple[list[str], np.ndarray] | None,
     ) -> "Stages":
-        from fewshot.classifiers.stages import Stages
-
-        folder, resume = self._progress
-        if folder is None:
-            return Stages(None, "", resume=False)
-        judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
         params = {k: value for k, value in super()._plain_params().items() if k not in ("encoder", "device")}
-        parts = [*texts, repr(y.tolist()), *judged, repr(sorted(params.items())), start.fingerprint]
-        return Stages(folder, fingerprint([*parts, *self._known_by()]), resume=resume)
+        known_by = [start.fingerprint, *self._known_by()]
+        return self._stages_of(texts, y, validation, params=params, known_by=known_by)
 
     def _known_by(self) -> list[str]:
         """Return strings that change with what is learnt from besides the labelled texts."""

@@ -20,11 +20,10 @@ from fewshot.classifiers.masked_models import DEFAULT_MODEL, open_masked
 from fewshot.classifiers.prompt_scorer import CONTENT_FREE, PromptScorer
 from fewshot.classifiers.prompt_training import PromptTraining
 from fewshot.classifiers.prompts import TEMPLATE, check_prompt_templates
+from fewshot.classifiers.resumable import Resumable
 from fewshot.classifiers.selection import right
 from fewshot.classifiers.sequence_models import model_fingerprint
-from fewshot.classifiers.stages import Stages
 from fewshot.classifiers.verbalizer import Verbalizer, check_words
-from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.encoders.base import check_texts
@@ -33,6 +32,7 @@ from fewshot.evaluation.thresholds import best_thresholds_per_label
 from fewshot.training.phrases import check_aggregate
 
 if TYPE_CHECKING:
+    from fewshot.classifiers.stages import Stages
     from fewshot.data.texts import Label
 
 _TOKENIZER = "tokenizer_config.json"
@@ -47,7 +47,7 @@ class _Trained:
     notes: list[str]
 
 
-class PromptClassifier(ThresholdClassifier):
+class PromptClassifier(Resumable, ThresholdClassifier):
     """A masked language model that fills in a word for the class.
 
     Parameters
@@ -145,7 +145,6 @@ class PromptClassifier(ThresholdClassifier):
     """
 
     kind = "prompt"
-    resumable = True
 
     def __init__(
         self,
@@ -223,13 +222,8 @@ class PromptClassifier(ThresholdClassifier):
             If the model cannot be opened, or is no masked language model.
         """
         self._check_params()
-        if resume and checkpoints is None:
-            raise InputError("resume=True needs checkpoints, the folder of the interrupted training to go on with")
-        self._progress = (None if checkpoints is None else Path(checkpoints), resume)
-        try:
+        with self._resuming(checkpoints, resume):
             return super().fit(texts, labels, validation=validation)
-        finally:
-            del self._progress
 
     def _check_params(self) -> None:
         check_prompt_templates(self.templates)
@@ -322,18 +316,11 @@ class PromptClassifier(ThresholdClassifier):
         better = f"{100 * before:.1f} % of validation labels right against {100 * held_out['trained']:.1f} %"
         return _Trained([], held_out, [f"training does not help here: the model is kept as it was ({better})"])
 
-    def _stages(self, texts: list[str], y: np.ndarray, validation: tuple[list[str], np.ndarray] | None) -> Stages:
-        folder, resume = self._progress
-        if folder is None:
-            return Stages(None, "", resume=False)
-        judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
-        params = {
-            name: value for name, value in self.get_params().items() if name not in ("model", "device", "augment")
-        }
-        weights = model_fingerprint(self.model_, self.tokenizer_)
-        made = repr(described(self.augment))  # an object's address would be another in each process
-        parts = [*texts, repr(y.tolist()), made, *judged, repr(sorted(params.items())), weights]
-        return Stages(folder, fingerprint(parts), resume=resume)
+    def _stages(self, texts: list[str], y: np.ndarray, validation: tuple[list[str], np.ndarray] | None) -> "Stages":
+        apart = ("model", "device", "augment")
+        params = {name: value for name, value in self.get_params().items() if name not in apart}
+        known_by = [repr(described(self.augment)), model_fingerprint(self.model_, self.tokenizer_)]
+        return self._stages_of(texts, y, validation, params=params, known_by=known_by)
 
     def _share_right(self, validation: tuple[list[str], np.ndarray], space: LabelSpace) -> float:
         return float(right(validation[1], self._probabilities_of(validation[0], space)).mean())

@@ -17,6 +17,7 @@ from fewshot.classifiers.augmented import augmented_examples, described, find_au
 from fewshot.classifiers.base import Labeled, certainty
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.head_classifier import HeadClassifier
+from fewshot.classifiers.resumable import Resumable
 from fewshot.classifiers.templates import (
     TOLERATED_LOSS,
     Examples,
@@ -27,7 +28,6 @@ from fewshot.classifiers.templates import (
     sentences,
     words_of,
 )
-from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.data.texts import check_lengths
@@ -52,7 +52,7 @@ CLASS_WEIGHTS = (None, "balanced")
 BATCH_SIZE = 64
 
 
-class SetFitClassifier(HeadClassifier):
+class SetFitClassifier(Resumable, HeadClassifier):
     """An encoder trained so that texts of one class lie together, and a head on it.
 
     Parameters
@@ -126,7 +126,6 @@ class SetFitClassifier(HeadClassifier):
     """
 
     kind = "setfit"
-    resumable = True
 
     def __init__(
         self,
@@ -200,13 +199,8 @@ class SetFitClassifier(HeadClassifier):
         self
         """
         self._check_params()
-        if resume and checkpoints is None:
-            raise InputError("resume=True needs checkpoints, the folder of the interrupted training to go on with")
-        self._progress = (None if checkpoints is None else Path(checkpoints), resume)
-        try:
+        with self._resuming(checkpoints, resume):
             return super().fit(texts, labels, validation=validation)
-        finally:
-            del self._progress
 
     def update(self, texts: Sequence[str], labels: Sequence[Any]) -> Self:
         """Take in new labels or new classes: refit the head, or train anew where that is worth it.
@@ -370,18 +364,10 @@ class SetFitClassifier(HeadClassifier):
     def _stages(
         self, base: "SentenceEncoder", examples: Examples, validation: tuple[list[str], np.ndarray] | None
     ) -> "Stages":
-        from fewshot.classifiers.stages import Stages
-
-        folder, resume = self._progress
-        if folder is None:
-            return Stages(None, "", resume=False)
-        judged = [] if validation is None else [*validation[0], repr(validation[1].tolist())]
         apart = ("encoder", "device", "augment")
         params = {name: value for name, value in self.get_params().items() if name not in apart}
-        # The copies themselves say how they were made; an object's address would be another in each process.
-        made = [repr(examples.y.tolist()), repr(examples.source_rows.tolist()), repr(described(self.augment))]
-        parts = [*examples.texts, *made, *judged, repr(sorted(params.items())), base.fingerprint]
-        return Stages(folder, fingerprint(parts), resume=resume)
+        known_by = [repr(examples.source_rows.tolist()), repr(described(self.augment)), base.fingerprint]
+        return self._stages_of(examples.texts, examples.y, validation, params=params, known_by=known_by)
 
     def _trainings(self, base: "SentenceEncoder", examples: Examples, n_classes: int, stages: "Stages") -> "Trainings":
         from fewshot.classifiers.trainings import Trainings
