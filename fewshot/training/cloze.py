@@ -4,31 +4,25 @@ Schick & Schütze 2021 (PET), "Exploiting Cloze Questions for Few-Shot Text Clas
 Inference", arXiv:2001.07676. Examples are prompts made elsewhere; what their phrases mean is left to others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import TrainingArguments
 
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.training.batch_loss import BatchLoss
+from fewshot.training.example_trainer import ExampleTrainer, Features
 from fewshot.training.mask_filling import MaskFiller
-from fewshot.training.pairwise_trainer import PairwiseTrainer
 from fewshot.training.phrases import PhraseScores
 from fewshot.training.processes import gather_batch
 from fewshot.training.running import prepare_run
 from fewshot.training.samplers import ShuffledBatches
 from fewshot.training.schedule import Schedule
 from fewshot.training.targets import array_fingerprint
-
-Features = Callable[[list[Any]], Mapping[str, torch.Tensor]]
-"""Turns examples into ``input_ids`` and ``attention_mask`` ``(R, T)``, places of the masks ``rows`` and ``columns``
-``(K,)``, and ``text``, the tokens ``(R, T)`` that may be hidden; every example has the same number of prompts (rows)
-and of masks, and those of one example stand together."""
 
 HIDDEN_SHARE = 0.15
 """Share of a text's tokens that are hidden where the model goes on learning its language, as in BERT."""
@@ -102,30 +96,6 @@ class ClozeLoss(BatchLoss):
         return [type(self).__name__, settings, self.scores.fingerprint, array_fingerprint(self.wanted.cpu().numpy())]
 
 
-class ClozeTrainer(PairwiseTrainer):
-    """Trains a :class:`ClozeLoss` on prompts.
-
-    Parameters
-    ----------
-    loss : ClozeLoss
-    args : TrainingArguments
-    examples : sequence
-    features : callable
-        See :data:`Features`.
-    **options
-        ``batches``, ``callbacks`` and ``checkpoints`` as for its base.
-    """
-
-    def __init__(
-        self, loss: ClozeLoss, args: TrainingArguments, *, examples: Sequence[Any], features: Features, **options: Any
-    ) -> None:
-        self.features = features
-        super().__init__(loss, args, texts=examples, **options)
-
-    def _collate(self, rows: list[int]) -> dict[str, Any]:
-        return {"features": dict(self.features([self.texts[row] for row in rows])), "rows": torch.tensor(rows)}
-
-
 def train_cloze(
     loss: ClozeLoss,
     examples: Sequence[Any],
@@ -148,7 +118,9 @@ def train_cloze(
     examples : sequence
         Anything that ``features`` takes and whose ``repr`` tells it from others.
     features : callable
-        See :data:`Features`.
+        Turns examples into ``input_ids`` and ``attention_mask`` ``(R, T)``, places of the masks ``rows`` and
+        ``columns`` ``(K,)``, and ``text``, the tokens ``(R, T)`` that may be hidden. Every example has the same number
+        of prompts (rows) and of masks, and those of one example stand together.
     schedule : Schedule
         Steps, examples a batch (at least 1: ``in_pairs=False``), learning rate.
     accumulation : int, default=1
@@ -192,7 +164,7 @@ def train_cloze(
             steps=schedule.steps * accumulation,
             random_state=random_state,
         )
-        trainer = ClozeTrainer(
+        trainer = ExampleTrainer(
             loss,
             prepared.args,
             examples=examples,

@@ -13,16 +13,16 @@ SETTINGS = {"steps": 20, "batch_size": 6, "learning_rate": 1e-3, "mlm_weight": 0
 
 def set_trap(step):
     """Make the process die in the middle of a step."""
-    from fewshot.training.cloze import ClozeTrainer
+    from fewshot.training.example_trainer import ExampleTrainer
 
-    training_step = ClozeTrainer.training_step
+    training_step = ExampleTrainer.training_step
 
     def trapped(self, *args, **options):
         if self.state.global_step + 1 == step:
             die()
         return training_step(self, *args, **options)
 
-    ClozeTrainer.training_step = trapped
+    ExampleTrainer.training_step = trapped
 
 
 def main(job):

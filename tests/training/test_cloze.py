@@ -10,7 +10,8 @@ from fewshot.classifiers.prompt_scorer import PromptScorer
 from fewshot.classifiers.verbalizer import Verbalizer
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
-from fewshot.training.cloze import ClozeLoss, ClozeTrainer, train_cloze
+from fewshot.training.cloze import ClozeLoss, train_cloze
+from fewshot.training.example_trainer import ExampleTrainer
 from fewshot.training.schedule import Schedule
 from tests.classifiers.masked_cases import make_masked
 from tests.distillation.logit_cases import make_tokenizer, weights
@@ -44,9 +45,9 @@ def train(model, tokenizer, texts, y, schedule, *, mlm_weight=0.0, **options):
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_a_batch_of_32_is_four_of_8(tokenizer, pool, multi_label, monkeypatch):
     """Prevents a gradient four times too large, which clipping and logged losses show and AdamW hides."""
-    monkeypatch.setattr(ClozeTrainer, "get_optimizer_cls_and_kwargs", lambda *_: (torch.optim.SGD, {}))
-    monkeypatch.setattr(ClozeTrainer, "_clip_grad_norm", lambda *_: None)
-    monkeypatch.setattr(ClozeTrainer, "_get_grad_norm", lambda *_, **__: None)
+    monkeypatch.setattr(ExampleTrainer, "get_optimizer_cls_and_kwargs", lambda *_: (torch.optim.SGD, {}))
+    monkeypatch.setattr(ExampleTrainer, "_clip_grad_norm", lambda *_: None)
+    monkeypatch.setattr(ExampleTrainer, "_get_grad_norm", lambda *_, **__: None)
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, size=(32, 3)) if multi_label else rng.integers(0, 3, size=32)
     start, found = make_masked(tokenizer, dropout=0.0), []
