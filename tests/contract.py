@@ -55,7 +55,7 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
         random_state=3,
     ),
     "prompt": lambda models: PromptClassifier(
-        models.masked, templates="{text} {mask}", steps=60, learning_rate=3e-3, random_state=3
+        models.masked, templates="{text} {mask}", steps=60, batch_size=8, learning_rate=5e-3, random_state=3
     ),
     "linear-probe with copies": lambda models: LinearProbeClassifier(
         encoder=models.sentence, augment="tokens", random_state=3
@@ -69,7 +69,7 @@ METHODS: dict[str, Callable[[Any], TextClassifier]] = {
         encoder=models.sentence, steps=8, batch_size=8, learning_rate=1e-3, random_state=3
     ),
     "fine-tune by [CLS]": lambda models: FineTunedClassifier(
-        encoder=models.sentence, pooling="cls", steps=60, learning_rate=3e-3, random_state=3, folds=0
+        encoder=models.sentence, pooling="cls", steps=60, batch_size=8, learning_rate=5e-3, random_state=3, folds=0
     ),
     "uda": lambda models: UDAClassifier(
         encoder=models.sentence, steps=8, batch_size=8, learning_rate=1e-3, confidence=0.5, folds=0, random_state=3

@@ -136,7 +136,7 @@ class Writer:
         return Command("compare them on your labels", line, in_words(seeds * a_seed))
 
     def _train(self, taught: Sequence[str]) -> Command:
-        method = next((method for method in taught if not _uses_pool(method)), taught[0])
+        method = next((method for method in taught if not find_method(method)[0].needs_pool), taught[0])
         line = _line(
             ["train", self.files.labeled],
             {

@@ -223,7 +223,7 @@ def _contests(
                 cell = Cell(
                     method=name,
                     encoder=settings.encoder if method.uses_encoder and encoder is not None else "",
-                    pool=len(pool) if method.uses_pool else None,
+                    pool=len(pool) if pool and method.uses_pool else None,
                     slice=size,
                     n_train=len(train),
                     seed=seed,

@@ -6,8 +6,13 @@ Names are those of the command line: ``naive-bayes``, ``knn``, ``linear-probe``,
 
 from typing import Any
 
+import numpy as np
+
 from fewshot.core.errors import InputError
 from fewshot.recipes.method import Method, Surroundings
+
+CENTERING_TEXTS = 1000
+"""So many texts of a pool are enough to know their mean vector."""
 
 
 def _naive_bayes(argument: str, around: Surroundings) -> Any:
@@ -104,8 +109,14 @@ def _distilled(argument: str, around: Surroundings) -> Any:
 
 def _zero_shot_embedding(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.zero_shot_embedding import ZeroShotEmbeddingClassifier
+    from fewshot.recipes.pool_methods import WithPool
 
-    return ZeroShotEmbeddingClassifier(around.encoder, device=around.device, **around.names)
+    classifier = ZeroShotEmbeddingClassifier(around.encoder, device=around.device, **around.names)
+    if not around.pool:
+        return classifier
+    n = min(len(around.pool), CENTERING_TEXTS)
+    rows = np.random.default_rng(around.random_state).choice(len(around.pool), n, replace=False)
+    return WithPool(classifier, [around.pool[row] for row in np.sort(rows)])
 
 
 def _zero_shot_nli(argument: str, around: Surroundings) -> Any:
@@ -153,6 +164,8 @@ METHODS: tuple[Method, ...] = (
         "zero-shot-embedding",
         "similarity to the class names or descriptions; needs no label",
         _zero_shot_embedding,
+        uses_pool=True,
+        needs_pool=False,
         needs_labels=False,
     ),
     Method(

@@ -84,7 +84,7 @@ def choose_methods(names: Sequence[str], *, has_pool: bool) -> tuple[list[str], 
     named = {find_method(name)[0].name for name in names if name != "all-applicable"}
     for name in names:
         if name != "all-applicable":
-            if find_method(name)[0].uses_pool and not has_pool:
+            if find_method(name)[0].needs_pool and not has_pool:
                 raise InputError(f"method {name!r} {NEEDS_POOL}")
             chosen.append(name)
             continue
@@ -102,7 +102,7 @@ def choose_methods(names: Sequence[str], *, has_pool: bool) -> tuple[list[str], 
 def _reason_against(candidate: str, named: set[str], *, has_pool: bool) -> str | None:
     """Say why ``all-applicable`` does not take a method, given which rows of the table are named beside it."""
     method, argument = find_method(candidate)
-    if method.uses_pool and not has_pool:
+    if method.needs_pool and not has_pool:
         return NEEDS_POOL
     if method.name.endswith("[:]") and method.name in named:
         return "it is named with a model of its own"

@@ -181,7 +181,7 @@ def train_classifier(
     told["notes"] = [*(searched.notes if searched else []), *told.get("notes", []), *_language_notes(classifier, rows)]
     facts["notes"] = [*resumed, *told["notes"]]
     provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
-    provenance |= {"unlabelled texts": len(pool), "pool hash": fingerprint(pool)} if method.uses_pool else {}
+    provenance |= {"unlabelled texts": len(pool), "pool hash": fingerprint(pool)} if pool and method.uses_pool else {}
     options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
     made = saved(classifier, out, facts, provenance, cleaning=report.summary(), **options)
     if searched is not None:
@@ -209,11 +209,11 @@ def _pool(settings: TrainSettings, method: Method, data: TextData, reading: Read
         pool = data.unlabeled.texts
     elif not method.uses_pool:
         rows = {known: find_method(known)[0] for known in NAMES}
-        able = ", ".join(known for known, row in rows.items() if row.uses_pool and not row.adapts)
+        able = ", ".join(known for known, row in rows.items() if row.needs_pool and not row.adapts)
         raise InputError(f"method {name!r} does not learn from unlabelled texts; leave out --unlabeled, or take {able}")
     else:
         pool = [*data.unlabeled.texts, *reading.load_clean(settings.unlabeled)[0].texts]
-    if method.uses_pool and not pool:
+    if method.needs_pool and not pool:
         raise InputError(f"method {name!r} {NEEDS_POOL}")
     return list(dict.fromkeys(pool))
 

@@ -11,29 +11,14 @@ from fewshot.core.errors import InputError
 from tests.contract import LEARN_FROM_POOLS, LOOKING, METHODS, POOL, PROMISES, READY, Case
 from tests.distillation.logit_cases import make_tokenizer, train_classifier
 
-VARIANTS = {
-    "naive-bayes with copies",
-    "linear-probe with copies",
-    "setfit with copies",
-    "knn of two",
-    "fine-tune by [CLS]",
-}
-"""Methods of the table that differ from another row in a setting."""
-
-LONGER_TRAININGS = {"fine-tune", "prompt", "setfit-reference", "uda", "self-training"}
-EDGES = {"one_example_a_class", "one_row_a_label", "empty_texts_only", "bad_training_data_is_refused"}
-
-
-def is_long(method, name):
-    """Return whether a promise is left to ``make test-long``: variants, and trainings but for edges."""
-    return method in VARIANTS or (method in LONGER_TRAININGS and name not in LOOKING | EDGES)
-
+LONG = {"setfit with copies", "fine-tune by [CLS]"}
+"""Left to ``make test-long``: other settings of methods that train an encoder, which are here as themselves."""
 
 CELLS = [
     pytest.param(
         *(method, task, check),
         id=f"{method}-{task}-{name}",
-        marks=[pytest.mark.long] if is_long(method, name) else [],
+        marks=[pytest.mark.long] if method in LONG else [],
     )
     for name, (tasks, check) in PROMISES.items()
     for method in (*METHODS, *READY)

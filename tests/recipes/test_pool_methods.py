@@ -5,6 +5,7 @@ import pytest
 
 from fewshot.classifiers.uda import UDAClassifier
 from fewshot.core.errors import InputError
+from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import TextData
 from fewshot.recipes.method import Surroundings
 from fewshot.recipes.methods import choose_methods, make_classifier
@@ -38,6 +39,19 @@ def test_it_is_left_out_without_a_pool() -> None:
     """All that is applicable must not fail for want of a file."""
     assert choose_methods(["all-applicable"], has_pool=False)[1]["uda"] == "needs unlabelled texts (--unlabeled)"
     assert "uda" in choose_methods(["all-applicable"], has_pool=True)[0]
+
+
+def test_similarity_to_names_is_centered_on_a_pool_where_there_is_one(tiny_topical, pool) -> None:
+    """A comparison would leave unused what the classifier asks for, or demand a pool that it can do without."""
+    space = LabelSpace(("billing", "delivery", "login"), False)
+    alone = make_classifier("zero-shot-embedding", Surroundings(tiny_topical, [], "cpu", 0, space)).fit([], [])
+    with_pool = make_classifier("zero-shot-embedding", Surroundings(tiny_topical, pool, "cpu", 0, space)).fit([], [])
+    assert alone.report_["centered_on"] is None
+    assert with_pool.classifier.report_["centered_on"] == f"{len(pool)} unlabelled texts"
+    large = [f"{text} {number}" for number in range(30) for text in pool]
+    some = make_classifier("zero-shot-embedding", Surroundings(tiny_topical, large, "cpu", 0, space)).fit([], [])
+    assert some.classifier.report_["centered_on"] == "1,000 unlabelled texts"
+    assert "zero-shot-embedding" in choose_methods(["all-applicable"], has_pool=False)[0]
 
 
 def test_training_takes_rows_without_a_label_and_a_file(tiny_encoder, single, pool, tmp_path) -> None:
