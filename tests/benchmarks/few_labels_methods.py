@@ -15,7 +15,9 @@ from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.evaluation.metrics import score_labels
 from fewshot.recipes.adapted import AdaptedClassifier
 from fewshot.recipes.method import Surroundings
+from fewshot.recipes.method_table import CENTERING_TEXTS
 from fewshot.recipes.methods import make_classifier
+from fewshot.recipes.pool_methods import WithPool
 from tests.benchmarks.common import ROOT
 from tests.benchmarks.few_labels_plan import SETS, SIZES, Case, Drawn, Options, Task, descriptions, draw
 from tests.benchmarks.teacher_plan import of_report
@@ -85,12 +87,13 @@ def one_neighbor(case: Case, drawn: Drawn, options: Options) -> Any:
 
 def described(case: Case, drawn: Drawn, options: Options) -> Any:
     """Make the classifier that is told what the classes are about."""
-    return ZeroShotEmbeddingClassifier(
+    classifier = ZeroShotEmbeddingClassifier(
         encoder(options),
         classes=drawn.space.classes,
         multi_label=drawn.space.multi_label,
         label_words=descriptions(case.name),
     )
+    return WithPool(classifier, drawn.pool[:CENTERING_TEXTS])
 
 
 def described_to_nli(case: Case, drawn: Drawn, options: Options) -> Any:
