@@ -118,8 +118,14 @@ def classes_of(labels: Iterable[Any]) -> set[Any]:
 
 
 def told(label: Any) -> str:
-    """Return a label, or the labels of a text, in words."""
-    return ", ".join(map(str, label)) or "none" if isinstance(label, tuple) else str(label)
+    """Return a label, or the labels of a text in the order of the alphabet, in words.
+
+    Examples
+    --------
+    >>> told("a"), told(("c", "b")), told(())
+    ('a', 'b, c', 'none')
+    """
+    return ", ".join(sorted(map(str, label))) or "none" if isinstance(label, tuple) else str(label)
 
 
 def cut(text: str) -> str:
