@@ -1,6 +1,8 @@
 """Domain adaptation and a classifier as one estimator, so that a comparison can name it like any other method."""
 
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +11,7 @@ from sklearn.base import clone
 from fewshot.adaptation.adapter import DomainAdapter
 from fewshot.classifiers.base import Labeled
 from fewshot.encoders.base import Encoder
+from fewshot.encoders.resolve import load_encoder
 
 
 class AdaptedClassifier:
@@ -41,6 +44,24 @@ class AdaptedClassifier:
         return self.classifier_.predict_proba(texts)
 
 
-def adapt_to(pool: Sequence[str], encoder: Any, *, device: str | None = None, random_state: int = 0) -> Encoder:
-    """Return an encoder that was adapted to unlabelled texts with the default settings."""
-    return DomainAdapter(encoder, device=device, random_state=random_state).fit(pool).encoder_
+def adapt_to(
+    pool: Sequence[str], encoder: Any, folder: Path, *, device: str | None = None, random_state: int = 0
+) -> Encoder:
+    """Return an encoder that was adapted to unlabelled texts with the default settings.
+
+    Parameters
+    ----------
+    pool : sequence of str
+    encoder : Encoder, str or Path
+    folder : Path
+        Where it is kept. If it is there it is opened; an adaptation that was interrupted there is gone on with. Give
+        each pool, encoder and seed a folder of its own.
+    device : str, optional
+    random_state : int, default 0
+    """
+    if not folder.is_dir():
+        training = folder.with_name(f"{folder.name}.training")
+        adapter = DomainAdapter(encoder, device=device, random_state=random_state)
+        adapter.fit(pool, checkpoints=training, resume=training.is_dir()).save(folder)
+        shutil.rmtree(training)
+    return load_encoder(folder, device=device)

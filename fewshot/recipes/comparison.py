@@ -142,7 +142,7 @@ def compare_methods(
         if cached is not None:
             used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
             cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
-        contests = _contests(chosen, draws, field, settings, cached)
+        contests = _contests(chosen, draws, field, settings, cached, store.folder)
         rows = run_comparison(contests, field.test, store, on_result=on_result)
         comparison = Comparison(rows, summarize(rows), left_out, field.notes, Path(out))
         write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
@@ -199,6 +199,7 @@ def _contests(
     field: _Field,
     settings: CompareSettings,
     encoder: Encoder | None,
+    folder: Path,
 ) -> list[Contest]:
     pool = field.pool.texts if field.pool is not None else []
     pool_hash = fingerprint(pool)
@@ -206,7 +207,7 @@ def _contests(
     test_hash = content_hash(field.test)
     space = LabelSpace.of(field.labeled.labels, warn=False)
     # Once for all cells: the pool is the same. The first of them has its seconds.
-    adapted = cache(partial(_adapted, pool, encoder, settings))
+    adapted = cache(partial(_adapted, pool, encoder, settings, folder))
     contests = []
     for name in sorted(names, key=lambda name: find_method(name)[0].cost):
         method, _ = find_method(name)
@@ -234,8 +235,9 @@ def _contests(
     return contests
 
 
-def _adapted(pool: Sequence[str], encoder: Encoder | None, settings: CompareSettings) -> Encoder:
+def _adapted(pool: Sequence[str], encoder: Encoder | None, settings: CompareSettings, folder: Path) -> Encoder:
     from fewshot.recipes.adapted import adapt_to
 
     assert encoder is not None  # only methods that use an encoder ask
-    return adapt_to(pool, encoder, device=settings.device, random_state=settings.seed)
+    name = fingerprint([*pool, encoder.fingerprint, str(settings.seed), library_versions()["fewshot"]])
+    return adapt_to(pool, encoder, folder / "adapted" / name, device=settings.device, random_state=settings.seed)
