@@ -147,9 +147,8 @@ class PairwiseTrainer(Trainer):
         self.accelerator._optimizers.clear()
         self.accelerator._schedulers.clear()
         self.callback_handler.callbacks.clear()
-        for holder in (self, self.callback_handler):
-            for name in ("model", "model_wrapped", "optimizer", "lr_scheduler", "loss", "train_dataloader"):
-                vars(holder).pop(name, None)
+        vars(self.callback_handler).clear()
+        vars(self).clear()
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.read_losses()  # what diverged is not saved

@@ -1,9 +1,11 @@
 """Training on gold labels: gradients that do not depend on how a step is cut, breaks, and wrong arguments."""
 
 import copy
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,34 @@ def labels(kind, n):
     if kind == "multi":
         return (rng.random((n, 3)) < [0.1, 0.3, 0.7]).astype(int)
     return np.minimum(rng.integers(0, 6, size=n), 2)
+
+
+def test_a_finished_training_lets_go_of_what_makes_features(tokenizer, pool):
+    """Prevents models of past trainings from filling the memory: the scorer that tokenizes holds one, too."""
+    model, gone = make_bert(tokenizer), []
+
+    class Scorer:
+        """Holds a model, as the one of a classifier does."""
+
+        def __init__(self, model):
+            self.model, self.of = model, features_of(tokenizer)
+
+        def features(self, texts):
+            return self.of(texts)
+
+    def run():
+        mine = copy.deepcopy(model)
+        gone.append(weakref.ref(mine))
+        loss = LabelLoss(mine, labels("single", 8), LayerRates(1e-3))
+        features = Scorer(mine).features
+        train_on_labels(mine, pool[:8], features, loss, Schedule(2, 4, 1e-3, in_pairs=False), device="cpu")
+
+    gc.disable()  # what a collection would free later does not count
+    try:
+        run()
+        assert gone[0]() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
