@@ -65,7 +65,8 @@ def f1_by_class(
     Examples
     --------
     >>> from fewshot.data.labels import LabelSpace
-    >>> cells = [Cell("knn", "", None, slice, slice, seed, key=f"{slice}-{seed}") for slice in (2, 4) for seed in (0, 1)]
+    >>> grid = [(slice, seed) for slice in (2, 4) for seed in (0, 1)]
+    >>> cells = [Cell("knn", "", None, slice, slice, seed, key=f"{slice}-{seed}") for slice, seed in grid]
     >>> answers = {cell: np.array([0, 1, 1 if cell.slice == 4 else 0]) for cell in cells}
     >>> made = PredictionSet(LabelSpace(("a", "b"), False), np.array([0, 1, 1]), answers)
     >>> f1_by_class(made, "knn").f1[0].round(2)

@@ -1,42 +1,35 @@
-"""Which methods differ, and which only seem to: every method against the best of its slice, on the same seeds and texts.
+"""Which methods differ, and which only seem to: each against the best of its slice, on the same seeds and texts.
 
 A mean over seeds moves with the training texts that were drawn and with the test texts that happened to be there. Both
 are resampled here, seeds crossed with texts, all methods on the same ones, so that what is hard for all of them
 cancels out (paired bootstrap: Koehn 2004; for the field: Dror et al. 2018).
 
-Standard errors are put together from the parts of that variance, not read off the spread of the crossed resamples: these
-are too narrow by the factor (seeds - 1) / seeds, and count the chance of single answers three times (Owen 2007). Seeds
-are few, so intervals are those of Student's t with Satterthwaite's degrees of freedom (Hesterberg 2015, on what
-percentiles of few observations miss). They are centred on the score itself: macro F1 of a resample is biased, since rare
-classes drop out of it.
+How sure a mean or a difference is, is reckoned in ``standard_error``, the resampled scores in ``resampling``.
 
 The best is chosen by the same figures that it is then tested with. P values are therefore corrected for all pairs of
-methods of a slice (Holm 1979), not only for those with the best: that would call one of ten equal methods worse far too
-often.
+methods of a slice (Holm 1979), not only for those with the best: that would call one of ten equal methods worse in one
+comparison of eight, at a level of one in twenty.
 
 References
 ----------
 Dror, Baumer, Shlomov, Reichart 2018, "The hitchhiker's guide to testing statistical significance in natural language
-processing", ACL. Efron, Tibshirani 1993, "An introduction to the bootstrap". Hesterberg 2015, "What teachers should know
-about the bootstrap", The American Statistician 69. Holm 1979, "A simple sequentially rejective multiple test procedure",
-Scandinavian Journal of Statistics 6. Koehn 2004, "Statistical significance tests for machine translation evaluation",
-EMNLP. Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1. Satterthwaite 1946, "An approximate
-distribution of estimates of variance components", Biometrics Bulletin 2.
+processing", ACL. Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+Statistics 6. Koehn 2004, "Statistical significance tests for machine translation evaluation", EMNLP.
 """
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from fewshot.core.errors import InputError
 from fewshot.core.progress import track
+from fewshot.evaluation.metrics import COMPARED
 from fewshot.evaluation.prediction_set import Entrant, PredictionSet
-from fewshot.evaluation.resampling import METRICS, draw_counts, resampled_scores
+from fewshot.evaluation.resampling import draw_counts, resampled_scores
+from fewshot.evaluation.standard_error import Estimate, estimate_mean
 
 BEST = "best"
 NEAR = "not distinguishable from best"
@@ -53,7 +46,7 @@ CONTRAST_COLUMNS = (
 def contrast_methods(
     predictions: PredictionSet, *, confidence: float = 0.95, n_resamples: int = 2000, random_state: int = 0
 ) -> list[dict[str, Any]]:
-    """Compare every method with the best of its slice, for each of ``METRICS``.
+    """Compare every method with the best of its slice, for each of ``COMPARED``.
 
     Parameters
     ----------
@@ -160,23 +153,6 @@ class _Field:
         return ~np.isnan(self.scores[:, :, 0])
 
 
-class _Estimate(NamedTuple):
-    """A mean over seeds and texts, or a difference of two, and how sure it is."""
-
-    value: float
-    error: float
-    freedom: float
-
-    def reach(self, confidence: float) -> float:
-        """Half the width of the confidence interval."""
-        return float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
-
-    @property
-    def p_value(self) -> float:
-        """Two-sided, of the hypothesis that the value is 0."""
-        return 2 * float(stdtr(self.freedom, -abs(self.value) / self.error))
-
-
 def _fields(predictions: PredictionSet, slice: int, n_resamples: int, random_state: int) -> list[_Field]:
     cells = [cell for cell in predictions.answers if cell.slice == slice]
     entrants = [one for one in predictions.entrants if predictions.cells_of(one, slice)]
@@ -188,21 +164,24 @@ def _fields(predictions: PredictionSet, slice: int, n_resamples: int, random_sta
         n_resamples=n_resamples,
         random_state=random_state,
     )
-    scores = np.full((len(METRICS), len(entrants), len(seeds), 1 + n_resamples), np.nan)
-    owners = {cell: (number, seeds.index(cell.seed)) for number, one in enumerate(entrants)
-              for cell in predictions.cells_of(one, slice)}
+    scores = np.full((len(COMPARED), len(entrants), len(seeds), 1 + n_resamples), np.nan)
+    owners = {
+        cell: (number, seeds.index(cell.seed))
+        for number, one in enumerate(entrants)
+        for cell in predictions.cells_of(one, slice)
+    }
     for number, cell in enumerate(cells):
         entrant, seed = owners[cell]
         scores[:, entrant, seed] = found[:, number]
     drawn = draw_counts(np.random.default_rng([random_state, 1]), len(seeds), n_resamples)
     return [
         _Field(slice, metric, entrants, scores[number], drawn, len(predictions.truth))
-        for number, metric in enumerate(METRICS)
+        for number, metric in enumerate(COMPARED)
     ]
 
 
 def _rows_of(field: _Field, confidence: float) -> list[dict[str, Any]]:
-    own = [_estimate(scores[there], field.n_texts) for scores, there in zip(field.scores, field.there, strict=True)]
+    own = [estimate_mean(scores[there], field.n_texts) for scores, there in zip(field.scores, field.there, strict=True)]
     best = max(range(len(own)), key=lambda number: own[number].value)
     rank, share = _ranks(field)
     pairs = _pairs(field)
@@ -223,7 +202,7 @@ def _rows_of(field: _Field, confidence: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _own_columns(scores: np.ndarray, own: _Estimate, confidence: float) -> dict[str, Any]:
+def _own_columns(scores: np.ndarray, own: Estimate, confidence: float) -> dict[str, Any]:
     reach = own.reach(confidence)
     return {
         "n_seeds": len(scores),
@@ -235,7 +214,7 @@ def _own_columns(scores: np.ndarray, own: _Estimate, confidence: float) -> dict[
     }
 
 
-def _compared_columns(difference: _Estimate, p_holm: float, confidence: float) -> dict[str, Any]:
+def _compared_columns(difference: Estimate, p_holm: float, confidence: float) -> dict[str, Any]:
     reach = difference.reach(confidence)
     worse = p_holm < 1 - confidence and difference.value < 0
     return {
@@ -248,19 +227,19 @@ def _compared_columns(difference: _Estimate, p_holm: float, confidence: float) -
     }
 
 
-def _pairs(field: _Field) -> dict[tuple[int, int], _Estimate]:
+def _pairs(field: _Field) -> dict[tuple[int, int], Estimate]:
     """Estimate the difference of every two entrants over the seeds that both have."""
     there = field.there
     pairs = itertools.combinations(range(len(field.entrants)), 2)
     shared = {(a, b): there[a] & there[b] for a, b in pairs}
     return {
-        (a, b): _estimate(field.scores[a, seeds] - field.scores[b, seeds], field.n_texts)
+        (a, b): estimate_mean(field.scores[a, seeds] - field.scores[b, seeds], field.n_texts)
         for (a, b), seeds in shared.items()
         if seeds.any()
     }
 
 
-def _against(best: int, pairs: dict[tuple[int, int], _Estimate]) -> dict[int, tuple[_Estimate, float]]:
+def _against(best: int, pairs: dict[tuple[int, int], Estimate]) -> dict[int, tuple[Estimate, float]]:
     """Return for each that shares a seed with the best: its difference to the best, and the p value corrected."""
     corrected = holm([pair.p_value for pair in pairs.values()])
     found = {}
@@ -268,26 +247,6 @@ def _against(best: int, pairs: dict[tuple[int, int], _Estimate]) -> dict[int, tu
         if best in (a, b):
             found[a + b - best] = pair._replace(value=-pair.value if a == best else pair.value), float(p)
     return found
-
-
-def _estimate(scores: np.ndarray, n_texts: int) -> _Estimate:
-    """Estimate a mean from scores of shape (n_seeds, 1 + n_resamples), the first on the texts as they are.
-
-    Its variance has parts of the seeds, of the texts, and of the chance of each answer, which is in both of these and
-    taken out once. It is at least that of one text in all, so that nothing is certain from a handful of texts.
-    """
-    points, resampled = scores[:, 0], scores[:, 1:]
-    n_seeds = len(points)
-    of_texts = float(resampled.mean(axis=0).var(ddof=1))
-    of_seeds = variance = 0.0
-    if n_seeds > 1:
-        of_seeds = float(points.var(ddof=1)) / n_seeds
-        of_answers = max(float(resampled.var(axis=1, ddof=1).mean()) - of_texts, 0.0) / (n_seeds - 1)
-        variance = of_seeds + of_texts - of_answers
-    variance = max(variance, of_seeds, of_texts)
-    uncertain = of_seeds**2 / max(n_seeds - 1, 1) + of_texts**2 / max(n_texts - 1, 1)
-    freedom = variance**2 / uncertain if uncertain > 0 else float(max(n_texts - 1, 1))
-    return _Estimate(float(points.mean()), max(math.sqrt(variance), 1 / n_texts), freedom)
 
 
 def _ranks(field: _Field) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,9 @@ from fewshot.evaluation.coding import encode_labels
 SCORES = ("accuracy", "micro_f1", "macro_f1", "mcc")
 """The scores of a set of predictions, in the order of every table."""
 
+COMPARED = ("accuracy", "micro_f1", "macro_f1")
+"""Those by which methods are compared text by text: defined for one label a text and for several."""
+
 PAIRS_AT_ONCE = 8192
 FLAT_COSINES = 1e-6
 

@@ -1,6 +1,6 @@
 """All that was predicted in a comparison, in codes of one label space, beside the truth: ready to compare and count.
 
-What is read here knows neither texts nor files any more. Statistics over it stand in ``contrasts`` and ``class_scores``.
+What is read here knows neither texts nor files any more. Statistics over it stand in ``contrasts``, ``class_scores``.
 """
 
 import dataclasses
@@ -42,8 +42,10 @@ class PredictionSet:
 
     Examples
     --------
-    >>> cells = [Cell("knn", "", None, slice, slice, seed, key=f"{slice}-{seed}") for slice in (4, 2) for seed in (0, 1)]
-    >>> made = PredictionSet(LabelSpace(("a", "b"), False), np.array([0, 1]), {cell: np.array([0, 0]) for cell in cells})
+    >>> grid = [(slice, seed) for slice in (4, 2) for seed in (0, 1)]
+    >>> cells = [Cell("knn", "", None, slice, slice, seed, key=f"{slice}-{seed}") for slice, seed in grid]
+    >>> answers = {cell: np.array([0, 0]) for cell in cells}
+    >>> made = PredictionSet(LabelSpace(("a", "b"), False), np.array([0, 1]), answers)
     >>> made.slices, made.entrants, [cell.seed for cell in made.cells_of(Entrant("knn", "", None), 2)]
     ([2, 4], [Entrant(method='knn', encoder='', pool=None)], [0, 1])
     """

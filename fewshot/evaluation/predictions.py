@@ -7,6 +7,7 @@ Labels that no test text has are classes too, for a method may predict them.
 import base64
 import binascii
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +55,8 @@ class Predictions:
 
         Examples
         --------
-        >>> Predictions(LabelSpace(("b", "c"), False), np.array([0, 1]), "").codes_in(LabelSpace(("a", "b", "c"), False))
+        >>> made = Predictions(LabelSpace(("b", "c"), False), np.array([0, 1]), "3f2a")
+        >>> made.codes_in(LabelSpace(("a", "b", "c"), False))
         array([1, 2])
         """
         places = LabelSpace(space.classes, multi_label=False).encode(self.space.classes)
@@ -65,7 +67,7 @@ class Predictions:
         return recoded
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON values: codes as base64 of 1, 2 or 4 bytes a text (little-endian), or of 1 bit a text and class."""
+        """Return JSON values: codes in base64: 1, 2 or 4 bytes a text (little-endian), or 1 bit a text and class."""
         if self.space.multi_label:
             packed = np.packbits(self.codes.astype(np.uint8, copy=False)).tobytes()
         else:
@@ -124,4 +126,4 @@ def _fields_fit(*, texts: Any, n: Any, multi_label: Any, classes: Any, codes: An
 
 def _are_classes(classes: Sequence[Any]) -> bool:
     kinds = {type(label) for label in classes}
-    return kinds in (set(), {str}, {int}) and all(a < b for a, b in zip(classes, classes[1:], strict=False))
+    return kinds in (set(), {str}, {int}) and all(a < b for a, b in itertools.pairwise(classes))

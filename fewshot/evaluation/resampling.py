@@ -10,9 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from fewshot.data.labels import LabelSpace
-
-METRICS = ("accuracy", "micro_f1", "macro_f1")
-"""The scores that are resampled."""
+from fewshot.evaluation.metrics import COMPARED
 
 COUNTS_AT_ONCE = 500_000
 
@@ -38,7 +36,7 @@ def resampled_scores(
     Returns
     -------
     ndarray of shape (3, n_answers, 1 + n_resamples)
-        For each of ``METRICS``: first the score on the texts as they are, then on each sample; what
+        For each of ``COMPARED``: first the score on the texts as they are, then on each sample; what
         :func:`fewshot.evaluation.metrics.score_labels` gives for the texts drawn.
 
     Examples
@@ -50,7 +48,9 @@ def resampled_scores(
     """
     true = _by_class(truth, space)
     # Rows of hits above rows of all that was predicted: one product serves both.
-    counted = [sparse.vstack([_by_class(_hits(truth, answer, space), space), _by_class(answer, space)]) for answer in answers]
+    counted = [
+        sparse.vstack([_by_class(_hits(truth, answer, space), space), _by_class(answer, space)]) for answer in answers
+    ]
     right = np.stack([_right(truth, answer, space) for answer in answers]).astype(np.float64)
     parts = [_scores(true, counted, right, drawn) for drawn in _samples(len(truth), n_resamples, random_state)]
     return np.concatenate(parts, axis=2)
@@ -86,7 +86,7 @@ def _scores(
     true: sparse.csr_array, counted: Sequence[sparse.csr_array], right: np.ndarray, drawn: np.ndarray
 ) -> np.ndarray:
     """Return an array of (metrics, answers, samples)."""
-    scores = np.empty((len(METRICS), len(counted), drawn.shape[1]))
+    scores = np.empty((len(COMPARED), len(counted), drawn.shape[1]))
     scores[0] = right @ drawn / len(drawn)
     n_true = true @ drawn
     for number, matrix in enumerate(counted):

@@ -94,7 +94,9 @@ def test_a_multi_label_cell_has_no_mcc(make_cell, parrot):
 
 def test_labels_that_no_test_text_has_are_kept(make_cell, train, test_data):
     """Prevents an answer outside the test set's classes from being read as one inside."""
-    stray = type("Stray", (), {"fit": lambda *_: None, "predict": lambda _, texts: ["neither", "neg", "pos", "neither"]})
+    stray = type(
+        "Stray", (), {"fit": lambda *_: None, "predict": lambda _, texts: ["neither", "neg", "pos", "neither"]}
+    )
     predictions = run_cell(make_cell(), stray, train, test_data).predictions
     assert predictions.space.classes == ("neg", "neither", "new", "pos")
     assert predictions.labels == ["neither", "neg", "pos", "neither"]
