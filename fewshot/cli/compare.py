@@ -68,6 +68,7 @@ def compare(
         typer.echo(f"left out {name}: {why}", err=True)
     if not as_json:
         print_table([_shown(row) for row in comparison.summary], _COLUMNS)
+        typer.echo(_legend(comparison.summary), nl=False)
     failed = sum(row["status"] != "ok" for row in comparison.rows)
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(
@@ -98,8 +99,27 @@ def _next_command(labeled: str, best: dict[str, Any]) -> str:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    scores = {name: percent(row[f"{name}_mean"], row[f"{name}_sd"]) for name in ("accuracy", "micro_f1", "macro_f1")}
+    scores = {name: _score(row, name) for name in ("accuracy", "micro_f1", "macro_f1")}
     return row | scores | {"n_train": round(row["n_train"])}
+
+
+def _score(row: dict[str, Any], name: str) -> str:
+    from fewshot.evaluation.contrasts import BEST, NEAR
+
+    score = percent(row[f"{name}_mean"], row[f"{name}_sd"])
+    mark = {BEST: "*", NEAR: "~"}.get(row[f"{name}_verdict"])
+    return f"{mark} {score}" if mark else score
+
+
+def _legend(summary: list[dict[str, Any]]) -> str:
+    judged = [row for row in summary if row["macro_f1_verdict"]]
+    if not judged:
+        return ""
+    seeds = "" if all(row["n_seeds"] > 1 for row in judged) else "\n(one seed: another draw of slices is not in this)"
+    return (
+        "* best of its slice; ~ not distinguishable from the best (95 % level, corrected for the number of methods); "
+        f"no mark: worse{seeds}\n"
+    )
 
 
 def _rank(row: dict[str, Any]) -> tuple[int, float]:

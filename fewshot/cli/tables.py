@@ -21,7 +21,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *
     """
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for key, heading in columns.items():
-        numeric = all(not isinstance(row.get(key), str) or row[key][:1].isdigit() for row in rows)
+        numeric = all(not isinstance(row.get(key), str) or _begins_with_digit(row[key]) for row in rows)
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
@@ -40,6 +40,10 @@ def percent(mean: float | None, sd: float | None = None) -> str:
     if mean is None:
         return ""
     return f"{100 * mean:.1f}" + ("" if sd is None else f" ± {100 * sd:.1f}")
+
+
+def _begins_with_digit(text: str) -> bool:
+    return text.lstrip("*~ ")[:1].isdigit()  # scores may be marked as the best, or as near it
 
 
 def _cell(value: Any) -> str:

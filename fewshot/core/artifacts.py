@@ -135,9 +135,12 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_bytes(text.encode("utf-8"))
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all. NumPy scalars and arrays become numbers and lists."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+def write_json(path: str | Path, value: Any, *, ascii_only: bool = False) -> None:
+    """Write ``value`` as indented JSON, whole or not at all. NumPy scalars and arrays become numbers and lists.
+
+    With ``ascii_only`` half a surrogate pair survives too, which UTF-8 cannot hold and a label from a broken file can.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=ascii_only, default=_plain) + "\n")
 
 
 def _plain(value: Any) -> Any:

@@ -86,8 +86,9 @@ def _run_missing(
     with path.open("a", encoding="utf-8", newline="") as table, track("comparing", total=len(contests)) as advance:
         for cell, build, train in contests:
             if cell.key not in finished:
-                rows[cell.key] = row = run_cell(cell, build, train, test)
-                store.put(cell, row)
+                row, predictions = run_cell(cell, build, train, test)
+                rows[cell.key] = row
+                store.put(cell, row, predictions)
                 _append(table, row)
                 if on_result is not None:
                     on_result(cell, row)

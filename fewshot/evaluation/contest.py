@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.texts import TextData
-from fewshot.evaluation.metrics import SCORES, score_labels
+from fewshot.evaluation.coding import encode_labels
+from fewshot.evaluation.metrics import SCORES, score_codes
+from fewshot.evaluation.predictions import Predictions
 
 IDENTITY = ("method", "encoder", "pool", "slice", "n_train", "seed")
 COLUMNS = (*IDENTITY, "status", *SCORES, "fit_seconds", "predict_seconds", "error")
@@ -88,7 +91,14 @@ class Contest(NamedTuple):
     train: TextData
 
 
-def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test: TextData) -> dict[str, Any]:
+class CellResult(NamedTuple):
+    """What came of a cell: its row of ``results.csv``, and what was predicted (``None`` where it failed)."""
+
+    row: dict[str, Any]
+    predictions: Predictions | None
+
+
+def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test: TextData) -> CellResult:
     """Build, train and score one contestant; whatever goes wrong is a result too.
 
     Parameters
@@ -102,9 +112,10 @@ def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test:
 
     Returns
     -------
-    dict
-        One value for each of ``COLUMNS``. A failed cell has ``status`` ``"failed"``, no scores, and in ``error`` the
-        type and first line of the exception. Ctrl-C and ``SystemExit`` are not failures and pass through.
+    CellResult
+        ``row`` has one value for each of ``COLUMNS``, ``predictions`` one answer for each test text. A failed cell has
+        ``status`` ``"failed"``, no scores, no predictions, and in ``error`` the type and first line of the exception.
+        Ctrl-C and ``SystemExit`` are not failures and pass through.
 
     Examples
     --------
@@ -113,9 +124,9 @@ def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test:
     ...     def predict(self, texts): return [self.answer] * len(texts)
     >>> train = TextData(["good"], ["pos"], multi_label=False, rows=[0])
     >>> test = TextData(["fine", "poor"], ["pos", "neg"], multi_label=False, rows=[0, 1])
-    >>> row = run_cell(Cell("constant", "", None, 1, 1, 0, key="a"), Constant, train, test)
-    >>> row["status"], row["accuracy"]
-    ('ok', 0.5)
+    >>> row, predictions = run_cell(Cell("constant", "", None, 1, 1, 0, key="a"), Constant, train, test)
+    >>> row["status"], row["accuracy"], predictions.labels
+    ('ok', 0.5, ['pos', 'pos'])
     """
     row: dict[str, Any] = dict.fromkeys(COLUMNS) | cell.identity
     try:
@@ -126,12 +137,14 @@ def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test:
         start = time.perf_counter()
         predicted = contestant.predict(test.texts)
         row["predict_seconds"] = time.perf_counter() - start
-        scores = score_labels(test.labels, predicted, multi_label=test.multi_label)
+        space, Y, P = encode_labels(test.labels, predicted, multi_label=test.multi_label)
+        scores = score_codes(Y, P, space)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # a panic in a Rust tokenizer is no Exception
-        return row | {"status": "failed", "error": _one_line(error)}
-    return row | {"status": "ok"} | {name: scores[name] for name in SCORES}
+        return CellResult(row | {"status": "failed", "error": _one_line(error)}, None)
+    row |= {"status": "ok"} | {name: scores[name] for name in SCORES}
+    return CellResult(row, Predictions(space, P, fingerprint(test.texts)))
 
 
 def _one_line(error: BaseException) -> str:

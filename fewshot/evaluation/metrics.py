@@ -14,9 +14,13 @@ import numpy as np
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.data.texts import Label
+from fewshot.evaluation.coding import encode_labels
 
 SCORES = ("accuracy", "micro_f1", "macro_f1", "mcc")
 """The scores of a set of predictions, in the order of every table."""
+
+COMPARED = ("accuracy", "micro_f1", "macro_f1")
+"""Those by which methods are compared text by text: defined for one label a text and for several."""
 
 PAIRS_AT_ONCE = 8192
 FLAT_COSINES = 1e-6
@@ -60,25 +64,49 @@ def score_labels(
     >>> score_labels([("a", "b"), ()], [("a",), ()], multi_label=True)
     {'accuracy': 0.5, 'micro_f1': 0.6666666666666666, 'macro_f1': 0.5, 'mcc': None, 'n': 2}
     """
-    true, predicted = _entries("y_true", y_true, multi_label), _entries("y_pred", y_pred, multi_label)
-    if not true or len(true) != len(predicted):
-        raise InputError(
-            f"y_true and y_pred must have the same length of at least 1, got {len(true)} and {len(predicted)}"
-        )
     fixed = None if classes is None else [plain_label(label) for label in classes]
-    space = _space_of([*true, *predicted], fixed or [], multi_label)
-    Y, P = space.encode(true), space.encode(predicted)
-    averaged = list(space.classes if fixed is None else dict.fromkeys(fixed))
-    hits, n_true, n_predicted = _counts(Y, P, space)
-    f1 = _ratio(2 * hits, n_true + n_predicted)
-    position = {label: index for index, label in enumerate(space.classes)}
-    right = (Y == P).all(axis=1) if multi_label else Y == P
+    space, Y, P = encode_labels(y_true, y_pred, multi_label=multi_label, classes=fixed or [])
+    return score_codes(Y, P, space, averaged=fixed)
+
+
+def score_codes(
+    Y: np.ndarray, P: np.ndarray, space: LabelSpace, *, averaged: Iterable[Label] | None = None
+) -> dict[str, Any]:
+    """Score predicted codes against true ones, both as :func:`encode_labels` returns them.
+
+    Parameters
+    ----------
+    Y, P : ndarray of shape (n,) or (n, n_classes)
+        True and predicted codes.
+    space : LabelSpace
+        What the codes mean.
+    averaged : iterable of labels, optional
+        What ``macro_f1`` is the mean over. By default all classes that are true or predicted somewhere.
+
+    Returns
+    -------
+    dict
+        As :func:`score_labels`.
+
+    Examples
+    --------
+    >>> score_codes(np.array([0, 1]), np.array([0, 0]), LabelSpace(("a", "b", "c"), False))["macro_f1"].__round__(3)
+    0.333
+    """
+    hits, n_true, n_predicted = class_counts(Y, P, space)
+    f1 = ratio(2 * hits, n_true + n_predicted)
+    if averaged is None:
+        chosen = np.flatnonzero(n_true + n_predicted)
+    else:
+        position = {label: index for index, label in enumerate(space.classes)}
+        chosen = np.array([position[label] for label in dict.fromkeys(averaged)], dtype=np.int64)
+    right = (Y == P).all(axis=1) if space.multi_label else Y == P
     return {
         "accuracy": float(right.mean()),
-        "micro_f1": float(_ratio(2 * hits.sum(), n_true.sum() + n_predicted.sum())),
-        "macro_f1": float(f1[[position[label] for label in averaged]].mean()) if averaged else 0.0,
-        "mcc": None if multi_label else _matthews(hits, n_true, n_predicted),
-        "n": len(true),
+        "micro_f1": float(ratio(2 * hits.sum(), n_true.sum() + n_predicted.sum())),
+        "macro_f1": float(f1[chosen].mean()) if len(chosen) else 0.0,
+        "mcc": None if space.multi_label else _matthews(hits, n_true, n_predicted),
+        "n": len(Y),
     }
 
 
@@ -102,14 +130,13 @@ def scores_per_label(y_true: Sequence[Any], y_pred: Sequence[Any], *, multi_labe
     >>> scores_per_label(["a", "a", "b"], ["a", "b", "b"], multi_label=False)["a"]
     {'precision': 1.0, 'recall': 0.5, 'f1': 0.6666666666666666, 'n': 2, 'n_predicted': 1}
     """
-    true, predicted = _entries("y_true", y_true, multi_label), _entries("y_pred", y_pred, multi_label)
-    space = _space_of([*true, *predicted], [], multi_label)
-    counts = _counts(space.encode(true), space.encode(predicted), space)
+    space, Y, P = encode_labels(y_true, y_pred, multi_label=multi_label)
+    counts = class_counts(Y, P, space)
     return {
         label: {
-            "precision": float(_ratio(hits, n_predicted)),
-            "recall": float(_ratio(hits, n)),
-            "f1": float(_ratio(2 * hits, n + n_predicted)),
+            "precision": float(ratio(hits, n_predicted)),
+            "recall": float(ratio(hits, n)),
+            "f1": float(ratio(2 * hits, n + n_predicted)),
             "n": int(n),
             "n_predicted": int(n_predicted),
         }
@@ -117,27 +144,16 @@ def scores_per_label(y_true: Sequence[Any], y_pred: Sequence[Any], *, multi_labe
     }
 
 
-def _entries(name: str, labels: Sequence[Any], multi_label: bool) -> list[Any]:
-    entries = [plain_label(entry) for entry in labels]
-    for row, entry in enumerate(entries):
-        if entry is None:
-            raise InputError(f"{name}[{row}] is missing; score labelled rows only (data.labeled)")
-        if isinstance(entry, tuple) != multi_label:
-            wanted = "a tuple of labels" if multi_label else "one label"
-            raise InputError(f"{name}[{row}] must be {wanted} as multi_label={multi_label}, got {entry!r}")
-    return entries
+def class_counts(Y: np.ndarray, P: np.ndarray, space: LabelSpace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count texts class by class: rightly predicted, true, predicted; each of shape (n_classes,).
 
-
-def _space_of(entries: list[Any], classes: list[Label], multi_label: bool) -> LabelSpace:
-    extra: list[Any] = [tuple(classes)] if multi_label else classes
-    if multi_label and not any(entries) and not classes:
-        return LabelSpace((), True)
-    return LabelSpace.of([*entries, *extra], warn=False)
-
-
-def _counts(Y: np.ndarray, P: np.ndarray, space: LabelSpace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    Examples
+    --------
+    >>> class_counts(np.array([0, 0, 1]), np.array([0, 1, 1]), LabelSpace(("a", "b"), False))
+    (array([1., 1.]), array([2., 1.]), array([1., 2.]))
+    """
     if space.multi_label:
-        counts = (Y * P).sum(axis=0), Y.sum(axis=0), P.sum(axis=0)
+        counts = (Y & P).sum(axis=0), Y.sum(axis=0), P.sum(axis=0)
     else:
         size = len(space.classes)
         counts = tuple(np.bincount(y, minlength=size) for y in (Y[Y == P], Y, P))  # type: ignore[assignment]
@@ -145,7 +161,14 @@ def _counts(Y: np.ndarray, P: np.ndarray, space: LabelSpace) -> tuple[np.ndarray
     return hits, n_true, n_predicted
 
 
-def _ratio(part: Any, whole: Any) -> Any:
+def ratio(part: Any, whole: Any) -> Any:
+    """Divide, with 0 where there is nothing to divide by.
+
+    Examples
+    --------
+    >>> ratio(np.array([1.0, 0.0]), np.array([2.0, 0.0]))
+    array([0.5, 0. ])
+    """
     return np.divide(part, whole, out=np.zeros_like(np.asarray(whole, dtype=float)), where=np.asarray(whole) > 0)
 
 

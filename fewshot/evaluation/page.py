@@ -6,7 +6,7 @@ What is on the page is left to ``report``.
 import base64
 import html
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 from typing import Any
 
@@ -31,6 +31,7 @@ th button:focus-visible { outline: 2px solid #0072b2; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
 th[aria-sort=descending] button::after { content: " \\25BC"; }
 .best { font-weight: 700; background: #e2f3ec; } .best::before { content: "\\2605\\A0"; color: #00664b; }
+.near { background: #f1f8f5; } .near::before { content: "~\\A0"; color: #00664b; }
 figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #444; }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 pre { background: #f5f5f5; padding: .5rem; margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -134,7 +135,9 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def html_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, marked: Container[Any] = ()) -> str:
+def html_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, marked: Mapping[tuple[int, str], str] | None = None
+) -> str:
     """Return a table that sorts by a click on a heading.
 
     Parameters
@@ -143,8 +146,8 @@ def html_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, mar
         One a line; beyond ``MOST_ROWS`` they are counted, not shown.
     columns : sequence of str
         Which columns, in which order. Long texts are cut at ``LONGEST_TEXT`` characters.
-    marked : container of (int, str)
-        Row number and column of the cells that are the best.
+    marked : mapping of (int, str) to {"best", "near"}, optional
+        Row number and column of the cells that stand out: as the best (a star), or as near it (a tilde).
 
     Returns
     -------
@@ -156,12 +159,12 @@ def html_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, mar
     >>> "<td>&lt;script&gt;</td>" in html_table([{"text": "<script>"}], ["text"])
     True
     """
-    shown = rows[:MOST_ROWS]
+    shown, marked = rows[:MOST_ROWS], marked or {}
     numeric = {name for name in columns if all(looks_numeric(row.get(name)) for row in shown)}
     heads = "".join(f'<th scope="col"><button type="button">{escaped(name)}</button></th>' for name in columns)
     lines = []
     for number, row in enumerate(shown):
-        cells = (_cell(row.get(name), name in numeric, (number, name) in marked) for name in columns)
+        cells = (_cell(row.get(name), name in numeric, marked.get((number, name), "")) for name in columns)
         lines.append(f"<tr>{''.join(cells)}</tr>\n")
     table = f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody></table>"
     rest = len(rows) - len(shown)
@@ -169,11 +172,11 @@ def html_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, mar
     return f'<div class="scroll">{table}</div>\n{more}'
 
 
-def _cell(value: Any, numeric: bool, best: bool) -> str:
+def _cell(value: Any, numeric: bool, mark: str) -> str:
     text = format_value(value)
     if len(text) > LONGEST_TEXT:
         text = text[: LONGEST_TEXT - 1] + "…"
-    kinds = " ".join(kind for kind, holds in (("number", numeric), ("best", best)) if holds)
+    kinds = " ".join(kind for kind in ("number" if numeric else "", mark) if kind)
     attributes = f' class="{kinds}"' if kinds else ""
     if numeric and text:
         attributes += f' data-v="{sort_value(value):.10g}"'

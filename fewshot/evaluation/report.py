@@ -4,17 +4,26 @@ Everything that comes from outside is escaped, and a policy in the page forbids 
 the same input gives the same bytes. How the HTML is put together stands in ``page``; what to show, here.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fewshot.core.artifacts import write_text
 from fewshot.evaluation.contest import COLUMNS, IDENTITY
-from fewshot.evaluation.metrics import SCORES
+from fewshot.evaluation.contrasts import BEST, CONTRAST_COLUMNS, NEAR
+from fewshot.evaluation.metrics import COMPARED, SCORES
 from fewshot.evaluation.page import definitions, figure, folded, html_table, page, paragraphs, section
 from fewshot.evaluation.tables import columns_of, readable_summary
 
 Row = Mapping[str, Any]
+
+MARKS = {BEST: "best", NEAR: "near"}
+TELLING = (
+    " ~ not distinguishable from it: on these seeds and test texts, such a difference may well be chance (level 95 %, "
+    "corrected for the number of methods). No mark: worse. Mcc is marked by its mean alone."
+)
+ONE_SEED = " There is one seed: that another draw of training texts may turn the order is not in this."
 
 
 def write_report(
@@ -23,6 +32,7 @@ def write_report(
     title: str,
     rows: Sequence[Row],
     summary: Sequence[Row],
+    contrasts: Sequence[Row] = (),
     data_description: Mapping[str, Any] | str,
     provenance: Mapping[str, Any],
     tables: Sequence[tuple[str, Sequence[Row]]] = (),
@@ -40,7 +50,10 @@ def write_report(
     rows : sequence of mappings
         Result rows of ``run_comparison``.
     summary : sequence of mappings
-        What ``summarize(rows)`` gives. The best of each score is marked within each slice.
+        What ``summarize(rows, contrasts)`` gives. The best of each score is marked within each slice, and what cannot
+        be told from it.
+    contrasts : sequence of mappings, optional
+        What ``contrast_methods`` gives.
     data_description : mapping or str
         What the texts are. A mapping becomes a list of names and values, text keeps its lines.
     provenance : mapping
@@ -68,6 +81,7 @@ def write_report(
         _failures(rows),
         section("Data", definitions(data_description)),
         section("How to repeat this", definitions(provenance)),
+        _contrasts_section(contrasts),
         folded(f"All {len(rows)} cells", html_table(rows, COLUMNS)) if rows else "",
     ]
     write_text(path, page(title, parts))
@@ -77,25 +91,49 @@ def _summary_section(summary: Sequence[Row]) -> str:
     if not summary:
         return section("Summary", paragraphs(["There is no result."]))
     table = readable_summary(summary)
-    legend = (
-        "Scores in percent (mcc times 100), mean ± standard deviation over seeds; seconds are means. The best mean of "
-        "each slice is marked. Click a heading to sort."
-    )
-    return section("Summary", paragraphs([legend]) + html_table(table, columns_of(table), marked=_best(summary)))
+    marks = _marks(summary)
+    legend = [
+        "Scores in percent (mcc times 100), mean ± standard deviation over seeds; seconds are means.",
+        f"★ the best mean of its slice.{_telling(summary)} Click a heading to sort.",
+    ]
+    return section("Summary", paragraphs(legend) + html_table(table, columns_of(table), marked=marks))
 
 
-def _best(summary: Sequence[Row]) -> set[tuple[int, str]]:
-    """Return (row, column) of the best mean of each score among the rows of each slice, where there is a contest."""
+def _telling(summary: Sequence[Row]) -> str:
+    judged = [row for row in summary if any(row.get(f"{score}_verdict") for score in COMPARED)]
+    if not judged:
+        return ""
+    return TELLING + (ONE_SEED if any(row.get("n_seeds") == 1 for row in judged) else "")
+
+
+def _marks(summary: Sequence[Row]) -> dict[tuple[int, str], str]:
+    """Return the mark of (row, column) for what stands out in its slice: by its verdict, else by its mean alone."""
     slices: dict[Any, list[int]] = {}
     for number, row in enumerate(summary):
         slices.setdefault(row.get("slice"), []).append(number)
-    marked: set[tuple[int, str]] = set()
-    for numbers in slices.values():
-        for score in SCORES:
-            means = {n: mean for n in numbers if (mean := summary[n].get(f"{score}_mean")) is not None}
-            if len(means) > 1:
-                marked |= {(n, score) for n, mean in means.items() if mean == max(means.values())}
-    return marked
+    marks: dict[tuple[int, str], str] = {}
+    for numbers, score in itertools.product(slices.values(), SCORES):
+        verdicts = {n: summary[n].get(f"{score}_verdict") for n in numbers}
+        if not any(verdicts.values()):
+            verdicts = dict.fromkeys(_best(summary, numbers, score), BEST)
+        marks |= {(n, score): MARKS[verdict] for n, verdict in verdicts.items() if verdict in MARKS}
+    return marks
+
+
+def _best(summary: Sequence[Row], numbers: Iterable[int], score: str) -> list[int]:
+    """Return which of these rows have the best mean, where there is a contest."""
+    means = {n: mean for n in numbers if (mean := summary[n].get(f"{score}_mean")) is not None}
+    return [n for n, mean in means.items() if mean == max(means.values())] if len(means) > 1 else []
+
+
+def _contrasts_section(contrasts: Sequence[Row]) -> str:
+    if not contrasts:
+        return ""
+    told = (
+        "Every method against the best of its slice, on the same seeds and test texts. The band from low to high and the "
+        "interval of each difference hold with 95 % confidence; p_holm is corrected for all pairs of methods of a slice."
+    )
+    return folded("How sure the differences are", paragraphs([told]) + html_table(contrasts, CONTRAST_COLUMNS))
 
 
 def _failures(rows: Iterable[Row]) -> str:

@@ -3,10 +3,13 @@
 ::
 
     folder/manifest.json     what the run was made of: hashes of the data, versions, settings
-    folder/cells/<key>.json  one result row each, written whole or not at all
+    folder/cells/<key>.json  one result row each and what was predicted, written whole or not at all
     folder/lock              held while a run writes here
 
-A file that is torn, invalid or of another cell counts as absent: that cell is computed again.
+A file that is torn, invalid or of another cell counts as absent, also where only its predictions are so: that cell is
+computed again. A whole row without predictions is a result all the same: such rows were written before predictions
+were kept, and are written where these would pass ``LARGEST_CELL`` (millions of test texts). It stands in every table
+of means; only comparisons text by text go without it.
 """
 
 import contextlib
@@ -19,15 +22,17 @@ from typing import IO, Any
 from fewshot.core.artifacts import read_json, write_json
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from fewshot.core.locks import take_lock
-from fewshot.evaluation.contest import COLUMNS, Cell
+from fewshot.evaluation.contest import COLUMNS, Cell, CellResult
 from fewshot.evaluation.metrics import SCORES
+from fewshot.evaluation.predictions import Predictions
 
-LARGEST_CELL = 64 * 1024
+LARGEST_CELL = 4 * 2**20
+LARGEST_ROW = 64 * 2**10
 NUMBERS = (*SCORES, "fit_seconds", "predict_seconds")
 
 
 class ResultStore:
-    """Result rows of cells, kept in a folder.
+    """Result rows of cells and what was predicted in them, kept in a folder.
 
     Parameters
     ----------
@@ -124,19 +129,40 @@ class ResultStore:
 
     def get(self, cell: Cell) -> dict[str, Any] | None:
         """Return the row of a cell, finished or failed; ``None`` if there is none that can be trusted."""
-        try:
-            found = read_json(self._path(cell), max_bytes=LARGEST_CELL)
-        except (OSError, ModelFormatError, RecursionError):
-            return None
-        return found if _is_row_of(cell, found) else None
+        found = self._read(cell)
+        return None if found is None else found.row
 
-    def put(self, cell: Cell, row: Mapping[str, Any]) -> None:
-        """Keep the row of a cell, in place of an earlier one."""
-        write_json(self._path(cell), {name: row[name] for name in COLUMNS})
+    def predictions(self, cell: Cell) -> Predictions | None:
+        """Return what was predicted in a cell; ``None`` if it failed, is not there, or was kept without.
+
+        For the predictions of many cells in codes of one label space, see
+        :func:`fewshot.evaluation.prediction_set.read_predictions`.
+        """
+        found = self._read(cell)
+        return None if found is None else found.predictions
+
+    def put(self, cell: Cell, row: Mapping[str, Any], predictions: Predictions | None = None) -> None:
+        """Keep the row of a cell and what was predicted, in place of an earlier one."""
+        kept = None if predictions is None else predictions.to_json()
+        if kept is not None and len(json.dumps(kept)) > LARGEST_CELL - LARGEST_ROW:
+            kept = None
+        record = {name: row[name] for name in COLUMNS} | {"predictions": kept}
+        write_json(self._path(cell), record, ascii_only=True)
 
     def rows(self, cells: Iterable[Cell]) -> list[dict[str, Any]]:
         """Return the rows of those cells that have one, in the order of ``cells``."""
         return [row for cell in cells if (row := self.get(cell)) is not None]
+
+    def _read(self, cell: Cell) -> CellResult | None:
+        try:
+            row = read_json(self._path(cell), max_bytes=LARGEST_CELL)
+            kept = row.pop("predictions", None) if isinstance(row, dict) else None
+            predictions = None if kept is None else Predictions.from_json(kept)
+        except (OSError, ModelFormatError, RecursionError):
+            return None
+        if not _is_row_of(cell, row) or (predictions is not None and row["status"] != "ok"):
+            return None
+        return CellResult(row, predictions)
 
     def _path(self, cell: Cell) -> Path:
         return self.folder / "cells" / f"{cell.key}.json"

@@ -1,33 +1,41 @@
-"""Many seeds in one line: mean and standard deviation of each score, and how many cells failed."""
+"""Many seeds in one line: mean, standard deviation, confidence band and verdict of each score; how many failed."""
 
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fewshot.evaluation.metrics import SCORES
+from fewshot.evaluation.metrics import COMPARED, SCORES
 from fewshot.evaluation.tables import write_csv
 
 GROUP = ("method", "encoder", "pool", "slice")
-SPREADS = tuple(f"{score}_{what}" for score in SCORES for what in ("mean", "sd"))
-SUMMARY_COLUMNS = (*GROUP, "n_train", "n_seeds", "n_failed", *SPREADS, "fit_seconds", "predict_seconds")
+SPREADS = ("mean", "sd")
+CONTRASTED = ("low", "high", "verdict")
+SCORE_COLUMNS = tuple(
+    f"{score}_{what}" for score in SCORES for what in (*SPREADS, *(CONTRASTED if score in COMPARED else ()))
+)
+SUMMARY_COLUMNS = (*GROUP, "n_train", "n_seeds", "n_failed", *SCORE_COLUMNS, "fit_seconds", "predict_seconds")
 """What ``summary.csv`` holds, in order."""
 
 
-def summarize(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def summarize(rows: Iterable[Mapping[str, Any]], contrasts: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
     """Give one row for each method, encoder, pool and slice, in the order of their first appearance.
 
     Parameters
     ----------
     rows : iterable of mappings
         Result rows, as ``run_comparison`` returns them.
+    contrasts : iterable of mappings, optional
+        What ``contrasts.contrast_methods`` gives for the same cells.
 
     Returns
     -------
     list of dict
         One value for each of ``SUMMARY_COLUMNS``: ``n_seeds`` counts the cells that went well, ``n_failed`` the
         others; means are over the former. The standard deviation (``ddof=1``) of a single seed is ``None``, as are the
-        means of no seed. ``n_train`` is a mean too: slices of a multi-label task differ in size.
+        means of no seed. ``n_train`` is a mean too: slices of a multi-label task differ in size. The confidence band
+        of a mean, from ``…_low`` to ``…_high``, and the verdict on the method within its slice are those of
+        ``contrasts``, ``None`` where it has none.
 
     Examples
     --------
@@ -39,10 +47,13 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(row.get(name) for name in GROUP), []).append(row)
-    return [_summary_of(group, members) for group, members in groups.items()]
+    found = {(*(row[name] for name in GROUP), row["metric"]): row for row in contrasts}
+    return [_summary_of(group, members, found) for group, members in groups.items()]
 
 
-def _summary_of(group: tuple[Any, ...], rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _summary_of(
+    group: tuple[Any, ...], rows: list[Mapping[str, Any]], contrasts: Mapping[tuple[Any, ...], Mapping[str, Any]]
+) -> dict[str, Any]:
     finished = [row for row in rows if row["status"] == "ok"]
     summary: dict[str, Any] = dict(zip(GROUP, group, strict=True))
     summary["n_train"] = _mean(finished or rows, "n_train")
@@ -50,6 +61,9 @@ def _summary_of(group: tuple[Any, ...], rows: list[Mapping[str, Any]]) -> dict[s
     for score in SCORES:
         summary[f"{score}_mean"] = _mean(finished, score)
         summary[f"{score}_sd"] = _sd(finished, score)
+        if score in COMPARED:
+            contrast = contrasts.get((*group, score), {})
+            summary |= {f"{score}_{what}": contrast.get(what) for what in CONTRASTED}
     return summary | {name: _mean(finished, name) for name in ("fit_seconds", "predict_seconds")}
 
 

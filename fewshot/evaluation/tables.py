@@ -67,6 +67,8 @@ def format_score(mean: float | None, sd: float | None = None) -> str:
 def readable_summary(summary: Iterable[Row]) -> list[dict[str, str]]:
     """Turn the rows of ``summarize`` into text: a score and its sd share a column, columns empty everywhere go.
 
+    Bands and verdicts go too: they are shown by marks, or in a table of their own.
+
     Examples
     --------
     >>> readable_summary([{"method": "knn", "pool": None, "accuracy_mean": 0.5, "accuracy_sd": 0.1}])
@@ -83,7 +85,7 @@ def _readable_row(row: Row) -> dict[str, str]:
         score = name.removesuffix("_mean")
         if score in SCORES:
             readable[score] = format_score(value, row.get(f"{score}_sd"))
-        elif name.removesuffix("_sd") not in SCORES:
+        elif name.rpartition("_")[0] not in SCORES:
             readable[name] = format_value(value)
     return readable
 

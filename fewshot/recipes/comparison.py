@@ -20,6 +20,8 @@ from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import Cell, Contest
+from fewshot.evaluation.contrasts import contrast_methods
+from fewshot.evaluation.prediction_set import read_predictions
 from fewshot.evaluation.store import ResultStore
 from fewshot.evaluation.summary import summarize
 from fewshot.recipes.method import Surroundings
@@ -144,7 +146,11 @@ def compare_methods(
             cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
         contests = _contests(chosen, draws, field, settings, cached, store.folder)
         rows = run_comparison(contests, field.test, store, on_result=on_result)
-        comparison = Comparison(rows, summarize(rows), left_out, field.notes, Path(out))
+        kept = read_predictions(store, [contest.cell for contest in contests], field.test)
+        contrasts = contrast_methods(kept, random_state=settings.seed)
+        comparison = Comparison(
+            rows, summarize(rows, contrasts), left_out, field.notes, Path(out), contrasts=contrasts, predictions=kept
+        )
         write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
     return comparison
 

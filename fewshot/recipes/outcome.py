@@ -9,8 +9,16 @@ from fewshot.core.versions import library_versions
 from fewshot.data.describe import describe
 from fewshot.data.texts import TextData
 from fewshot.data.writers import write_rows
+from fewshot.evaluation.contrasts import CONTRAST_COLUMNS
 from fewshot.evaluation.plots import plot_learning_curves
+from fewshot.evaluation.prediction_set import PredictionSet
 from fewshot.evaluation.report import write_report
+from fewshot.evaluation.tables import write_csv
+
+CURVES = (
+    "F1 against the number of labels. The band is one standard deviation over seeds: how far a single draw of training "
+    "texts falls from the mean. It is no confidence band of the mean; that stands in summary.csv."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +30,18 @@ class Comparison:
     rows : list of dict
         One a cell; the columns of ``results.csv``.
     summary : list of dict
-        Mean and standard deviation over seeds; the columns of ``summary.csv``.
+        Mean, standard deviation over seeds, confidence band and verdict; the columns of ``summary.csv``.
     left_out : dict of str to str
         Methods that were not run, and why.
     notes : list of str
         What was done to the data.
     folder : Path
-        Where ``results.csv``, ``summary.csv``, ``report.html`` and the plots are.
+        Where ``results.csv``, ``summary.csv``, ``contrasts.csv``, ``report.html`` and the plots are.
+    contrasts : list of dict
+        Every method against the best of its slice, on the same seeds and texts; the columns of ``contrasts.csv``, see
+        :func:`fewshot.evaluation.contrasts.contrast_methods`.
+    predictions : PredictionSet, optional
+        What every cell predicted for every test text, beside the truth.
     """
 
     rows: list[dict[str, Any]]
@@ -36,6 +49,8 @@ class Comparison:
     left_out: dict[str, str]
     notes: list[str]
     folder: Path
+    contrasts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    predictions: PredictionSet | None = dataclasses.field(default=None, repr=False)
 
 
 def write_comparison(
@@ -48,20 +63,22 @@ def write_comparison(
     tables: list[tuple[str, list[dict[str, Any]]]] | None = None,
     figures: list[tuple[str, bytes]] | None = None,
 ) -> None:
-    """Write ``summary.csv``, ``learning_curves.png``, ``data.txt`` and ``report.html`` into the comparison's folder."""
+    """Write CSV files, ``learning_curves.png``, ``data.txt`` and ``report.html`` into the comparison's folder."""
     folder = comparison.folder
     write_rows(folder / "summary.csv", comparison.summary)
+    write_csv(folder / "contrasts.csv", comparison.contrasts, CONTRAST_COLUMNS)
     write_text(folder / "data.txt", f"Labelled texts\n{describe(labeled)}\n\nTest texts\n{describe(test)}\n")
     curves: list[tuple[str, bytes]] = []
     if any(row["status"] == "ok" for row in comparison.rows):
         png = plot_learning_curves(comparison.rows, folder / "learning_curves.png")
-        curves.append(("F1 against the number of labels; the band is one standard deviation over seeds", png))
+        curves.append((CURVES, png))
     sizes = {"labelled texts": len(labeled), "test texts": len(test), "unlabelled texts": len(pool) if pool else 0}
     write_report(
         folder / "report.html",
         title="Comparison of methods",
         rows=comparison.rows,
         summary=comparison.summary,
+        contrasts=comparison.contrasts,
         data_description=sizes | {"classes": describe(labeled).n_classes},
         provenance={**_readable(settings), **library_versions()},
         tables=tables or [],

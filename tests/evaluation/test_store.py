@@ -9,7 +9,7 @@ import pytest
 
 from fewshot.core.errors import InputError
 from fewshot.evaluation.contest import run_cell
-from fewshot.evaluation.store import ResultStore
+from fewshot.evaluation.store import LARGEST_CELL, LARGEST_ROW, ResultStore
 
 MANIFEST = {"data": {"train": "3f2a", "test": "77"}, "versions": {"fewshot": "0.1.0"}}
 
@@ -21,16 +21,56 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def row(make_cell, parrot, train, test_data):
-    """The result of a run."""
+def result(make_cell, parrot, train, test_data):
+    """What came of a run: row and predictions."""
     return run_cell(make_cell(), parrot, train, test_data)
 
 
-def test_what_is_put_comes_back(store, make_cell, row):
-    """Prevents a score that changes on its way through the file."""
-    store.put(make_cell(), row)
-    assert store.get(make_cell()) == row
+@pytest.fixture
+def row(result):
+    """The row of a run."""
+    return result.row
+
+
+def test_what_is_put_comes_back(store, make_cell, result):
+    """Prevents a score or an answer that changes on its way through the file."""
+    store.put(make_cell(), *result)
+    assert store.get(make_cell()) == result.row
+    kept = store.predictions(make_cell())
+    assert kept.labels == result.predictions.labels == ["pos"] * 4
+    assert (kept.space, kept.texts) == (result.predictions.space, result.predictions.texts)
     assert store.get(make_cell(seed=1)) is None
+    assert store.predictions(make_cell(seed=1)) is None
+
+
+def test_the_same_result_gives_the_same_bytes(store, make_cell, result):
+    """Prevents cell files that differ from one run to the next in more than their seconds."""
+    paths = []
+    for number in (0, 1):
+        store.put(make_cell(key=f"a{number}"), *result)
+        paths.append(store.folder / "cells" / f"a{number}.json")
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_row_that_was_kept_without_predictions_is_a_result(store, make_cell, result, monkeypatch):
+    """Prevents results of before, or of millions of test texts, from being computed again and again."""
+    store.put(make_cell(), result.row)
+    path = store.folder / "cells" / "parrot-0.json"
+    record = json.loads(path.read_text())
+    del record["predictions"]
+    path.write_text(json.dumps(record))
+    monkeypatch.setattr("fewshot.evaluation.store.LARGEST_CELL", LARGEST_ROW + 50)
+    store.put(make_cell(1), result.row | {"seed": 1}, result.predictions)
+    for cell in (make_cell(), make_cell(1)):
+        assert store.get(cell)["accuracy"] == 0.5
+        assert store.predictions(cell) is None
+
+
+def test_labels_with_half_a_surrogate_pair_are_kept(store, make_cell, train, test_data):
+    """Prevents one label from a broken file from ending the comparison when its first cell is written."""
+    odd = type("Odd", (), {"fit": lambda *_: None, "predict": lambda *_: ["\udcff", "neg", "pos", "中"]})
+    store.put(make_cell(), *run_cell(make_cell(), odd, train, test_data))
+    assert store.predictions(make_cell()).labels == ["\udcff", "neg", "pos", "中"]
 
 
 def test_rows_come_in_the_order_asked_for(store, make_cell, row):
@@ -55,17 +95,27 @@ def test_rows_come_in_the_order_asked_for(store, make_cell, row):
         lambda text: text.replace('"status": "ok"', '"status": "failed"'),
         lambda text: text.replace('"status": "ok"', '"status": ["ok"]'),
         lambda text: text.replace('"error": null', '"extra": null'),
-        lambda text: text + " " * 100_000,
+        lambda text: text + " " * LARGEST_CELL,
+        lambda text: text.replace('"codes": "AgICAg=="', '"codes": "AgIC"'),
+        lambda text: text.replace('"codes": "AgICAg=="', '"codes": "AgICCQ=="'),
+        lambda text: text.replace('"codes": "AgICAg=="', '"codes": "no base64!"'),
+        lambda text: text.replace('"n": 4', '"n": 10000000000000'),
+        lambda text: text.replace('"neg"', '"pos"'),
+        lambda text: text.replace('"neg"', "3"),
+        lambda text: text.replace('"multi_label": false', '"multi_label": true'),
+        lambda text: text.replace('"texts"', '"text"'),
+        lambda text: text.replace('"predictions": {', '"predictions": 3, "more": {'),
     ],
 )
-def test_a_torn_or_foreign_cell_file_counts_as_absent(store, make_cell, row, spoil):
-    """Prevents half a file, or that of another cell, from passing for a result."""
-    store.put(make_cell(), row)
+def test_a_torn_or_foreign_cell_file_counts_as_absent(store, make_cell, result, spoil):
+    """Prevents half a file, that of another cell, or codes of other classes, from passing for a result."""
+    store.put(make_cell(), *result)
     [path] = (store.folder / "cells").iterdir()
     whole = path.read_text()
     path.write_text(spoil(whole))
     assert path.read_text() != whole
     assert store.get(make_cell()) is None
+    assert store.predictions(make_cell()) is None
 
 
 def test_a_folder_of_other_data_is_refused_and_left_alone(store):
@@ -125,7 +175,7 @@ def test_one_run_may_hold_its_lock_around_several_steps(store):
 def test_the_lock_of_a_process_that_died_is_gone(store):
     """Prevents a killed run from locking its folder for ever."""
     code = (
-        "import os; from fewshot.evaluation.store import ResultStore\n"
+        "import os; from fewshot.evaluation.store import LARGEST_CELL, LARGEST_ROW, ResultStore\n"
         f"with ResultStore({str(store.folder)!r}).locked(): os._exit(9)"
     )
     died = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2])
