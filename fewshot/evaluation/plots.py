@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fewshot.core.errors import InputError
 from fewshot.evaluation.canvas import COLORS, LINES, MARKERS, new_figure, plain, png_bytes, quiet_frame
-from fewshot.evaluation.summary import summarize
+from fewshot.evaluation.summary import summarize, variant_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,21 +98,11 @@ def _place_of_zero(sizes: Iterable[float]) -> float:
 
 
 def _curves(summary: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Group points by method and variant; encoder and pool are named only where one method has several."""
-    several = [
-        name
-        for name in ("encoder", "pool")
-        if len({(row["method"], row[name]) for row in summary}) > len({row["method"] for row in summary})
-    ]
+    """Group points by method and variant."""
     curves: dict[tuple[str, str], list[Row]] = {}
-    for row in summary:
-        variant = ", ".join(_variant(name, row[name]) for name in several if row[name])
+    for row, variant in zip(summary, variant_words(summary), strict=True):
         curves.setdefault((row["method"], variant), []).append(row)
     return {name: sorted(curve, key=lambda point: point["n_train"]) for name, curve in curves.items()}
-
-
-def _variant(name: str, value: Any) -> str:
-    return f"{value:,} unlabeled" if name == "pool" else str(value)
 
 
 def _styled(curves: Mapping[tuple[str, str], list[Row]]) -> Iterable[tuple[str, list[Row], dict[str, Any]]]:
