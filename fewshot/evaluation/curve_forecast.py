@@ -8,22 +8,15 @@ results of methods and classes are gathered by ``forecast``.
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.curve_fits import CurveFit, fit_curve, slope_and_error
-
-LEAST_SIZES = 3
-LEAST_SEEDS = 2
-LEAST_SPAN = 3.0
-"""The largest slice holds at least so many times the labels of the smallest."""
-
-CLEAR_RISE = 1.5
-"""A rise of fewer standard errors may be chance."""
+from fewshot.evaluation.curve_fits import CurveFit, fit_curve
+from fewshot.evaluation.curve_refusals import whole_seeds, why_not
+from fewshot.evaluation.labels_needed import LabelsNeeded, first_at
 
 FURTHEST = 16.0
 """Nothing is said of slices with more than so many times the labels of the largest."""
@@ -69,37 +62,6 @@ class Prediction:
 
     def __str__(self) -> str:
         return f"{100 * self.score:.1f} ({100 * self.low:.1f} to {100 * self.high:.1f})"
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelsNeeded:
-    """How many labels a score needs.
-
-    Parameters
-    ----------
-    target : float
-        The score, 0 to 1.
-    labels : float
-        Labelled texts in all with which half of the trainings reach it; infinite: beyond all that is forecast, NaN:
-        nothing is forecast.
-    low, high : float
-        The same for few and for nearly all of the trainings: where the upper and the lower end of the interval of the
-        score reach the target (at an interval of 0.8 one training in ten, and nine in ten).
-    words : str
-        The same in words.
-    """
-
-    target: float
-    labels: float
-    low: float
-    high: float
-    words: str
-
-    def as_row(self) -> dict[str, Any]:
-        """Return what JSON and tables hold; numbers that are not finite are ``None``."""
-        numbers = {name: getattr(self, name) for name in ("labels", "low", "high")}
-        known = {name: round(value) if math.isfinite(value) else None for name, value in numbers.items()}
-        return {"target": self.target, **known, "words": self.words}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +130,9 @@ class Forecast:
                 f"at must be from 1 to {self.furthest:,.0f} labelled texts ({FURTHEST:.0f} times the largest slice of "
                 f"{self.name}), got {n_train}; run larger slices to look further"
             )
-        low, score, high = np.quantile(self.fit.scores(n_train), [(1 - self.interval) / 2, 0.5, (1 + self.interval) / 2])
+        low, score, high = np.quantile(
+            self.fit.scores(n_train), [(1 - self.interval) / 2, 0.5, (1 + self.interval) / 2]
+        )
         return Prediction(round(n_train), float(score), float(low), float(high))
 
     def labels_needed(self, target: float) -> LabelsNeeded:
@@ -182,7 +146,8 @@ class Forecast:
         Returns
         -------
         LabelsNeeded
-            Of a target that a slice has reached already (the mean over seeds), the size of that slice, three times.
+            Of a target that the largest slice has reached already (the mean over seeds), the size of the smallest slice
+            from which on all have, three times.
 
         Raises
         ------
@@ -201,14 +166,21 @@ class Forecast:
         """
         if not 0 < target <= 1:
             raise InputError(f"target must be a share above 0 and at most 1, such as 0.9 for 90 %, got {target}")
-        reached = [slice_.n_train for slice_ in self.seen if slice_.mean >= target]
-        if reached:
-            words = f"reached with {reached[0]:,.0f} labels"
-            return LabelsNeeded(target, reached[0], reached[0], reached[0], words)
+        if reached := self._reached(target):
+            return LabelsNeeded(target, reached, reached, reached, f"reached with {reached:,.0f} labels")
         if self.fit is None:
             return LabelsNeeded(target, math.nan, math.nan, math.nan, f"not forecast: {self.refusal}")
         labels, low, high = self._crossings(target)
         return LabelsNeeded(target, labels, low, high, self._in_words(labels, low, high))
+
+    def _reached(self, target: float) -> float | None:
+        """Return the size of the slice from which on all mean scores reach a target."""
+        reached = None
+        for slice_ in reversed(self.seen):
+            if slice_.mean < target:
+                break
+            reached = slice_.n_train
+        return reached
 
     def _crossings(self, target: float) -> tuple[float, float, float]:
         """Return where the middle, the upper and the lower end of the interval reach a score."""
@@ -216,16 +188,22 @@ class Forecast:
         sizes = last * np.geomspace(1, FURTHEST, round(math.log2(FURTHEST) * STEPS_A_DOUBLING) + 1)
         forecasts = [self.predict(size) for size in sizes]
         ends = [[getattr(forecast, end) for forecast in forecasts] for end in ("score", "high", "low")]
-        labels, low, high = (_first_at(sizes, np.array(scores), target) for scores in ends)
+        labels, low, high = (first_at(sizes, np.array(scores), target) for scores in ends)
         return labels, low, high
 
     def _in_words(self, labels: float, low: float, high: float) -> str:
         if math.isinf(low):
             furthest = self.predict(self.furthest)
             return f"out of reach: {furthest} % with {self.furthest:,.0f} labels"
-        ends = [f"more than {self.furthest:,.0f}" if math.isinf(end) else f"{end:,.0f}" for end in (labels, low, high)]
+        ends = [f"more than {self.furthest:,.0f}" if math.isinf(end) else _rounded(end) for end in (labels, low, high)]
         about = "" if math.isinf(labels) else "about "
         return f"{about}{ends[0]} labels ({ends[1]} to {ends[2]})"
+
+    def __str__(self) -> str:
+        if self.refusal:
+            return f"{self.name}: not forecast: {self.refusal}"
+        now = f"{self.name}: {100 * self.seen[-1].mean:.1f} % now ({self.seen[-1].n_train:,.0f} labels)"
+        return ", ".join([now, *(f"{said} % with {said.n_train:,}" for said in self.predictions)])
 
     def as_row(self) -> dict[str, Any]:
         """Return what JSON holds: the subject, what was seen, the predictions or the refusal."""
@@ -245,7 +223,7 @@ def forecast_curve(
     scores: ArrayLike,
     *,
     metric: str = "accuracy",
-    at: Sequence[float] | None = None,
+    at: ArrayLike | None = None,
     interval: float = 0.8,
     random_state: int = 0,
     subject: dict[str, Any] | None = None,
@@ -264,8 +242,9 @@ def forecast_curve(
         so that a seed is what was drawn.
     metric : str, default "accuracy"
         What the scores are called.
-    at : sequence of float, optional
-        Labelled texts in all to forecast for. Default: twice and four times the largest slice.
+    at : int or sequence of int, optional
+        Labelled texts in all to forecast for, at most 16 times those of the largest slice. Default: twice and four
+        times.
     interval : float, default 0.8
         The share of trainings that an interval is to hold, above 0 and below 1.
     random_state : int, default 0
@@ -289,17 +268,18 @@ def forecast_curve(
     >>> forecast = forecast_curve("knn", [8, 16, 32, 64], [[0.5, 0.6, 0.67, 0.72], [0.52, 0.6, 0.68, 0.73]])
     >>> [prediction.n_train for prediction in forecast.predictions]
     [128, 256]
+    >>> print(forecast)
+    knn: 72.5 % now (64 labels), 76.6 (74.1 to 79.2) % with 128, 79.6 (76.4 to 82.8) % with 256
     >>> forecast_curve("knn", [8, 16], [[0.5, 0.6], [0.4, 0.6]]).refusal
     'there are results at 2 sizes of slices; a curve needs at least 3, such as --slices 4,8,16'
     """
     sizes, scores = _check(sizes, scores, interval)
-    whole = scores[np.isfinite(scores).all(axis=1)]
     forecast = Forecast(name, subject or {"name": name}, metric, interval, _seen(sizes, scores))
-    if refusal := _refusal(sizes, scores, whole, n_failed):
+    if refusal := why_not(sizes, scores, n_failed=n_failed):
         return dataclasses.replace(forecast, refusal=refusal)
-    forecast = dataclasses.replace(forecast, fit=fit_curve(sizes, whole, random_state=random_state))
-    wanted = (2 * sizes[-1], 4 * sizes[-1]) if at is None else sorted(at)
-    return dataclasses.replace(forecast, predictions=tuple(map(forecast.predict, wanted)))
+    forecast = dataclasses.replace(forecast, fit=fit_curve(sizes, whole_seeds(scores), random_state=random_state))
+    wanted = np.sort(np.atleast_1d(at if at is not None else (2 * sizes[-1], 4 * sizes[-1])))
+    return dataclasses.replace(forecast, predictions=tuple(map(forecast.predict, wanted.tolist())))
 
 
 def _check(sizes: ArrayLike, scores: ArrayLike, interval: float) -> tuple[np.ndarray, np.ndarray]:
@@ -327,41 +307,6 @@ def _seen(sizes: np.ndarray, scores: np.ndarray) -> tuple[SeenSlice, ...]:
     )
 
 
-def _refusal(sizes: np.ndarray, scores: np.ndarray, whole: np.ndarray, n_failed: int) -> str | None:
-    """Say why these scores tell nothing of larger slices, ``None`` where they do."""
-    if len(sizes) < LEAST_SIZES:
-        counted = f"{len(sizes)} size{'' if len(sizes) == 1 else 's'}"
-        return (
-            f"there are results at {counted} of slices; a curve needs at least {LEAST_SIZES}, such as --slices 4,8,16"
-        )
-    if len(whole) < LEAST_SEEDS:
-        failed = f", {n_failed} of {scores.size} trainings failed" if n_failed else ""
-        return (
-            f"{len(whole)} of {len(scores)} draws {'has' if len(whole) == 1 else 'have'} a result at every size{failed}; "
-            f"what is chance and what is learnt shows from {LEAST_SEEDS} draws on, better 5 (--seeds 5)"
-        )
-    if sizes[-1] < LEAST_SPAN * sizes[0]:
-        return (
-            f"the slices lie too close together, from {sizes[0]:,.0f} to {sizes[-1]:,.0f} labels; let the largest have "
-            "at least four times the labels of the smallest"
-        )
-    slope, error = slope_and_error(sizes, whole)
-    if slope < CLEAR_RISE * error:
-        return (
-            f"from {sizes[0]:,.0f} to {sizes[-1]:,.0f} labels scores change by {100 * slope:+.1f} points a doubling, "
-            f"give or take {100 * error:.1f}: no rise that chance alone could not make; more draws or larger slices "
-            "may show one"
-        )
-    return None
-
-
-def _first_at(sizes: np.ndarray, scores: np.ndarray, target: float) -> float:
-    """Return the first size at which scores reach a target, between sizes by their logarithm; infinite: nowhere."""
-    above = np.flatnonzero(scores >= target)
-    if not len(above):
-        return math.inf
-    first = above[0]
-    if not first:
-        return float(sizes[0])
-    share = (target - scores[first - 1]) / (scores[first] - scores[first - 1])
-    return float(sizes[first - 1] * (sizes[first] / sizes[first - 1]) ** share)
+def _rounded(labels: float) -> str:
+    """Return a number of labels with the two digits that a forecast deserves."""
+    return f"{float(f'{labels:.2g}'):,.0f}"

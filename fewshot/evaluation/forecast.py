@@ -4,7 +4,6 @@ Rows and arrays are gathered into learning curves here; each is continued by ``c
 ``forecast_plot``.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,14 +23,12 @@ METRICS = ("accuracy", "micro_f1", "macro_f1")
 VARIANT = tuple(name for name in GROUP if name != "slice")
 """What the rows of one learning curve have in common."""
 
-NO_LABELS = "it learns from no labels, so more of them change nothing"
-
 
 def forecast_scores(
     rows: Iterable[Row],
     *,
     metric: str = "micro_f1",
-    at: Sequence[int] | None = None,
+    at: ArrayLike | None = None,
     interval: float = 0.8,
     random_state: int = 0,
 ) -> list[Forecast]:
@@ -43,7 +40,7 @@ def forecast_scores(
         Result rows of ``run_comparison``, in any order.
     metric : {"micro_f1", "accuracy", "macro_f1"}
         Which score. Micro F1 is accuracy where each text has one label.
-    at : sequence of int, optional
+    at : int or sequence of int, optional
         Labelled texts in all to forecast for, at most 16 times those of the largest slice. Default: twice and four
         times the largest slice of each method.
     interval : float, default 0.8
@@ -87,8 +84,8 @@ def forecast_scores(
         name = f"{subject['method']} ({variant})" if variant else str(subject["method"])
         sizes, scores, n_failed = _gather(members, metric, name)
         settings: dict[str, Any] = {"metric": metric, "interval": interval, "subject": subject}
-        made = forecast_curve(name, sizes, scores, at=at, random_state=random_state, n_failed=n_failed, **settings)
-        forecasts.append(made if len(sizes) else dataclasses.replace(made, refusal=NO_LABELS))
+        settings |= {"at": at, "random_state": random_state, "n_failed": n_failed}
+        forecasts.append(forecast_curve(name, sizes, scores, **settings))
     return forecasts
 
 
@@ -118,7 +115,7 @@ def forecast_classes(
     n_train: ArrayLike,
     classes: Sequence[Any],
     *,
-    at: Sequence[int] | None = None,
+    at: ArrayLike | None = None,
     interval: float = 0.8,
     random_state: int = 0,
 ) -> list[Forecast]:
@@ -164,7 +161,7 @@ def forecast_classes(
         forecast_curve(str(name), n_train, scores[:, :, number], subject={"class": name}, **settings)
         for number, name in enumerate(classes)
     ]
-    return sorted(forecasts, key=lambda forecast: -math.inf if math.isnan(forecast.gain) else -forecast.gain)
+    return sorted(forecasts, key=lambda forecast: math.inf if math.isnan(forecast.gain) else -forecast.gain)
 
 
 def readable_forecasts(forecasts: Iterable[Forecast], *, target: float | None = None) -> list[dict[str, str]]:
@@ -194,7 +191,7 @@ def readable_forecasts(forecasts: Iterable[Forecast], *, target: float | None = 
             row["now"] = f"{100 * forecast.seen[-1].mean:.1f} ({forecast.seen[-1].n_train:,.0f} labels)"
         row |= {f"{prediction.n_train:,} labels": str(prediction) for prediction in forecast.predictions}
         if target is not None:
-            row[f"{100 * target:g} %"] = forecast.labels_needed(target).words if not forecast.refusal else ""
+            row[f"labels for {100 * target:g} %"] = forecast.labels_needed(target).words if not forecast.refusal else ""
         if forecast.refusal:
             row["note"] = forecast.refusal
         table.append(row)

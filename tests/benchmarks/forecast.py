@@ -147,7 +147,9 @@ def figures(judged: Sequence[Mapping[str, Any]], came: str = "came") -> dict[str
         "width_points": float(np.mean([100 * (one["forecast"]["high"] - one["forecast"]["low"]) for one in told])),
         "median_error_points": {name: float(np.median(few)) for name, few in errors.items()},
         "mean_error_points": {name: float(np.mean(few)) for name, few in errors.items()},
-        "bias_points": float(np.mean([100 * (one["forecast"]["score"] - score) for one in told for score in one[came]])),
+        "bias_points": float(
+            np.mean([100 * (one["forecast"]["score"] - score) for one in told for score in one[came]])
+        ),
     }
 
 
