@@ -191,7 +191,8 @@ def readable_forecasts(forecasts: Iterable[Forecast], *, target: float | None = 
             row["now"] = f"{100 * forecast.seen[-1].mean:.1f} ({forecast.seen[-1].n_train:,.0f} labels)"
         row |= {f"{prediction.n_train:,} labels": str(prediction) for prediction in forecast.predictions}
         if target is not None:
-            row[f"labels for {100 * target:g} %"] = forecast.labels_needed(target).words if not forecast.refusal else ""
+            needed = forecast.labels_needed(target)
+            row[f"labels for {100 * target:g} %"] = "" if math.isnan(needed.labels) else needed.words
         if forecast.refusal:
             row["note"] = forecast.refusal
         table.append(row)

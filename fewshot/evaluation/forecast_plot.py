@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.canvas import COLORS, LINES, MARKERS, new_figure, plain, png_bytes
+from fewshot.evaluation.canvas import COLORS, MARKERS, new_figure, plain, png_bytes
 from fewshot.evaluation.curve_forecast import Forecast
 from fewshot.evaluation.plots import dress_curves, shifts_apart
 
@@ -112,7 +112,7 @@ def _draw_ahead(axes: "Axes", forecast: Forecast, shift: float, *, bands: bool, 
         return
     steps = np.geomspace(last, ahead[-1].n_train, STEPS)
     between = [forecast.predict(size) for size in steps]
-    axes.plot(steps, [said.score for said in between], color=color, linewidth=1.6, linestyle=LINES[1])
+    axes.plot(steps, [said.score for said in between], color=color, linewidth=1.6, linestyle="--")
     sizes, scores = [said.n_train * shift for said in ahead], [said.score for said in ahead]
     if bands:
         low, high = [said.low for said in between], [said.high for said in between]
@@ -134,6 +134,6 @@ def _explain(figure: "Figure", shown: Sequence[Forecast], handles: list[Any]) ->
         gray = "#555555"
         band = Patch(color=gray, alpha=0.13, linewidth=0)
         bar = Line2D([], [], color=gray, marker="|", markersize=9, linestyle="none")
-        handles = [*handles, Line2D([], [], color=gray, linestyle=LINES[1]), band if n_told <= MOST_BANDS else bar]
+        handles = [*handles, Line2D([], [], color=gray, linestyle="--"), band if n_told <= MOST_BANDS else bar]
         labels += ["forecast", f"{100 * shown[0].interval:g} % of trainings"]
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)
