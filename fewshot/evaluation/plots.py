@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fewshot.core.errors import InputError
 from fewshot.evaluation.canvas import COLORS, LINES, MARKERS, new_figure, plain, png_bytes, quiet_frame
-from fewshot.evaluation.summary import summarize
+from fewshot.evaluation.summary import summarize, variant_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-NAMES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1", "mcc": "MCC"}
+NAMES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1", "f1": "F1", "mcc": "MCC"}
 LARGEST_AREA = 1200.0
 SMALLEST_AREA = 20.0
 SIDES = ((0, 1, "center", "bottom"), (1, 0, "left", "center"), (0, -1, "center", "top"), (-1, 0, "right", "center"))
@@ -70,11 +70,11 @@ def plot_learning_curves(
     places = {size: size for size in sizes}
     if any(curve[0]["n_train"] == 0 < curve[-1]["n_train"] for curve in curves.values()):
         places[0] = _place_of_zero(sizes)
-    shifts = _shifts(len(curves) if len(sizes) == 1 else 0)
+    shifts = shifts_apart(len(curves) if len(sizes) == 1 else 0)
     for axes, metric in zip(panels, metrics, strict=True):
         drawn = zip(_styled(curves), shifts, strict=False)
         handles = {name: _draw_curve(axes, curve, metric, places, x, **style) for (name, curve, style), x in drawn}
-        _dress_curves(axes, metric, places)
+        dress_curves(axes, metric, places)
     panels[0].set_ylim(top=min(panels[0].get_ylim()[1], 1.01))
     figure.suptitle(plain(title))
     columns = min(len(handles), 4 if len(metrics) > 1 else 2)
@@ -83,7 +83,7 @@ def plot_learning_curves(
     return png_bytes(figure, path)
 
 
-def _shifts(n_curves: int) -> Iterable[float]:
+def shifts_apart(n_curves: int) -> Iterable[float]:
     """Give factors that set points of one size side by side; without curves to part, give 1 for ever."""
     if n_curves < 2:
         return itertools.repeat(1.0)
@@ -98,21 +98,11 @@ def _place_of_zero(sizes: Iterable[float]) -> float:
 
 
 def _curves(summary: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Group points by method and variant; encoder and pool are named only where one method has several."""
-    several = [
-        name
-        for name in ("encoder", "pool")
-        if len({(row["method"], row[name]) for row in summary}) > len({row["method"] for row in summary})
-    ]
+    """Group points by method and variant."""
     curves: dict[tuple[str, str], list[Row]] = {}
-    for row in summary:
-        variant = ", ".join(_variant(name, row[name]) for name in several if row[name])
+    for row, variant in zip(summary, variant_words(summary), strict=True):
         curves.setdefault((row["method"], variant), []).append(row)
     return {name: sorted(curve, key=lambda point: point["n_train"]) for name, curve in curves.items()}
-
-
-def _variant(name: str, value: Any) -> str:
-    return f"{value:,} unlabeled" if name == "pool" else str(value)
 
 
 def _styled(curves: Mapping[tuple[str, str], list[Row]]) -> Iterable[tuple[str, list[Row], dict[str, Any]]]:
@@ -149,7 +139,8 @@ def _draw_curve(
     return axes.plot(sizes, means, linewidth=1.6, markersize=5.5, **style)[0]
 
 
-def _dress_curves(axes: "Axes", metric: str, places: Mapping[float, float]) -> None:
+def dress_curves(axes: "Axes", metric: str, places: Mapping[float, float]) -> None:
+    """Give a panel of learning curves its axes: sizes at their places on a logarithmic scale, scores in percent."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
     ticks, size_at = _apart(places.values()), {place: size for size, place in places.items()}

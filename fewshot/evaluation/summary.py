@@ -67,6 +67,34 @@ def _summary_of(
     return summary | {name: _mean(finished, name) for name in ("fit_seconds", "predict_seconds")}
 
 
+def variant_words(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Say of each row which variant of its method it is; empty where the method has one alone.
+
+    Parameters
+    ----------
+    rows : iterable of mappings
+        Each with ``method``, ``encoder`` and ``pool``.
+
+    Returns
+    -------
+    list of str
+        Encoder and pool are named only if they tell a method's variants apart.
+
+    Examples
+    --------
+    >>> variant_words([{"method": "uda", "encoder": "e", "pool": pool} for pool in (100, 2000)])
+    ['100 unlabeled', '2,000 unlabeled']
+    """
+    rows = list(rows)
+    methods = {row["method"] for row in rows}
+    several = [name for name in ("encoder", "pool") if len({(row["method"], row[name]) for row in rows}) > len(methods)]
+    return [", ".join(_variant(name, row[name]) for name in several if row[name]) for row in rows]
+
+
+def _variant(name: str, value: Any) -> str:
+    return f"{value:,} unlabeled" if name == "pool" else str(value)
+
+
 def write_summary(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Write ``summary.csv`` from result rows, whole or not at all, and return what is in it."""
     summary = summarize(rows)

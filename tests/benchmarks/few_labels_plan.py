@@ -165,7 +165,7 @@ def descriptions(name: str) -> dict[str, list[str]]:
 @cache
 def _drawn(name: str, seed: int, options: Options) -> tuple[TextData, dict[int, np.ndarray], list[str], TextData]:
     task = SETS[name]
-    train, test = (_of_classes(load_split(task.source, split), task.classes) for split in ("train", "test"))
+    train, test = (of_classes(load_split(task.source, split), task.classes) for split in ("train", "test"))
     sizes = options.sizes(name)
     factor = len(task.classes) if train.multi_label else 1
     given = training_slices(train.labels, [size * factor for size in sizes], random_state=seed)
@@ -176,7 +176,7 @@ def _drawn(name: str, seed: int, options: Options) -> tuple[TextData, dict[int, 
     return train, slices, pool[: options.n_pool], at_most(test, options.n_test)
 
 
-def _of_classes(data: TextData, classes: tuple[str, ...]) -> TextData:
+def of_classes(data: TextData, classes: tuple[str, ...]) -> TextData:
     """Return the rows with one of these classes, and of their labels these."""
     if not classes:
         return data
