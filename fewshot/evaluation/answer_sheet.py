@@ -9,6 +9,9 @@ from fewshot.evaluation.held_out import HeldOutAnswers
 LEAST_DESIGN_EFFECT = 0.5
 """A variance below so much of the binomial one is not believed: of few texts it may be chance."""
 
+LONGEST_REACH = 1.5
+"""Where folds leave little more than half of the labels, a line through both would be followed into noise."""
+
 
 @dataclasses.dataclass(frozen=True)
 class AnswerSheet:
@@ -36,10 +39,12 @@ class AnswerSheet:
     def reach(self) -> float:
         """How far it is from ``most`` to all labels, in steps from ``half`` to ``most``, both in logarithms.
 
-        0 where ``most`` is no more than ``half``, so that there is no line to follow.
+        0 where ``most`` is no more than ``half``, so that there is no line to follow, and never above
+        :data:`LONGEST_REACH`.
         """
         most, half = self.most.learnt_share, self.half.learnt_share
-        return float(np.log(1 / most) / np.log(most / half)) if most > half else 0.0
+        step = np.log(most / half)
+        return float(min(np.log(1 / most) / step, LONGEST_REACH)) if step > 0 else 0.0
 
     def scores(self, weights: np.ndarray) -> np.ndarray:
         """Return the score to be expected of a training on all labels, for each row of ``weights``.

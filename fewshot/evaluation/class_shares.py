@@ -5,8 +5,11 @@ few of the other. Its held-out answers for labelled texts say how it errs, and t
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+
+from fewshot.data.texts import Label
 
 ITERATIONS = 100
 SMOOTHING = 1.0
@@ -112,6 +115,11 @@ class PoolBalance:
         confusion = np.stack([weights[:, of] @ self.answers[of] for of in rows], axis=1)
         n, n_classes = self.classes.shape
         return class_shares(confusion, answered, self.classes.mean(axis=0), prior_weight=n_classes / n)
+
+    def named_shares(self, names: Sequence[Label]) -> dict[Label, float]:
+        """Return each class's share in the pool."""
+        shares = self.shares(np.ones((1, len(self.classes))), self.answered)[0]
+        return dict(zip(names, shares.tolist(), strict=True))
 
     def reweighted(self, weights: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return the weights with which each class counts as often as it occurs in the pool.

@@ -159,26 +159,15 @@ def estimate_score(
     most = held_out_answers(make, data, folds=folds, repeats=repeats, random_state=seeds[0])
     half = held_out_answers(make, data, folds=2, repeats=repeats, random_state=seeds[1])
     sheet = AnswerSheet(data.indicators([data.labels[row] for row in most.rows]), most, half, metric)
-    notes = _notes(data, sheet)
-    balance = None if pool is None else _balance(make, data, sheet, pool)
-    doubt = None if balance is None else balance.doubt()
-    if doubt is not None:
-        notes.append(f"the pool's shares of the classes cannot be told: {doubt}; the labels' shares are taken")
-    value, low, high = _with_interval(sheet, balance if doubt is None else None, interval, seeds[2])
-    shares = None
-    if balance is not None and doubt is None:
-        shares = balance.shares(np.ones((1, sheet.n)), balance.answered)[0]
-        notes.append(f"each class counts as often as it seems to occur in the pool of {len(pool or ()):,} texts")
+    balance, told = (None, []) if pool is None else _balance(make, data, sheet, pool)
     return Estimate(
         metric,
-        value,
-        low,
-        high,
+        *_with_interval(sheet, balance, interval, seeds[2]),
         interval,
         sheet.n,
         f"{repeats} times {folds}-fold cross-validation on {sheet.n:,} labels",
-        tuple(notes),
-        None if shares is None else dict(zip(data.space.classes, shares.tolist(), strict=True)),
+        (*_notes(data, sheet), *told),
+        None if balance is None else balance.named_shares(data.space.classes),
     )
 
 
@@ -198,12 +187,16 @@ def _with_interval(
 
 def _balance(
     make: Callable[[], Contestant], data: LabeledTexts, sheet: AnswerSheet, pool: Sequence[str]
-) -> PoolBalance:
-    """Train on all labels, and set the answers for the pool beside the held-out ones."""
+) -> tuple[PoolBalance | None, list[str]]:
+    """Return the pool's balance of classes, from the answers of a training on all labels, and what to say of it."""
     classifier = make()
     classifier.fit(data.texts, data.labels)
     answered = data.indicators(list(classifier.predict(list(pool)))).sum(axis=0)
-    return PoolBalance(sheet.truth[:, :-1], sheet.most.answers.mean(axis=0), answered)
+    balance = PoolBalance(sheet.truth[:, :-1], sheet.most.answers.mean(axis=0), answered)
+    doubt = balance.doubt()
+    if doubt is not None:
+        return None, [f"the pool's shares of the classes cannot be told: {doubt}; the labels' shares are taken"]
+    return balance, [f"each class counts as often as it seems to occur in the pool of {len(pool):,} texts"]
 
 
 def _notes(data: LabeledTexts, sheet: AnswerSheet) -> list[str]:
