@@ -89,6 +89,7 @@ class Outcome:
             "pooling": pooling_of(self.model),
             "held_out_score": scores.get(self.look),
             "judged_by": None if held_out is None else held_out.judged_by,
+            "n_held_out": 0 if held_out is None else len(held_out.y),
             "held_out": {
                 f"{plan.epochs(plan.looks[look]):g} epochs": round(score, 4) for look, score in scores.items()
             },

@@ -106,7 +106,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
     report_ : dict
         What was tried and chosen: ``chosen`` (epochs, of how many), ``epochs``, ``steps``, ``pooling``,
         ``held_out_score`` (share of held-out labels right, in multi-label tasks the mean F1 of a text), ``held_out``
-        (the same by epoch), ``judged_by``, and ``notes`` in words.
+        (the same by epoch), ``judged_by``, ``n_held_out``, and ``notes`` in words.
 
     Notes
     -----

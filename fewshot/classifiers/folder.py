@@ -160,7 +160,8 @@ def model_card(listing: dict[str, Any]) -> str:
         "",
         *_lengths(listing["encoder"] or {}),
         *_choice(listing["settings"].get("report")),
-        *_section("Scores", listing["metrics"]),
+        *_section("Scores", {name: value for name, value in listing["metrics"].items() if name != "estimate"}),
+        *_estimate(listing["metrics"].get("estimate")),
         *_section("Where it came from", listing["provenance"]),
         *_section("Versions", listing["versions"]),
         "## Use",
@@ -199,6 +200,20 @@ def _choice(report: Any) -> list[str]:
         known["held-out labels right"] = f"{100 * score:.1f} %"
     lines = [f"- {name}: {value}" for name, value in known.items() if value is not None]
     return ["## How it was chosen", "", *lines, *(f"- {note}" for note in report.get("notes", [])), ""]
+
+
+def _estimate(estimate: Any) -> list[str]:
+    """Say what a score was estimated to be, where no text was spent on a test."""
+    if not isinstance(estimate, dict):
+        return []
+    value, low, high, interval = (f"{100 * estimate[name]:.3g} %" for name in ("value", "low", "high", "interval"))
+    lines = [
+        f"- {estimate['metric'].replace('_', ' ')}: {value}, between {low} and {high} with {interval} certainty",
+        f"- made by: {estimate['made_by']}",
+        *(f"- {note}" for note in estimate["notes"]),
+    ]
+    words = "No test texts were used: this is what the labelled texts say of new texts like them."
+    return ["## Estimated score", "", words, "", *lines, ""]
 
 
 def _section(title: str, values: dict[str, Any]) -> list[str]:

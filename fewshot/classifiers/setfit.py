@@ -110,7 +110,8 @@ class SetFitClassifier(Resumable, HeadClassifier):
         Contrastive loss of each step; empty where the frozen encoder was kept.
     report_ : dict
         What was tried and chosen: ``chosen``, ``held_out`` (share of held-out labels right, by candidate),
-        ``judged_by``, ``name_sentences`` and ``copies`` (how many were used), ``steps``, and ``notes`` in words.
+        ``judged_by``, ``n_held_out``, ``name_sentences`` and ``copies`` (how many were used), ``steps``, and ``notes``
+        in words.
     precision_curve_ : PrecisionCurve or None
     scope_ : ScopeDetector or None
 

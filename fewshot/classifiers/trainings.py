@@ -195,6 +195,7 @@ class Trainings:
             "share": outcome.way.share,
             "held_out_score": scores.get(str(outcome.way)),
             "judged_by": outcome.judged_by,
+            "n_held_out": 0 if held_out is None else len(held_out.y),
             "held_out": {name: round(score, 4) for name, score in scores.items()},
             "steps": len(outcome.body.losses) if outcome.body and outcome.way.share else 0,
             "name_sentences": self.examples.n_sentences,

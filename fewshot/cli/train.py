@@ -26,6 +26,17 @@ def train(
     search: Annotated[
         int | None, typer.Option(min=0, help="Try so many settings by cross-validation first [default: 0].")
     ] = None,
+    estimate: Annotated[
+        bool | None,
+        typer.Option(
+            "--estimate/--no-estimate",
+            help="Estimate the score on new texts by cross-validation: 36 more trainings [default: if they are cheap].",
+        ),
+    ] = None,
+    estimate_pool: Annotated[
+        str | None,
+        typer.Option(help="File of texts as they occur in the world: the estimate is for its balance of classes."),
+    ] = None,
     effort: Annotated[str | None, typer.Option(help="quick, balanced or thorough [default: balanced].")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps; 0 keeps the encoder as it is.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts a step.")] = None,

@@ -1,1 +1,4 @@
-"""The judge: metrics, the comparison runner, speed and size, plots, the report page. It cannot import a method."""
+"""The judge: metrics, estimates without a test set, the comparison runner, speed and size, plots, the report page.
+
+It cannot import a method.
+"""

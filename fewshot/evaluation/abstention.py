@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.evaluation.wilson import wilson_interval
 
 ABSTAIN_ALWAYS = 1.0 + 1e-6
 """A threshold that no probability reaches, single precision and rounding included."""
@@ -129,8 +130,7 @@ class PrecisionCurve:
         z = statistics.NormalDist().inv_cdf(certainty)
         kept = np.asarray(self.kept, dtype=np.float64)
         share = np.asarray(self.correct, dtype=np.float64) / kept
-        spread = z * np.sqrt(share * (1 - share) / kept + z**2 / (4 * kept**2))
-        return (share + z**2 / (2 * kept) - spread) / (1 + z**2 / kept)
+        return wilson_interval(share, kept, z)[0]
 
     def coverage_at(self, threshold: float) -> float:
         """Return the share of answers whose confidence is at least ``threshold``; 0 where there were no answers."""

@@ -68,7 +68,7 @@ def saved(
     return Made(classifier, Path(out), {**facts, "megabytes": megabytes, "cleaning": cleaning})
 
 
-_DECIDES_NOTHING = ("device", "teacher_device", "targets", "unlabeled")
+_DECIDES_NOTHING = ("device", "teacher_device", "targets", "unlabeled", "estimate", "estimate_pool")
 
 
 def settings_as_facts(settings: Any) -> dict[str, Any]:

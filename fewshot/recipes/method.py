@@ -6,6 +6,7 @@ from typing import Any
 
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
+from fewshot.encoders.cached import CachedEncoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Surroundings:
     def names(self) -> dict[str, Any]:
         """The class names, as arguments of a zero-shot classifier."""
         return {"classes": self.space.classes, "multi_label": self.space.multi_label} if self.space else {}
+
+    def remembering(self) -> "Surroundings":
+        """Return the same with an encoder that encodes no text twice, for many trainings on the same texts."""
+        if self.encoder is None or isinstance(self.encoder, CachedEncoder):
+            return self
+        return dataclasses.replace(self, encoder=CachedEncoder(self.encoder))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Journey 2, *teach*: from labelled texts to a classifier's folder."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
+from fewshot.recipes.estimating import Estimating
 from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
 from fewshot.recipes.method import Method, Surroundings
 from fewshot.recipes.method_table import NAMES
@@ -52,6 +54,11 @@ class_weight, folds, augment, max_length, long_texts : optional
         See :class:`fewshot.LinearProbeClassifier`.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
+    estimate : bool, optional
+        Whether to estimate the score on new texts by cross-validation. Default: where that is cheap; of other methods
+        the held-out answers of the training itself are told, if there are any. With validation texts: not unasked.
+    estimate_pool : str, optional
+        A file of texts as they occur in the world, whose balance of classes the estimate shall be for.
     device : str, optional
     seed : int, default 0
     """
@@ -100,12 +107,14 @@ class_weight, folds, augment, max_length, long_texts : optional
     keep_texts: bool | None = None
     thresholds: str | None = None
     search: int = 0
+    estimate: bool | None = None
+    estimate_pool: str | None = None
     device: str | None = None
     seed: int = 0
 
     def classifier_params(self) -> dict[str, Any]:
         """Return the parameters that are given, for the method's constructor."""
-        others = ("method", "encoder", "unlabeled", "search", "device", "seed")
+        others = ("method", "encoder", "unlabeled", "search", "estimate", "estimate_pool", "device", "seed")
         given = {name: value for name, value in dataclasses.asdict(self).items() if name not in others}
         if self.label_words is not None:
             given["label_words"] = read_json(self.label_words)
@@ -161,6 +170,8 @@ def train_classifier(
         _check_settings(settings)
     data, report = reading.load_clean(labeled)
     rows = require_labels(data)
+    estimating = Estimating(settings.estimate, _texts_of(settings.estimate_pool, reading))
+    estimating.check(rows, updates=start_from is not None, searches=bool(settings.search))
     pool = _pool(settings, method, data, reading)
     judges = require_labels(reading.load_clean(validation)[0]) if validation is not None else None
     if encoder is None and method.uses_encoder and start_from is None:
@@ -179,11 +190,21 @@ def train_classifier(
     facts: dict[str, Any] = {"texts": len(rows), "classes": len(classifier.classes_), "seconds": seconds}
     told = getattr(classifier, "report_", {})  # goes to the model card
     told["notes"] = [*(searched.notes if searched else []), *told.get("notes", []), *_language_notes(classifier, rows)]
-    facts["notes"] = [*resumed, *told["notes"]]
+    estimate = estimating.of_training(
+        settings.method,
+        functools.partial(_unfitted, settings, settings.classifier_params(), around.remembering()),
+        classifier,
+        rows,
+        judged=bool(judges or searched or start_from),
+        random_state=settings.seed,
+    )
+    facts["estimate"] = None if estimate is None else estimate.facts()
+    facts["notes"] = [*resumed, *told["notes"], *([] if estimate is None else [str(estimate), *estimate.notes])]
     provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
     provenance |= {"unlabelled texts": len(pool), "pool hash": fingerprint(pool)} if pool and method.uses_pool else {}
     options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
-    made = saved(classifier, out, facts, provenance, cleaning=report.summary(), **options)
+    metrics = {"estimate": facts["estimate"]} if estimate else None
+    made = saved(classifier, out, facts, provenance, cleaning=report.summary(), metrics=metrics, **options)
     if searched is not None:
         write_trials(searched, out)
     workshop.clear()
@@ -193,7 +214,17 @@ def train_classifier(
 def _check_settings(settings: TrainSettings) -> None:
     """Raise :class:`InputError` unless the method has all settings that are given; no encoder is opened."""
     unopened = Surroundings(None, [], settings.device, settings.seed)
-    configured(make_classifier(settings.method, unopened), settings.classifier_params(), settings.method)
+    _unfitted(settings, settings.classifier_params(), unopened)
+
+
+def _unfitted(settings: TrainSettings, params: Mapping[str, Any], around: Surroundings) -> Any:
+    """Return a fresh classifier of the method with these parameters."""
+    return configured(make_classifier(settings.method, around), params, settings.method)
+
+
+def _texts_of(source: str | None, reading: Reading) -> list[str] | None:
+    """Return the texts of a file, labelled or not; ``None`` where none is named."""
+    return None if source is None else reading.load_clean(source)[0].texts
 
 
 def _pool(settings: TrainSettings, method: Method, data: TextData, reading: Reading) -> list[str]:
@@ -243,7 +274,7 @@ def _trained(
     if settings.search:
         searched = _search(settings, params, rows, around, workshop)
         params |= searched.params
-    classifier = configured(make_classifier(settings.method, around), params, settings.method)
+    classifier = _unfitted(settings, params, around)
     _fit(classifier, rows, judges, workshop)
     return _learnt(classifier), searched
 
@@ -278,7 +309,7 @@ def _search(
     """Search settings besides those that are given."""
 
     def make(tried: dict[str, Any]) -> Any:
-        return configured(make_classifier(settings.method, around), {**params, **tried}, settings.method)
+        return _unfitted(settings, {**params, **tried}, around)
 
     return search_settings(
         rows.texts,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fewshot.core.errors import InputError
+from fewshot.data.folds import deal_folds
 from fewshot.data.labels import LabelSpace
-from fewshot.data.splits import pick
 from fewshot.evaluation.thresholds import best_threshold
 
 TIE_BREAK = 1e-3
@@ -128,28 +128,6 @@ class TrialJudge:
         classifier.fit([self.texts[row] for row in train], [self.labels[row] for row in train])
         given = classifier.predict_proba([self.texts[row] for row in held_out])
         return aligned(given, classifier.classes_, self.space)
-
-
-def deal_folds(y: np.ndarray, folds: int, random_state: int) -> np.ndarray:
-    """Deal rows into folds of equal size, stratified; a row that is alone in its class gets -1.
-
-    Examples
-    --------
-    >>> deal_folds(np.array([0, 0, 1, 1, 2]), 2, 0)[-1]
-    np.int64(-1)
-    """
-    rng = np.random.default_rng(random_state)
-    fold_of = np.full(len(y), -1)
-    left = np.flatnonzero(np.bincount(y)[y] > 1) if y.ndim == 1 else np.arange(len(y))
-    for fold in range(folds - 1, 0, -1):
-        size = len(left) // (fold + 1)
-        if not size:  # fewer rows than folds
-            continue
-        chosen = pick(y[left], size, rng, both_sides=True)
-        fold_of[left[chosen]] = fold
-        left = left[~chosen]
-    fold_of[left] = 0
-    return fold_of
 
 
 def aligned(probabilities: Any, classes: Any, space: LabelSpace) -> np.ndarray:

@@ -119,6 +119,20 @@ def test_all_applicable_says_what_it_leaves_out(desk: Path) -> None:
     assert "left out distilled:static: needs unlabelled texts" in done.stderr
 
 
+def test_train_tells_an_estimate_where_no_label_is_left_for_a_test(desk: Path) -> None:
+    """Who has spent all labels on training must not have to guess, nor take the estimate for a test."""
+    command = ("train", "things.csv:train", "--method", "linear-probe", "--encoder", "encoder", "--out", "estimated")
+    done = run(*command, "--estimate-pool", "things.csv:unlabeled", "--json", folder=desk)
+    estimate = last_json(done)["estimate"]
+    assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
+    assert "estimated accuracy: " in done.stderr
+    assert "no test texts" in done.stderr
+    assert "## Estimated score" in (desk / "estimated" / "README.md").read_text("utf-8")
+    assert last_json(run(*command, "--no-estimate", "--json", folder=desk))["estimate"] is None
+    refused = run(*command, "--no-estimate", "--estimate-pool", "things.csv:unlabeled", folder=desk, code=1)
+    assert "--estimate-pool" in refused.stderr
+
+
 def test_compare_multi_label_without_a_test_set(desk: Path) -> None:
     """GitHub issues must work as they come: title and body, labels as objects, no test file."""
     done = run(

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from fewshot.evaluation.thresholds import best_threshold
-from fewshot.recipes.trial_judge import LEAST_PROBABILITY, TrialJudge, deal_folds, verdict_on
+from fewshot.recipes.trial_judge import LEAST_PROBABILITY, TrialJudge, verdict_on
 
 
 class Memory:
@@ -23,32 +21,6 @@ class Memory:
     def predict_proba(self, texts):
         rest = 0.1 / max(1, len(self.classes_) - 1)
         return np.array([[0.9 if name == text.split()[-1] else rest for name in self.classes_] for text in texts])
-
-
-@given(st.lists(st.integers(0, 4), min_size=6, max_size=60), st.integers(2, 5), st.integers(0, 99))
-@settings(deadline=None, max_examples=60)
-def test_folds_are_even_and_leave_each_class_in_every_training(labels, folds, seed):
-    """Prevents a fold whose training lacks a class, and classes that only one fold judges."""
-    y = np.array(labels)
-    fold_of = deal_folds(y, folds, seed)
-    assert (fold_of == deal_folds(y, folds, seed)).all()
-    counts = np.bincount(y)
-    assert ((fold_of == -1) == (counts[y] == 1)).all()
-    for label in np.flatnonzero(counts > 1):
-        assert len(np.unique(fold_of[y == label])) >= 2
-    sizes = np.bincount(fold_of[fold_of >= 0], minlength=folds)
-    assert sizes.max() - sizes.min() <= 1
-
-
-def test_multi_label_folds_hold_each_label():
-    """Prevents rare labels from all falling into one fold, as dealing at random does."""
-    y = np.zeros((60, 4), dtype=int)
-    for label, count in enumerate((30, 20, 10, 4)):
-        y[np.random.default_rng(label).choice(60, count, replace=False), label] = 1
-    fold_of = deal_folds(y, 3, 0)
-    for fold in range(3):
-        assert abs(y[fold_of == fold].mean(axis=0) - y.mean(axis=0)).max() < 0.06
-        assert y[fold_of != fold].any(axis=0).all()
 
 
 def test_no_text_is_judged_by_a_training_that_saw_it():
