@@ -12,6 +12,9 @@ from fewshot.core.progress import show_progress
 
 def compare(
     labeled: Annotated[str, typer.Argument(help="File with labelled texts; FILE:SPLIT for one split of it.")],
+    other: Annotated[
+        str | None, typer.Argument(help="With two folders of comparisons in place of a file: put them side by side.")
+    ] = None,
     test: Annotated[str | None, typer.Option(help="Labelled texts to score on [default: a held-out part].")] = None,
     unlabeled: Annotated[str | None, typer.Option(help="Pool of unlabelled texts.")] = None,
     methods: Annotated[
@@ -28,6 +31,9 @@ def compare(
         typer.Option(help="Encoder: bundled, a Hub id, a folder, pooled:NAME [default: paraphrase-mpnet-base-v2]."),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder for results; an interrupted run in it goes on.")] = "runs/compare",
+    budget: Annotated[
+        str | None, typer.Option(help="Begin no cell after this time, such as 30m or 1h30m; run again to go on.")
+    ] = None,
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
@@ -44,6 +50,11 @@ def compare(
 
     Example: fewshot compare data/support_tickets.csv:train --test data/support_tickets.csv:test --encoder bundled
     """
+    from fewshot.evaluation.side_by_side import is_comparison
+
+    if other is not None or is_comparison(labeled):
+        _show_side_by_side(labeled, other, as_json=as_json)
+        return
     from fewshot.core.config import read_settings
     from fewshot.recipes.comparison import CompareSettings, compare_methods
 
@@ -60,7 +71,12 @@ def compare(
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
     with show_progress(enabled=False if quiet else None):
         comparison = compare_methods(
-            labeled, test, unlabeled, out=out, settings=settings, reading=how, on_result=_tell_failure
+            *(labeled, test, unlabeled),
+            out=out,
+            settings=settings,
+            reading=how,
+            budget=budget,
+            on_result=_tell_failure,
         )
     for note in comparison.notes:
         typer.echo(note, err=True)
@@ -69,6 +85,8 @@ def compare(
     if not as_json:
         print_table([_shown(row) for row in comparison.summary], _COLUMNS)
         typer.echo(_legend(comparison.summary), nl=False)
+    for finding in comparison.insights.warnings:
+        typer.echo(f"check {finding.number}: {finding.text}", err=True)
     failed = sum(row["status"] != "ok" for row in comparison.rows)
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(
@@ -79,6 +97,37 @@ def compare(
     )
     if failed == len(comparison.rows):
         raise typer.Exit(1)
+
+
+def _show_side_by_side(a: str, b: str | None, *, as_json: bool) -> None:
+    from fewshot.core.errors import InputError
+    from fewshot.evaluation.side_by_side import Finished, side_by_side
+
+    if b is None:
+        raise InputError(f"{a!r} is the folder of a comparison; give the folder of another one beside it")
+    found = side_by_side(Finished.read(a), Finished.read(b))
+    for note in found.notes:
+        typer.echo(note, err=True)
+    if not as_json:
+        columns = {
+            "method": "method",
+            "slice": "slice",
+            "a": f"{a}",
+            "b": f"{b}",
+            "gain": "b - a ± sd",
+            "seeds": "seeds",
+        }
+        print_table([_side(row) for row in found.rows], columns)
+    told = "macro F1, %, means over seeds; the difference is of equal seeds. Nothing was written"
+    facts = {"metric": found.metric, "rows": found.rows, "notes": found.notes}
+    options.finish(f"{told}. Next: fewshot compare {a} {b} --json", facts, as_json=as_json)
+
+
+def _side(row: dict[str, Any]) -> dict[str, Any]:
+    sd = None if row["sd"] is None else row["sd"]
+    scores = {name: percent(row[name], None) if row[name] is not None else "" for name in ("a", "b")}
+    gain = "" if row["difference"] is None else percent(row["difference"], sd)
+    return row | scores | {"gain": gain, "seeds": row["n_shared"]}
 
 
 _COLUMNS = {

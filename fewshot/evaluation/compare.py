@@ -8,17 +8,26 @@ from pathlib import Path
 from typing import IO, Any
 
 from fewshot.core.errors import InputError
-from fewshot.core.progress import track
+from fewshot.core.progress import remark, track
 from fewshot.data.texts import TextData
 from fewshot.evaluation.contest import COLUMNS, Cell, Contest, run_cell
+from fewshot.evaluation.pace import Pace, in_time
 from fewshot.evaluation.store import ResultStore
 from fewshot.evaluation.tables import csv_line, write_csv
+
+WORTH_TELLING = 0.5
+"""Seconds; after shorter cells it is not said anew how long the others take."""
 
 OnResult = Callable[[Cell, dict[str, Any]], None]
 
 
 def run_comparison(
-    contests: Sequence[Contest], test: TextData, store: ResultStore, *, on_result: OnResult | None = None
+    contests: Sequence[Contest],
+    test: TextData,
+    store: ResultStore,
+    *,
+    budget: float | None = None,
+    on_result: OnResult | None = None,
 ) -> list[dict[str, Any]]:
     """Run the contests that have no result yet, and write ``results.csv`` in the store's folder.
 
@@ -31,13 +40,15 @@ def run_comparison(
     store : ResultStore
         Keeps each result as it comes. A cell that failed in an earlier run is tried again. It is locked meanwhile;
         hold ``store.locked()`` around this call to write more files under the same lock.
+    budget : float, optional
+        Seconds in which cells are begun. One that would by the pace of its method's others end later is passed over.
     on_result : callable, optional
         Called as ``on_result(cell, row)`` after each newly run cell has been kept.
 
     Returns
     -------
     list of dict
-        One row a contest, in their order. ``results.csv`` holds the same.
+        One row a contest that has a result, in their order. ``results.csv`` holds the same.
 
     Raises
     ------
@@ -65,7 +76,7 @@ def run_comparison(
         rows = {cell.key: row for cell, _, _ in contests if (row := store.get(cell)) is not None}
         path = store.folder / "results.csv"
         try:
-            _run_missing(contests, test, store, rows, path, on_result)
+            _run_missing(contests, test, store, rows, path, Pace(budget), on_result)
         finally:
             ordered = [rows[cell.key] for cell, _, _ in contests if cell.key in rows]
             write_csv(path, ordered, COLUMNS)
@@ -78,21 +89,34 @@ def _run_missing(
     store: ResultStore,
     rows: dict[str, dict[str, Any]],
     path: Path,
+    pace: Pace,
     on_result: OnResult | None,
 ) -> None:
     # Appending costs the same for the last cell as for the first; the file is put in order once, at the end.
     finished = {key for key, row in rows.items() if row["status"] == "ok"}
     write_csv(path, [row for key, row in rows.items() if key in finished], COLUMNS)
     with path.open("a", encoding="utf-8", newline="") as table, track("comparing", total=len(contests)) as advance:
+        for key in finished:
+            pace.note(rows[key])
         for cell, build, train in contests:
-            if cell.key not in finished:
+            if cell.key not in finished and pace.allows(cell):
                 row, predictions = run_cell(cell, build, train, test)
                 rows[cell.key] = row
                 store.put(cell, row, predictions)
                 _append(table, row)
+                pace.note(row)
+                if (row["fit_seconds"] or 0.0) > WORTH_TELLING:
+                    _tell(pace, [cell for cell, _, _ in contests if cell.key not in rows])
                 if on_result is not None:
                     on_result(cell, row)
             advance(1)
+
+
+def _tell(pace: Pace, cells: Sequence[Cell]) -> None:
+    """Say beside the progress bar how long the cells that are left still take."""
+    seconds, n_unknown = pace.left(cells)
+    words = f"about {in_time(seconds)} left" if cells else ""
+    remark(left=words + (f" and {n_unknown} cells not timed yet" if n_unknown else ""))
 
 
 def _append(table: IO[str], row: dict[str, Any]) -> None:

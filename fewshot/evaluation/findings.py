@@ -64,7 +64,7 @@ class Evidence:
     left_out : mapping of str to int, optional
         Texts that were left out of the labelled texts and of the pool, by those names, because the test set has them.
     vectors : mapping of str to ndarray, optional
-        Embeddings ``"labeled"`` and ``"test"``, one row a text, and ``"pool"``, some of it.
+        Embeddings: ``"labeled"``, one row each of ``drawn``; ``"test"``, one row a text; ``"pool"``, some of it.
     random_state : int, default 0
         Decides what is sampled.
     """

@@ -40,9 +40,10 @@ def _near(evidence: Evidence, one: str, other: str) -> list[dict[str, Any]]:
     if not {one, other} <= set(evidence.vectors):
         raise CannotTellError("no method uses an encoder, so that texts have no vectors to be compared by")
     sides = {"test": evidence.test, "labeled": evidence.labeled.select(evidence.drawn)}
-    vectors = {"test": evidence.vectors["test"], "labeled": evidence.vectors["labeled"][evidence.drawn]}
     lines = []
-    for row, near, cosine in twins(vectors[one], None if one == other else vectors[other], at_least=NEAR):
+    for row, near, cosine in twins(
+        evidence.vectors[one], None if one == other else evidence.vectors[other], at_least=NEAR
+    ):
         a, b = (sides[name] for name in (one, other))
         lines.append(
             {
@@ -78,7 +79,7 @@ def _absent_from_slices(evidence: Evidence) -> Found | None:
 def _strange_pool(evidence: Evidence) -> Found | None:
     if "pool" not in evidence.vectors:
         raise CannotTellError("there is no pool, or no encoder to compare it by")
-    sides = evidence.vectors["labeled"][evidence.drawn], evidence.vectors["pool"]
+    sides = evidence.vectors["labeled"], evidence.vectors["pool"]
     if min(map(len, sides)) < MIN_VECTORS:
         raise CannotTellError(f"fewer than {MIN_VECTORS} texts on a side")
     distance = domain_distance(*sides, random_state=evidence.random_state)

@@ -21,9 +21,11 @@ from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import Cell, Contest
 from fewshot.evaluation.contrasts import contrast_methods
+from fewshot.evaluation.pace import seconds_in
 from fewshot.evaluation.prediction_set import read_predictions
 from fewshot.evaluation.store import ResultStore
 from fewshot.evaluation.summary import summarize
+from fewshot.recipes.insights import Texts, look_into
 from fewshot.recipes.method import Surroundings
 from fewshot.recipes.methods import choose_methods, find_method, make_classifier, split_by_labels
 from fewshot.recipes.outcome import Comparison, write_comparison
@@ -78,6 +80,7 @@ class _Field:
     test: TextData
     pool: TextData | None
     notes: list[str]
+    left_out: dict[str, int]
 
 
 def compare_methods(
@@ -89,6 +92,7 @@ def compare_methods(
     settings: CompareSettings | None = None,
     reading: Reading | None = None,
     encoder: Encoder | str | None = None,
+    budget: float | str | None = None,
     on_result: Callable[[Cell, dict[str, Any]], None] | None = None,
     **changes: Any,
 ) -> Comparison:
@@ -110,6 +114,9 @@ def compare_methods(
         How to read files.
     encoder : Encoder or str, optional
         An encoder in memory instead of ``settings.encoder``; a name goes to the settings.
+    budget : float or str, optional
+        How long to begin new cells: seconds, or a time such as ``"30m"``. Cheap methods are run first. Calling again
+        with the same ``out`` goes on with what is left.
     on_result : callable, optional
         Called as ``on_result(cell, row)`` for each result as it comes.
 
@@ -145,11 +152,26 @@ def compare_methods(
             used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
             cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
         contests = _contests(chosen, draws, field, settings, cached, store.folder)
-        rows = run_comparison(contests, field.test, store, on_result=on_result)
+        seconds = None if budget is None else seconds_in(budget)
+        rows = run_comparison(contests, field.test, store, budget=seconds, on_result=on_result)
+        if len(rows) < len(contests):
+            field.notes.append(
+                f"{len(contests) - len(rows)} of {len(contests)} cells were not run within the budget of {budget}; the "
+                "same command goes on with them"
+            )
         kept = read_predictions(store, [contest.cell for contest in contests], field.test)
         contrasts = contrast_methods(kept, random_state=settings.seed)
+        pool = field.pool.texts if field.pool is not None else []
+        texts = Texts(field.labeled, field.test, pool, draws, field.left_out, cached)
         comparison = Comparison(
-            rows, summarize(rows, contrasts), left_out, field.notes, Path(out), contrasts=contrasts, predictions=kept
+            rows,
+            summarize(rows, contrasts),
+            left_out,
+            field.notes,
+            Path(out),
+            contrasts=contrasts,
+            predictions=kept,
+            insights=look_into(rows, kept, texts, random_state=settings.seed),
         )
         write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
     return comparison
@@ -159,22 +181,26 @@ def _read(labeled: Any, test: Any, unlabeled: Any, settings: CompareSettings, re
     data, report = reading.load_clean(labeled)
     notes = [f"{data.source}: {report.summary()}"]
     pools = [data.unlabeled] if len(data.unlabeled) else []
-    rows = require_labels(data)
+    rows, left_out = require_labels(data), {}
     if test is None:
         split = balanced_split(rows.labels, settings.test_size, random_state=settings.seed)
         judged, rows = rows.select(split.test), rows.select(split.train)
         notes.append(f"no test set was given: {len(judged)} of the labelled texts were held out as one")
     else:
         judged = require_labels(reading.load_clean(test)[0])
+        n_before = len(rows)
         rows = without_texts_of(rows, judged, role="labelled")
+        left_out["labelled"] = n_before - len(rows)
     if unlabeled is not None:
         extra, report = reading.load_clean(unlabeled)
         notes.append(f"{extra.source}: {report.summary()}")
         pools.append(extra)
     pool = _joined(pools)
     if pool is not None:
+        n_before = len(pool)
         pool = without_texts_of(pool, judged, role="unlabelled")
-    return _Field(rows, judged, pool, notes)
+        left_out["unlabelled"] = n_before - len(pool)
+    return _Field(rows, judged, pool, notes, left_out)
 
 
 def _joined(pools: list[TextData]) -> TextData | None:

@@ -14,6 +14,7 @@ from fewshot.evaluation.plots import plot_learning_curves
 from fewshot.evaluation.prediction_set import PredictionSet
 from fewshot.evaluation.report import write_report
 from fewshot.evaluation.tables import write_csv
+from fewshot.recipes.insights import Insights
 
 CURVES = (
     "F1 against the number of labels. The band is one standard deviation over seeds: how far a single draw of training "
@@ -42,6 +43,8 @@ class Comparison:
         :func:`fewshot.evaluation.contrasts.contrast_methods`.
     predictions : PredictionSet, optional
         What every cell predicted for every test text, beside the truth.
+    insights : Insights
+        Checks, forecasts, classes.
     """
 
     rows: list[dict[str, Any]]
@@ -51,6 +54,7 @@ class Comparison:
     folder: Path
     contrasts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     predictions: PredictionSet | None = dataclasses.field(default=None, repr=False)
+    insights: Insights = dataclasses.field(default_factory=Insights, repr=False)
 
 
 def write_comparison(
@@ -81,9 +85,13 @@ def write_comparison(
         contrasts=comparison.contrasts,
         data_description=sizes | {"classes": describe(labeled).n_classes},
         provenance={**_readable(settings), **library_versions()},
-        tables=tables or [],
-        figures=[*(figures or []), *curves],
-        notes=[*comparison.notes, *(f"{name} was left out: {why}" for name, why in comparison.left_out.items())],
+        tables=[*(tables or []), *comparison.insights.tables],
+        figures=[*(figures or []), *curves, *comparison.insights.figures],
+        notes=[
+            *(f"Check {finding.number}: {finding.text}" for finding in comparison.insights.warnings),
+            *comparison.notes,
+            *(f"{name} was left out: {why}" for name, why in comparison.left_out.items()),
+        ],
     )
 
 

@@ -1,0 +1,182 @@
+"""What follows from the results of a comparison: checks, forecasts, classes, and texts to read."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fewshot.data.texts import TextData
+from fewshot.encoders.base import Encoder
+from fewshot.evaluation.checks import run_checks
+from fewshot.evaluation.class_plot import plot_classes
+from fewshot.evaluation.class_scores import f1_by_class
+from fewshot.evaluation.curve_forecast import Forecast
+from fewshot.evaluation.disagreements import disagreements
+from fewshot.evaluation.findings import WARNING, Evidence, Finding
+from fewshot.evaluation.forecast import forecast_classes, forecast_scores, readable_forecasts
+from fewshot.evaluation.forecast_plot import plot_forecasts
+from fewshot.evaluation.prediction_set import Entrant, PredictionSet
+
+METRIC = "macro_f1"
+POOL_TEXTS = 300
+"""So many texts of a pool are embedded to see whether it is like the labelled ones."""
+
+CLASSES_TOLD = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Insights:
+    """What follows from the results.
+
+    Parameters
+    ----------
+    findings : list of Finding
+        Of all checks, by number.
+    forecasts : list of Forecast
+        Of macro F1, one a method.
+    classes : list of Forecast
+        Of F1, one a class, by the best method: which class wants labels most comes first.
+    tables : list of (str, list of dict)
+        For the report, each with its caption.
+    figures : list of (str, bytes)
+        PNG files for the report, each with its caption.
+    """
+
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+    forecasts: list[Forecast] = dataclasses.field(default_factory=list)
+    classes: list[Forecast] = dataclasses.field(default_factory=list)
+    tables: list[tuple[str, list[dict[str, Any]]]] = dataclasses.field(default_factory=list)
+    figures: list[tuple[str, bytes]] = dataclasses.field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """The findings that are warnings."""
+        return [finding for finding in self.findings if finding.verdict == WARNING]
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """The texts of a comparison.
+
+    Parameters
+    ----------
+    labeled, test : TextData
+    pool : sequence of str
+    draws : dict of int to dict of int to ndarray
+        Rows of ``labeled`` by seed and slice.
+    left_out : dict of str to int
+        Texts that the test set has, too, and that were left out: of the ``labelled`` and of the ``unlabelled`` ones.
+    encoder : Encoder or None
+        Gives the vectors that texts are compared by.
+    """
+
+    labeled: TextData
+    test: TextData
+    pool: list[str]
+    draws: dict[int, dict[int, np.ndarray]]
+    left_out: dict[str, int]
+    encoder: Encoder | None
+
+
+def look_into(
+    rows: list[dict[str, Any]], predictions: PredictionSet, texts: Texts, *, random_state: int = 0
+) -> Insights:
+    """Check and forecast a comparison, and look at its classes.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Result rows.
+    predictions : PredictionSet
+    texts : Texts
+    random_state : int, default 0
+    """
+    evidence = _evidence(rows, predictions, texts, random_state)
+    findings = run_checks(evidence)
+    forecasts = forecast_scores(rows, metric=METRIC, random_state=random_state)
+    classes = _wanting(rows, predictions, random_state)
+    tables = [("Checks", [finding.as_row() for finding in findings])]
+    tables += [_of_finding(finding) for finding in findings if finding.evidence]
+    if any(forecast.seen for forecast in forecasts):
+        tables.append(("What more labels would bring: macro F1, % (80 % interval)", readable_forecasts(forecasts)))
+    if any(not forecast.refusal for forecast in classes):
+        caption = "Which class wants labels most: F1 by the best method, %, with all slices that much larger"
+        tables.append((caption, readable_forecasts(classes[:CLASSES_TOLD])))
+    differing = disagreements(evidence)
+    if differing:
+        tables.append(("Test texts on which the best methods disagree", differing))
+    return Insights(findings, forecasts, classes, tables, _figures(forecasts, predictions))
+
+
+def _of_finding(finding: Finding) -> tuple[str, list[dict[str, Any]]]:
+    return f"Check {finding.number}: {finding.title}", [dict(row) for row in finding.evidence]
+
+
+def _evidence(rows: list[dict[str, Any]], predictions: PredictionSet, texts: Texts, random_state: int) -> Evidence:
+    by_cell = {(row["method"], row["encoder"], row["pool"], row["slice"], row["seed"]): row for row in rows}
+    answers = [
+        (by_cell[cell.method, cell.encoder, cell.pool, cell.slice, cell.seed], predictions.space.decode(codes))
+        for cell, codes in predictions.answers.items()
+    ]
+    evidence = Evidence(texts.labeled, texts.test, texts.draws, rows, answers, texts.left_out, {}, random_state)
+    if texts.encoder is None:
+        return evidence
+    n = min(len(texts.pool), POOL_TEXTS)
+    some = np.sort(np.random.default_rng(random_state).permutation(len(texts.pool))[:n])
+    sides = {
+        "labeled": [texts.labeled.texts[row] for row in evidence.drawn],
+        "test": texts.test.texts,
+        "pool": [texts.pool[row] for row in some],
+    }
+    vectors = {name: texts.encoder.encode(side) for name, side in sides.items() if side}
+    return dataclasses.replace(evidence, vectors=vectors)
+
+
+def _wanting(rows: list[dict[str, Any]], predictions: PredictionSet, random_state: int) -> list[Forecast]:
+    """Return forecasts of the classes by the method that is best at the largest slice."""
+    at_largest = [row for row in rows if row["status"] == "ok" and row["slice"] == max(predictions.slices, default=0)]
+    sums: dict[Entrant, list[float]] = {}
+    for row in at_largest:
+        sums.setdefault(Entrant(row["method"], row["encoder"], row["pool"]), []).append(row[METRIC])
+    sums = {entrant: scores for entrant, scores in sums.items() if entrant in predictions.entrants}
+    if not sums:
+        return []
+    best = max(sums, key=lambda entrant: np.mean(sums[entrant]))
+    scores = f1_by_class(predictions, best.method, encoder=best.encoder, pool=best.pool)
+    labeled = [place for place, size in enumerate(scores.slices) if size]
+    known = np.flatnonzero(scores.n_true)
+    if not labeled:
+        return []
+    return forecast_classes(
+        scores.f1[:, labeled][:, :, known],
+        np.nanmean(scores.n_train[:, labeled], axis=0),
+        [scores.classes[place] for place in known],
+        random_state=random_state,
+    )
+
+
+def _figures(forecasts: list[Forecast], predictions: PredictionSet) -> list[tuple[str, bytes]]:
+    figures = []
+    if any(not forecast.refusal for forecast in forecasts):
+        caption = "Learning curves and what more labels would bring (dashed, 80 % interval)"
+        figures.append((caption, plot_forecasts(forecasts)))
+    if predictions.answers:
+        figures.append(_classes_figure(predictions))
+    return figures
+
+
+def _classes_figure(predictions: PredictionSet) -> tuple[str, bytes]:
+    """Return the heat map of classes by method at the largest slice, means over seeds."""
+    largest = max(predictions.slices)
+    means, names = [], []
+    for entrant in predictions.entrants:
+        scores = f1_by_class(predictions, entrant.method, encoder=entrant.encoder, pool=entrant.pool)
+        if largest in scores.slices:
+            means.append(scores.f1[:, scores.slices.index(largest)].mean(axis=0))
+            names.append(entrant.method)
+            known = np.flatnonzero(scores.n_true)
+    classes = [str(predictions.space.classes[place]) for place in known]
+    title = f"F1 of each class on slices of {largest}"
+    return f"{title}: means over seeds, %; hardest classes first", plot_classes(
+        np.array(means)[:, known], names, classes, title=title
+    )
