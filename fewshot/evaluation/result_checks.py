@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.data.texts import TextData
-from fewshot.evaluation.findings import CannotTellError, Check, Evidence, Found, cut, named, told
+from fewshot.evaluation.findings import CannotTellError, Check, Evidence, Found, cut, told
 from fewshot.evaluation.metrics import score_labels
 from fewshot.evaluation.summary import summarize
 
@@ -96,9 +96,9 @@ def _within_noise(evidence: Evidence) -> Found | None:
             )
     if not lines:
         return None
-    where = named([str(line["slice"]) for line in lines])
+    where = ", ".join(str(line["slice"]) for line in lines)
     text = (
-        f"at {where} labels the best method is ahead of the next by less than scores vary from draw to draw (macro F1)"
+        f"at slice {where} the best method is ahead of the next by less than scores vary from draw to draw (macro F1)"
     )
     return text, lines
 

@@ -107,6 +107,11 @@ def test_compare_writes_the_contracted_files(desk: Path) -> None:
     results = (desk / "compared" / "results.csv").read_bytes()
     run(*arguments, folder=desk)
     assert (desk / "compared" / "results.csv").read_bytes() == results, "finished cells were computed again"
+    beside = run("compare", "compared", "compared", folder=desk)
+    assert "b - a" in beside.stdout
+    told = last_json(run("compare", "compared", "compared", "--json", folder=desk))
+    assert {row["difference"] for row in told["rows"]} == {0}
+    assert len(told["rows"]) == 6
 
 
 def test_all_applicable_says_what_it_leaves_out(desk: Path) -> None:
@@ -269,6 +274,8 @@ WRONG = [
     (("train", "things.csv:train", "--encoder", "encoder", "--out", "full"), 1, "not replaced"),
     (("compare", "things.csv:train", "--test", "things.csv:test", "--slices", "99", "--out", "x"), 1, "99"),
     (("compare", "things.csv:train", "--slices", "two"), 2, "whole numbers"),
+    (("compare", "things.csv:train", "--encoder", "encoder", "--budget", "5x", "--out", "x"), 1, "30m"),
+    (("compare", "teacher", "things.csv"), 1, "no folder of a finished comparison"),
     (("compare", "things.csv:train", "--test", "issues.jsonl", "--encoder", "encoder", "--out", "x"), 1, "label"),
     (("distill", "--teacher", "teacher", "--unlabeled", "one.csv", "--out", "x"), 1, "at least"),
     (

@@ -9,6 +9,7 @@ from fewshot.core.errors import InputError
 from fewshot.data.texts import TextData
 from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import COLUMNS, Contest
+from fewshot.evaluation.pace import Pace
 from fewshot.evaluation.store import ResultStore
 
 
@@ -176,3 +177,18 @@ def test_plain_tuples_are_contests_too(store, make_cell, parrot, train, test_dat
     """Prevents callers from having to import a class for three values."""
     [row] = run_comparison([tuple(Contest(make_cell(), parrot, train))], test_data, store)
     assert row["status"] == "ok"
+
+
+def test_a_budget_ends_the_run_and_the_next_goes_on(store, make_contests, test_data, monkeypatch):
+    """Prevents a run of hours where minutes were given, and cells that are dropped for good."""
+    contests = make_contests()
+    clock = [0.0]
+    monkeypatch.setattr("fewshot.evaluation.compare.Pace", lambda budget: Pace(budget, clock=lambda: clock[0]))
+
+    def pass_time(cell, row):
+        clock[0] += 10
+
+    first = run_comparison(contests, test_data, store, budget=15, on_result=pass_time)
+    assert len(first) == 2 < len(contests)
+    assert len(read_results(store)) == 2
+    assert len(run_comparison(contests, test_data, store)) == len(contests)

@@ -53,6 +53,18 @@ def test_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, toy_encoder)
     assert timeless == [{k: v for k, v in row.items() if "seconds" not in k} for row in whole.rows]
 
 
+def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) -> None:
+    """A table that lacks cells without a word would be taken for the whole comparison."""
+    monkeypatch.setattr("fewshot.evaluation.pace.Pace.allows", lambda self, cell: cell.method == "naive-bayes")
+    inputs = (table(6), table(4, start=50))
+    done = compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, budget="5m", **FAST)
+    assert {row["method"] for row in done.rows} == {"naive-bayes"}
+    told = "4 of 8 cells were not run within the budget of 5m; the same command goes on with them"
+    assert done.notes[-1] == told
+    with pytest.raises(InputError, match="budget"):
+        compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, budget="soon", **FAST)
+
+
 def test_test_texts_are_kept_out_of_training_and_pool(tmp_path: Path, toy_encoder) -> None:
     """A test text seen in training makes every method look better than it is."""
     labeled, test = table(6), table(4, start=3)
