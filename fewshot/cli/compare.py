@@ -167,7 +167,7 @@ def _legend(summary: list[dict[str, Any]]) -> str:
     seeds = "" if all(row["n_seeds"] > 1 for row in judged) else "\n(one seed: another draw of slices is not in this)"
     return (
         "* best of its slice; ~ not distinguishable from the best (95 % level, corrected for the number of methods); "
-        f"no mark: worse{seeds}\n"
+        f"no mark: worse, or not compared{seeds}\n"
     )
 
 

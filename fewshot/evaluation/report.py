@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 MARKS = {BEST: "best", NEAR: "near"}
 TELLING = (
     " ~ not distinguishable from it: on these seeds and test texts, such a difference may well be chance (level 95 %, "
-    "corrected for the number of methods). No mark: worse. Mcc is marked by its mean alone."
+    "corrected for the number of methods). No mark: worse, or not compared. Mcc is marked by its mean alone."
 )
 ONE_SEED = " There is one seed: that another draw of training texts may turn the order is not in this."
 
@@ -53,7 +53,7 @@ def write_report(
         What ``summarize(rows, contrasts)`` gives. The best of each score is marked within each slice, and what cannot
         be told from it.
     contrasts : sequence of mappings, optional
-        What ``contrast_methods`` gives.
+        What ``contrasts.contrast_methods`` gives.
     data_description : mapping or str
         What the texts are. A mapping becomes a list of names and values, text keeps its lines.
     provenance : mapping
@@ -130,8 +130,8 @@ def _contrasts_section(contrasts: Sequence[Row]) -> str:
     if not contrasts:
         return ""
     told = (
-        "Every method against the best of its slice, on the same seeds and test texts. The band from low to high and the "
-        "interval of each difference hold with 95 % confidence; p_holm is corrected for all pairs of methods of a slice."
+        "Every method against the best of its slice, on the same seeds and test texts. The band from low to high and "
+        "the interval of a difference hold with 95 % confidence; p_holm is corrected for all pairs within a slice."
     )
     return folded("How sure the differences are", paragraphs([told]) + html_table(contrasts, CONTRAST_COLUMNS))
 

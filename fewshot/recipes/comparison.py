@@ -136,6 +136,7 @@ def compare_methods(
     if encoder is not None:
         changes["encoder"] = encoder.name
     settings = dataclasses.replace(settings or CompareSettings(), **changes)
+    seconds = None if budget is None else seconds_in(budget)
     field = _read(labeled, test, unlabeled, settings, reading or Reading())
     chosen, left_out = choose_methods(settings.methods, has_pool=field.pool is not None)
     if 0 in settings.slices:
@@ -152,7 +153,6 @@ def compare_methods(
             used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
             cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
         contests = _contests(chosen, draws, field, settings, cached, store.folder)
-        seconds = None if budget is None else seconds_in(budget)
         rows = run_comparison(contests, field.test, store, budget=seconds, on_result=on_result)
         if len(rows) < len(contests):
             field.notes.append(

@@ -103,7 +103,8 @@ def test_compare_writes_the_contracted_files(desk: Path) -> None:
     assert header == (
         "method,encoder,pool,slice,n_train,seed,status,accuracy,micro_f1,macro_f1,mcc,fit_seconds,predict_seconds,error"
     )
-    assert {"summary.csv", "report.html", "learning_curves.png"} <= {p.name for p in (desk / "compared").iterdir()}
+    files = {"summary.csv", "contrasts.csv", "report.html", "learning_curves.png"}
+    assert files <= {p.name for p in (desk / "compared").iterdir()}
     results = (desk / "compared" / "results.csv").read_bytes()
     run(*arguments, folder=desk)
     assert (desk / "compared" / "results.csv").read_bytes() == results, "finished cells were computed again"
@@ -112,6 +113,10 @@ def test_compare_writes_the_contracted_files(desk: Path) -> None:
     told = last_json(run("compare", "compared", "compared", "--json", folder=desk))
     assert {row["difference"] for row in told["rows"]} == {0}
     assert len(told["rows"]) == 6
+    told = run(*arguments[:-1], folder=desk).stdout
+    [legend] = [line for line in told.splitlines() if line.startswith("* best of its slice; ~ not distinguishable")]
+    marked = [line.count("*") for line in told.splitlines()[: told.splitlines().index(legend)]]
+    assert sum(marked) == 2 * 3, "one best of each slice and score"
 
 
 def test_all_applicable_says_what_it_leaves_out(desk: Path) -> None:

@@ -167,6 +167,13 @@ def test_json_takes_numpy_and_paths(tmp_path):
         write_json(tmp_path / "b.json", object())
 
 
+def test_json_in_ascii_holds_what_utf_8_cannot(tmp_path):
+    """Prevents half a surrogate pair in a label from ending a run when its result is written."""
+    write_json(tmp_path / "a.json", {"label": "\udcff é"}, ascii_only=True)
+    assert read_json(tmp_path / "a.json") == {"label": "\udcff é"}
+    assert (tmp_path / "a.json").read_bytes().isascii()
+
+
 def test_bad_json_files_say_what_is_wrong(tmp_path):
     """Prevents a JSONDecodeError without a file name, and reading gigabytes as settings."""
     fill(tmp_path, bad_json="{", big_json=json.dumps("x" * 100))

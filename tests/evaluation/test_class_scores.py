@@ -24,7 +24,7 @@ def predictions(request):
     """Two slices and three seeds of one method, one cell missing; another method; narrow codes as they are kept."""
     rng = np.random.default_rng(0)
     shape, top = ((60, 8), 2) if request.param else (60, 7)  # the last class is neither true nor predicted
-    cells = [cell(slice, seed) for slice in (16, 4) for seed in (2, 0, 1)][:-1] + [cell(4, 0, "setfit")]
+    cells = [*[cell(slice, seed) for slice in (16, 4) for seed in (2, 0, 1)][:-1], cell(4, 0, "setfit")]
     answers = {one: rng.integers(top, size=shape).astype(np.uint8) for one in cells}
     return PredictionSet(LabelSpace(CLASSES, request.param), rng.integers(top, size=shape).astype(np.uint8), answers)
 

@@ -93,6 +93,18 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(store, make_conte
     assert len(read_results(store)) == 5
 
 
+def test_a_killed_run_goes_on_with_its_predictions(store, make_contests, test_data, parrot):
+    """Prevents a resumed run whose first cells have scores but no answers to compare."""
+    with pytest.raises(KeyboardInterrupt):
+        run_comparison(make_contests(4), test_data, store, on_result=stop_after(2, KeyboardInterrupt()))
+    before = {path.name: path.read_bytes() for path in (store.folder / "cells").iterdir()}
+    contests = make_contests(4)
+    run_comparison(contests, test_data, store)
+    assert parrot.taught == 4
+    assert {name: (store.folder / "cells" / name).read_bytes() for name in before} == before
+    assert [store.predictions(contest.cell).labels for contest in contests] == [["pos"] * 4] * 4
+
+
 def test_ctrl_c_inside_a_method_stops_the_run(store, make_contests, test_data):
     """Prevents Ctrl-C from being swallowed while a method trains."""
 
@@ -181,7 +193,7 @@ def test_plain_tuples_are_contests_too(store, make_cell, parrot, train, test_dat
 
 def test_a_budget_ends_the_run_and_the_next_goes_on(store, make_contests, test_data, monkeypatch):
     """Prevents a run of hours where minutes were given, and cells that are dropped for good."""
-    contests = make_contests()
+    contests = make_contests(5)
     clock = [0.0]
     monkeypatch.setattr("fewshot.evaluation.compare.Pace", lambda budget: Pace(budget, clock=lambda: clock[0]))
 

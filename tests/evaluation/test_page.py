@@ -41,6 +41,14 @@ def test_sorting_goes_by_the_number_not_by_its_text():
     assert "<td>True</td>" in made
 
 
+def test_marks_say_which_is_best_and_which_is_near():
+    """Prevents a star on every cell that stands out."""
+    made = html_table([{"n": 2}, {"n": 1}, {"n": 0}], ["n"], marked={(0, "n"): "best", (1, "n"): "near"})
+    assert 'class="number best" data-v="2"' in made
+    assert 'class="number near" data-v="1"' in made
+    assert 'class="number" data-v="0"' in made
+
+
 def test_long_tables_and_long_texts_are_cut_and_say_so():
     """Prevents a page of a hundred megabytes."""
     made = html_table([{"a": "x" * 10_000}] * (MOST_ROWS + 7), ["a"])

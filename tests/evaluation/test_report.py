@@ -111,6 +111,26 @@ def test_the_best_of_each_slice_is_marked(tmp_path, results):
     assert "number best" not in render(tmp_path / "alone.html", alone)
 
 
+def test_what_cannot_be_told_from_the_best_is_marked_and_explained(tmp_path, results):
+    """Prevents a single star that makes a lead by chance look like a finding."""
+    shared = {"encoder": "bundled", "pool": None, "slice": 16, "n_seeds": 2}
+    contrasts = [
+        shared | {"metric": metric, "method": method, "verdict": verdict, "best": EVIL}
+        for metric in ("accuracy", "micro_f1", "macro_f1")
+        for method, verdict in (("knn", "not distinguishable from best"), ("setfit", "best"))
+    ]
+    page = render(tmp_path / "report.html", results, summary=summarize(results, contrasts), contrasts=contrasts)
+    assert len(re.findall(r'class="number near" data-v="(?:50.5|25.2)"', page)) == 3
+    assert len(re.findall(r'class="number best" data-v="', page)) == 2 * 4
+    assert "~ not distinguishable from it" in page
+    assert "There is one seed" not in page
+    assert "How sure the differences are" in page
+    assert outline(page).tags.count("script") == 1
+    alone = [row for row in results if row["seed"] == 0]
+    assert "There is one seed" in render(tmp_path / "one.html", alone, summary=summarize(alone, contrasts))
+    assert "~ not" not in render(tmp_path / "without.html", results)
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path, results):
     """Prevents a date or an object's address in the page."""
     assert render(tmp_path / "a.html", results) == render(tmp_path / "b.html", results)

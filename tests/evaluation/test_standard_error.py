@@ -45,7 +45,7 @@ def test_one_seed_has_the_error_of_the_texts_alone():
     right = np.random.default_rng(0).random(400) < 0.7
     drawn = np.hstack([np.ones((400, 1)), draw_counts(np.random.default_rng(1), 400, 4000)])
     found = estimate_mean((right @ drawn / 400)[None], 400)
-    assert found.error == pytest.approx(np.sqrt(0.7 * 0.3 / 400), rel=0.05)
+    assert found.error == pytest.approx(np.sqrt(right.mean() * (1 - right.mean()) / 400), rel=0.03)
     assert found.freedom == pytest.approx(399)
 
 

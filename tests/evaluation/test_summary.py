@@ -52,6 +52,17 @@ def test_a_single_seed_has_no_deviation_and_no_seed_no_mean(make_row, failed_row
     assert (none["accuracy_mean"], none["fit_seconds"], none["n_failed"], none["n_train"]) == (None, None, 1, 16)
 
 
+def test_bands_and_verdicts_stand_beside_the_means_they_belong_to(make_row):
+    """Prevents the verdict on one slice, score or encoder from standing at another."""
+    rows = [make_row(0.5, slice=slice, encoder=encoder) for slice in (8, 16) for encoder in ("small", "large")]
+    contrast = {"method": "knn", "encoder": "large", "pool": None, "slice": 16, "metric": "macro_f1"}
+    summary = summarize(rows, [contrast | {"low": 0.1, "high": 0.4, "verdict": "worse", "p_holm": 0.01}])
+    assert all(tuple(row) == SUMMARY_COLUMNS for row in summary)
+    found = [[row[f"macro_f1_{what}"] for what in ("low", "high", "verdict")] for row in summary]
+    assert found == [[None] * 3] * 3 + [[0.1, 0.4, "worse"]]
+    assert all(row["accuracy_verdict"] is None for row in summary)
+
+
 def test_summary_csv_leaves_empty_what_is_not_there(tmp_path, make_row):
     """Prevents 'None' in a CSV file that a spreadsheet shall read."""
     summary = write_summary(tmp_path / "summary.csv", [make_row(0.5, mcc=None)])

@@ -70,6 +70,14 @@ def test_a_markdown_table_holds_its_form_whatever_is_in_it():
     assert r"a\|b c" in lines[2]
 
 
+def test_bands_and_verdicts_are_no_columns_of_the_readable_summary(make_row):
+    """Prevents a summary of nine more columns on a phone."""
+    contrast = {"method": "knn", "encoder": "bundled", "pool": None, "slice": 8, "metric": "accuracy"}
+    [row] = readable_summary(summarize([make_row(0.5)], [contrast | {"low": 0.4, "high": 0.6, "verdict": "best"}]))
+    assert not [name for name in row if name.endswith(("_low", "_high", "_verdict"))]
+    assert row["accuracy"] == "50.0"
+
+
 def test_a_table_without_rows_still_has_its_heads():
     """Prevents a crash of the README generator on an empty result."""
     assert markdown_table([], ["a"]).splitlines()[0].split() == ["|", "a", "|"]

@@ -49,10 +49,12 @@ def test_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, toy_encoder)
     )
     assert len(computed) == 8 - first
     whole = compare_methods(*inputs, out=tmp_path / "whole", encoder=toy_encoder, **FAST)
+    assert resumed.contrasts == whole.contrasts
     timeless = [{k: v for k, v in row.items() if "seconds" not in k} for row in resumed.rows]
     assert timeless == [{k: v for k, v in row.items() if "seconds" not in k} for row in whole.rows]
 
 
+<<<<<<< HEAD
 def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) -> None:
     """A table that lacks cells without a word would be taken for the whole comparison."""
     monkeypatch.setattr("fewshot.evaluation.pace.Pace.allows", lambda self, cell: cell.method == "naive-bayes")
@@ -63,6 +65,30 @@ def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) 
     assert done.notes[-1] == told
     with pytest.raises(InputError, match="budget"):
         compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, budget="soon", **FAST)
+=======
+@pytest.mark.parametrize("multi", [False, True])
+def test_methods_are_compared_text_by_text(tmp_path: Path, toy_encoder, multi) -> None:
+    """A table of means alone cannot say which differences are more than chance."""
+    test = table(4, start=50, multi=multi)
+    options = FAST | ({"slices": (4, 8)} if multi else {})
+    done = compare_methods(table(6, multi=multi), test, out=tmp_path, encoder=toy_encoder, **options)
+    written = read_rows(tmp_path / "contrasts.csv").rows
+    assert [row["verdict"] for row in written] == [row["verdict"] for row in done.contrasts]
+    assert len(done.contrasts) == 2 * 2 * 3
+    means = {(row["slice"], row["method"]): row["macro_f1_mean"] for row in done.summary}
+    for row in done.contrasts:
+        if row["metric"] == "macro_f1":
+            assert row["mean"] == pytest.approx(means[row["slice"], row["method"]])
+    verdicts = {(row["slice"], row["method"], row["metric"]): row["verdict"] for row in done.contrasts}
+    for row in done.summary:
+        assert row["macro_f1_verdict"] == verdicts[row["slice"], row["method"], "macro_f1"]
+        assert row["macro_f1_low"] <= row["macro_f1_mean"] <= row["macro_f1_high"]
+    assert len(done.predictions.answers) == len(done.rows)
+    assert done.predictions.space.decode(done.predictions.truth) == test.labels
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "No mark: worse, or not compared" in page
+    assert "The band is one standard deviation over seeds" in page
+>>>>>>> w-contrasts
 
 
 def test_test_texts_are_kept_out_of_training_and_pool(tmp_path: Path, toy_encoder) -> None:
