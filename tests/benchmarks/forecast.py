@@ -16,6 +16,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -50,7 +51,8 @@ def draw_all(options: Options) -> Curves:
         for seed in options.seeds(name):
             for method in options.methods:
                 start = time.perf_counter()
-                found = cell(options.folder, f"{method}-{name}-{seed}", lambda: draw_curve(method, name, seed, options))  # noqa: B023
+                compute = partial(draw_curve, method, name, seed, options)
+                found = cell(options.folder, f"{method}-{name}-{seed}", compute)
                 curves[method, name, seed] = found
                 if (seconds := time.perf_counter() - start) > 1:
                     print(f"{method}-{name}-{seed} ({seconds:.0f} s)", flush=True)
@@ -66,11 +68,12 @@ def kept(options: Options) -> Curves:
 
 def result_rows(curves: Curves, method: str, name: str, seeds: Sequence[int], metric: str) -> list[dict[str, Any]]:
     """Return rows as a comparison writes them, of the slices that a forecast may see."""
+    of = {"method": method, "status": "ok"}
     return [
-        {"method": method, "slice": int(size), "n_train": point["n_train"], "seed": seed, "status": "ok", metric: score}
+        {**of, "slice": int(size), "n_train": point["n_train"], "seed": seed, metric: point[metric]}
         for seed in seeds
         for size, point in curves[method, name, seed]["points"].items()
-        if int(size) <= LARGEST_SEEN and (score := point[metric]) is not None
+        if int(size) <= LARGEST_SEEN
     ]
 
 
