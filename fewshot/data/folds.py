@@ -61,7 +61,8 @@ def deal_alike(y: np.ndarray, folds: int, random_state: int) -> np.ndarray:
     -----
     Folds of even size cannot do this: of 8 rows a class one takes 2 of some classes and 1 of others. A text is then
     judged by trainings that saw less of its own class than of the others, and is wrong more often than it would be:
-    with naive Bayes on AG News at 16 texts a class, five folds of even size said 52 %, five of these 55 %.
+    with naive Bayes at 8 texts a class, five folds of even size said 41.0 % on Banking77 and 43.4 % on TREC, five of
+    these 43.9 and 45.6 % (train-split texts, 40 and 100 draws).
 
     Examples
     --------
