@@ -54,7 +54,6 @@ def test_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, toy_encoder)
     assert timeless == [{k: v for k, v in row.items() if "seconds" not in k} for row in whole.rows]
 
 
-<<<<<<< HEAD
 def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) -> None:
     """A table that lacks cells without a word would be taken for the whole comparison."""
     monkeypatch.setattr("fewshot.evaluation.pace.Pace.allows", lambda self, cell: cell.method == "naive-bayes")
@@ -65,7 +64,8 @@ def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) 
     assert done.notes[-1] == told
     with pytest.raises(InputError, match="budget"):
         compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, budget="soon", **FAST)
-=======
+
+
 @pytest.mark.parametrize("multi", [False, True])
 def test_methods_are_compared_text_by_text(tmp_path: Path, toy_encoder, multi) -> None:
     """A table of means alone cannot say which differences are more than chance."""
@@ -88,7 +88,6 @@ def test_methods_are_compared_text_by_text(tmp_path: Path, toy_encoder, multi) -
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "No mark: worse, or not compared" in page
     assert "The band is one standard deviation over seeds" in page
->>>>>>> w-contrasts
 
 
 def test_test_texts_are_kept_out_of_training_and_pool(tmp_path: Path, toy_encoder) -> None:
