@@ -56,6 +56,7 @@ def compare(
         _show_side_by_side(labeled, other, as_json=as_json)
         return
     from fewshot.core.config import read_settings
+    from fewshot.evaluation.headline import headline
     from fewshot.recipes.comparison import CompareSettings, compare_methods
 
     flags: dict[str, Any] = {
@@ -87,6 +88,8 @@ def compare(
         typer.echo(_legend(comparison.summary), nl=False)
     for finding in comparison.insights.warnings:
         typer.echo(f"check {finding.number}: {finding.text}", err=True)
+    if not as_json:
+        typer.echo(" ".join(headline(comparison.summary, comparison.insights.forecasts)))
     failed = sum(row["status"] != "ok" for row in comparison.rows)
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(

@@ -37,6 +37,7 @@ def write_report(
     provenance: Mapping[str, Any],
     tables: Sequence[tuple[str, Sequence[Row]]] = (),
     figures: Sequence[tuple[str, bytes]] = (),
+    lead: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> None:
     """Write a comparison as one self-contained HTML file, whole or not at all.
@@ -62,8 +63,10 @@ def write_report(
         More tables, each under its caption.
     figures : sequence of (str, bytes), optional
         PNG files, each above its caption.
+    lead : sequence of str, optional
+        What was found, in sentences.
     notes : sequence of str, optional
-        What the reader must know first.
+        What the reader must know before believing it.
 
     Examples
     --------
@@ -74,6 +77,7 @@ def write_report(
     True
     """
     parts = [
+        paragraphs(lead, kind="lead"),
         paragraphs(notes, kind="note"),
         _summary_section(summary),
         *(figure(caption, png) for caption, png in figures),

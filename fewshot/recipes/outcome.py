@@ -2,19 +2,29 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fewshot.core.artifacts import write_text
+from fewshot.core.errors import InputError, did_you_mean
 from fewshot.core.versions import library_versions
 from fewshot.data.describe import describe
 from fewshot.data.texts import TextData
 from fewshot.data.writers import write_rows
 from fewshot.evaluation.contrasts import CONTRAST_COLUMNS
+from fewshot.evaluation.headline import headline
 from fewshot.evaluation.plots import plot_learning_curves
 from fewshot.evaluation.prediction_set import PredictionSet
 from fewshot.evaluation.report import write_report
+from fewshot.evaluation.score_table import FORMATS, score_table
 from fewshot.evaluation.tables import write_csv
 from fewshot.recipes.insights import Insights
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas
+
+TABLES = ("rows", "summary", "contrasts")
+ENDINGS = dict(zip(FORMATS, (".md", ".tex"), strict=True))
 
 CURVES = (
     "F1 against the number of labels. The band is one standard deviation over seeds: how far a single draw of training "
@@ -56,6 +66,45 @@ class Comparison:
     predictions: PredictionSet | None = dataclasses.field(default=None, repr=False)
     insights: Insights = dataclasses.field(default_factory=Insights, repr=False)
 
+    def table(self, metric: str = "macro_f1", form: str = "markdown") -> str:
+        """Return methods by size of slice, for a paper or a readme; see :func:`~fewshot.evaluation.score_table`.
+
+        Parameters
+        ----------
+        metric : {"accuracy", "micro_f1", "macro_f1", "mcc"}, default "macro_f1"
+        form : {"markdown", "latex"}, default "markdown"
+        """
+        return score_table(self.summary, metric=metric, form=form)
+
+    def to_pandas(self, what: str = "rows") -> "pandas.DataFrame":
+        """Return ``"rows"``, ``"summary"`` or ``"contrasts"`` as a data frame.
+
+        Raises
+        ------
+        InputError
+            If there is no such table.
+        """
+        import pandas
+
+        return pandas.DataFrame(self._rows_of(what))
+
+    def to_dataset(self, what: str = "rows") -> "datasets.Dataset":
+        """Return ``"rows"``, ``"summary"`` or ``"contrasts"`` as a dataset of the package ``datasets``.
+
+        Raises
+        ------
+        InputError
+            If there is no such table.
+        """
+        import datasets
+
+        return datasets.Dataset.from_list(self._rows_of(what))
+
+    def _rows_of(self, what: str) -> list[dict[str, Any]]:
+        if what not in TABLES:
+            raise InputError(f"what must be one of {', '.join(TABLES)}, got {what!r}.{did_you_mean(what, TABLES)}")
+        return getattr(self, what)
+
 
 def write_comparison(
     comparison: Comparison,
@@ -72,6 +121,9 @@ def write_comparison(
     write_rows(folder / "summary.csv", comparison.summary)
     write_csv(folder / "contrasts.csv", comparison.contrasts, CONTRAST_COLUMNS)
     write_text(folder / "data.txt", f"Labelled texts\n{describe(labeled)}\n\nTest texts\n{describe(test)}\n")
+    if comparison.summary:
+        for form, ending in ENDINGS.items():
+            write_text(folder / f"scores{ending}", comparison.table(form=form) + "\n")
     curves: list[tuple[str, bytes]] = []
     if any(row["status"] == "ok" for row in comparison.rows):
         png = plot_learning_curves(comparison.rows, folder / "learning_curves.png")
@@ -86,6 +138,7 @@ def write_comparison(
         data_description=sizes | {"classes": describe(labeled).n_classes},
         provenance={**_readable(settings), **library_versions()},
         tables=[*(tables or []), *comparison.insights.tables],
+        lead=headline(comparison.summary, comparison.insights.forecasts),
         figures=[*(figures or []), *curves, *comparison.insights.figures],
         notes=[
             *(f"Check {finding.number}: {finding.text}" for finding in comparison.insights.warnings),

@@ -6,6 +6,7 @@ import pytest
 
 from fewshot import compare_methods
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
+from fewshot.core.errors import InputError
 from fewshot.data.texts import TextData
 
 WORDS = {"fruit": "apple pear plum", "tool": "hammer saw drill", "<b>bird</b>": "robin wren finch"}
@@ -84,3 +85,16 @@ def test_where_everything_failed(page, monkeypatch):
     assert [finding.number for finding in made.insights.warnings] == [109, 110]
     assert made.insights.classes == []
     assert "<figure>" not in html
+
+
+def test_tables_for_elsewhere(page, toy_encoder, tmp_path):
+    """Prevents figures that have to be typed off the page."""
+    made, _ = page(table(10), table(9, start=50), encoder=toy_encoder, slices=(2, 8))
+    assert (tmp_path / "out" / "scores.md").read_text("utf-8").splitlines()[0].startswith("| macro F1")
+    assert r"\begin{tabular}{lrr}" in (tmp_path / "out" / "scores.tex").read_text("utf-8")
+    frame, dataset = made.to_pandas("summary"), made.to_dataset()
+    assert frame["macro_f1_mean"].tolist() == [row["macro_f1_mean"] for row in made.summary]
+    assert dataset["accuracy"][:] == [row["accuracy"] for row in made.rows]
+    assert "accuracy" in made.table("accuracy")
+    with pytest.raises(InputError, match=r"one of rows, summary, contrasts, got 'sumary'\. Did you mean"):
+        made.to_pandas("sumary")
