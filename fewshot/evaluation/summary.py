@@ -2,11 +2,9 @@
 
 import statistics
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from fewshot.evaluation.metrics import COMPARED, SCORES
-from fewshot.evaluation.tables import write_csv
 
 GROUP = ("method", "encoder", "pool", "slice")
 SPREADS = ("mean", "sd")
@@ -93,13 +91,6 @@ def variant_words(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _variant(name: str, value: Any) -> str:
     return f"{value:,} unlabeled" if name == "pool" else str(value)
-
-
-def write_summary(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Write ``summary.csv`` from result rows, whole or not at all, and return what is in it."""
-    summary = summarize(rows)
-    write_csv(path, summary, SUMMARY_COLUMNS)
-    return summary
 
 
 def _values(rows: list[Mapping[str, Any]], name: str) -> list[float]:

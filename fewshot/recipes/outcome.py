@@ -9,13 +9,13 @@ from fewshot.core.errors import InputError, did_you_mean
 from fewshot.core.versions import library_versions
 from fewshot.data.describe import describe
 from fewshot.data.texts import TextData
-from fewshot.data.writers import write_rows
 from fewshot.evaluation.contrasts import CONTRAST_COLUMNS
 from fewshot.evaluation.headline import headline
 from fewshot.evaluation.plots import plot_learning_curves
 from fewshot.evaluation.prediction_set import PredictionSet
 from fewshot.evaluation.report import write_report
 from fewshot.evaluation.score_table import FORMATS, score_table
+from fewshot.evaluation.summary import SUMMARY_COLUMNS
 from fewshot.evaluation.tables import write_csv
 from fewshot.recipes.insights import Insights
 
@@ -118,7 +118,7 @@ def write_comparison(
 ) -> None:
     """Write CSV files, ``learning_curves.png``, ``data.txt`` and ``report.html`` into the comparison's folder."""
     folder = comparison.folder
-    write_rows(folder / "summary.csv", comparison.summary)
+    write_csv(folder / "summary.csv", comparison.summary, SUMMARY_COLUMNS)
     write_csv(folder / "contrasts.csv", comparison.contrasts, CONTRAST_COLUMNS)
     write_text(folder / "data.txt", f"Labelled texts\n{describe(labeled)}\n\nTest texts\n{describe(test)}\n")
     if comparison.summary:

@@ -1,13 +1,11 @@
 """Many seeds in one line."""
 
-import csv
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot.evaluation.summary import SUMMARY_COLUMNS, summarize, write_summary
+from fewshot.evaluation.summary import SUMMARY_COLUMNS, summarize
 
 unit = st.floats(0, 1, allow_subnormal=False)
 
@@ -61,13 +59,3 @@ def test_bands_and_verdicts_stand_beside_the_means_they_belong_to(make_row):
     found = [[row[f"macro_f1_{what}"] for what in ("low", "high", "verdict")] for row in summary]
     assert found == [[None] * 3] * 3 + [[0.1, 0.4, "worse"]]
     assert all(row["accuracy_verdict"] is None for row in summary)
-
-
-def test_summary_csv_leaves_empty_what_is_not_there(tmp_path, make_row):
-    """Prevents 'None' in a CSV file that a spreadsheet shall read."""
-    summary = write_summary(tmp_path / "summary.csv", [make_row(0.5, mcc=None)])
-    with (tmp_path / "summary.csv").open(newline="") as handle:
-        [row] = csv.DictReader(handle)
-    assert tuple(row) == SUMMARY_COLUMNS
-    assert (row["pool"], row["mcc_mean"], row["accuracy_sd"], row["accuracy_mean"]) == ("", "", "", "0.5")
-    assert summary[0]["method"] == row["method"]

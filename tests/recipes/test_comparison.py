@@ -64,6 +64,10 @@ def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) 
     assert done.notes[-1] == told
     with pytest.raises(InputError, match="budget"):
         compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, budget="soon", **FAST)
+    monkeypatch.setattr("fewshot.evaluation.pace.Pace.allows", lambda self, cell: False)
+    nothing = compare_methods(*inputs, out=tmp_path / "none", encoder=toy_encoder, budget="1s", **FAST)
+    assert nothing.rows == nothing.summary == []
+    assert "8 of 8 cells were not run" in (tmp_path / "none" / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("multi", [False, True])
