@@ -35,4 +35,5 @@ def wilson_interval(share: Any, n: Any, z: float) -> tuple[Any, Any]:
     """
     spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     middle, scale = share + z**2 / (2 * n), 1 + z**2 / n
-    return (middle - spread) / scale, (middle + spread) / scale
+    # At shares of 0 and 1 the ends are 0 and 1, which rounding would miss by the last digit, on either side.
+    return np.clip((middle - spread) / scale, 0, share), np.clip((middle + spread) / scale, share, 1)

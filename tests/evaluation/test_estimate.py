@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
@@ -95,6 +95,7 @@ def test_two_folds_are_told_to_be_too_low() -> None:
 
 
 @settings(max_examples=25, deadline=None)
+@example(["a", "a", "c", "b", "b", "b"], "accuracy", 6, 2)
 @given(
     st.lists(st.sampled_from("abcd"), min_size=4, max_size=40).filter(
         lambda labels: sum(count > 1 for count in Counter(labels).values()) >= 2
