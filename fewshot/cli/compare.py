@@ -1,13 +1,16 @@
 """``fewshot compare``: methods × slices × seeds."""
 
 import shlex
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli import options
 from fewshot.cli.tables import percent, print_table
 from fewshot.core.progress import show_progress
+
+if TYPE_CHECKING:
+    from fewshot.recipes.outcome import Comparison
 
 
 def compare(
@@ -56,7 +59,6 @@ def compare(
         _show_side_by_side(labeled, other, as_json=as_json)
         return
     from fewshot.core.config import read_settings
-    from fewshot.evaluation.headline import headline
     from fewshot.recipes.comparison import CompareSettings, compare_methods
 
     flags: dict[str, Any] = {
@@ -79,17 +81,7 @@ def compare(
             budget=budget,
             on_result=_tell_failure,
         )
-    for note in comparison.notes:
-        typer.echo(note, err=True)
-    for name, why in comparison.left_out.items():
-        typer.echo(f"left out {name}: {why}", err=True)
-    if not as_json:
-        print_table([_shown(row) for row in comparison.summary], _COLUMNS)
-        typer.echo(_legend(comparison.summary), nl=False)
-    for finding in comparison.insights.warnings:
-        typer.echo(f"check {finding.number}: {finding.text}", err=True)
-    if not as_json:
-        typer.echo(" ".join(headline(comparison.summary, comparison.insights.forecasts)))
+    _tell(comparison, as_json=as_json)
     failed = sum(row["status"] != "ok" for row in comparison.rows)
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(
@@ -102,24 +94,39 @@ def compare(
         raise typer.Exit(1)
 
 
+def _tell(comparison: "Comparison", *, as_json: bool) -> None:
+    """Say what was found: the table and its sentences on standard output, what to know about them beside it."""
+    from fewshot.evaluation.headline import headline
+
+    for note in comparison.notes:
+        typer.echo(note, err=True)
+    for name, why in comparison.left_out.items():
+        typer.echo(f"left out {name}: {why}", err=True)
+    if not as_json:
+        print_table([_shown(row) for row in comparison.summary], _COLUMNS)
+        typer.echo(_legend(comparison.summary), nl=False)
+    for finding in comparison.insights.warnings:
+        typer.echo(f"check {finding.number}: {finding.text}", err=True)
+    if not as_json:
+        typer.echo(" ".join(headline(comparison.summary, comparison.insights.forecasts)))
+
+
 def _show_side_by_side(a: str, b: str | None, *, as_json: bool) -> None:
     from fewshot.core.errors import InputError
-    from fewshot.evaluation.side_by_side import Finished, side_by_side
+    from fewshot.evaluation.side_by_side import Finished, is_comparison, side_by_side
 
+    if not is_comparison(a):
+        raise InputError(
+            f"a second argument, {b!r}, is for two folders of comparisons, and {a!r} is none; test texts are named by "
+            "--test, unlabelled ones by --unlabeled"
+        )
     if b is None:
         raise InputError(f"{a!r} is the folder of a comparison; give the folder of another one beside it")
     found = side_by_side(Finished.read(a), Finished.read(b))
     for note in found.notes:
         typer.echo(note, err=True)
     if not as_json:
-        columns = {
-            "method": "method",
-            "slice": "slice",
-            "a": f"{a}",
-            "b": f"{b}",
-            "gain": "b - a ± sd",
-            "seeds": "seeds",
-        }
+        columns = {"method": "method", "slice": "slice", "a": a, "b": b, "gain": "b - a ± sd", "seeds": "seeds"}
         print_table([_side(row) for row in found.rows], columns)
     told = "macro F1, %, means over seeds; the difference is of equal seeds. Nothing was written"
     facts = {"metric": found.metric, "rows": found.rows, "notes": found.notes}
@@ -127,10 +134,8 @@ def _show_side_by_side(a: str, b: str | None, *, as_json: bool) -> None:
 
 
 def _side(row: dict[str, Any]) -> dict[str, Any]:
-    sd = None if row["sd"] is None else row["sd"]
-    scores = {name: percent(row[name], None) if row[name] is not None else "" for name in ("a", "b")}
-    gain = "" if row["difference"] is None else percent(row["difference"], sd)
-    return row | scores | {"gain": gain, "seeds": row["n_shared"]}
+    scores = {name: percent(row[name]) for name in ("a", "b")}
+    return row | scores | {"gain": percent(row["difference"], row["sd"]), "seeds": row["n_shared"]}
 
 
 _COLUMNS = {

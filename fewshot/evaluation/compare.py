@@ -115,8 +115,9 @@ def _run_missing(
 def _tell(pace: Pace, cells: Sequence[Cell]) -> None:
     """Say beside the progress bar how long the cells that are left still take."""
     seconds, n_unknown = pace.left(cells)
-    words = f"about {in_time(seconds)} left" if cells else ""
-    remark(left=words + (f" and {n_unknown} cells not timed yet" if n_unknown else ""))
+    parts = [f"about {in_time(seconds)} left"] if n_unknown < len(cells) else []
+    parts += [f"{n_unknown} cells not timed yet"] if n_unknown else []
+    remark(left=" and ".join(parts))
 
 
 def _append(table: IO[str], row: dict[str, Any]) -> None:

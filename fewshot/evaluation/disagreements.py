@@ -57,7 +57,7 @@ def _of_the_best(evidence: Evidence) -> dict[str, list[Any]]:
     """Return the answers of the best methods, the best first, each label set in one order."""
     scores: dict[str, list[float]] = {}
     first: dict[str, tuple[int, Sequence[Any]]] = {}
-    for row, answers in evidence.at_largest_slice():
+    for row, answers in evidence.answers:
         scores.setdefault(row["method"], []).append(row["accuracy"])
         if row["method"] not in first or row["seed"] < first[row["method"]][0]:
             first[row["method"]] = row["seed"], answers

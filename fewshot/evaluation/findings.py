@@ -60,7 +60,7 @@ class Evidence:
     rows : sequence of mapping
         Result rows of ``run_comparison``.
     answers : sequence of (mapping, sequence)
-        Finished result rows, each with what its method said of every test text.
+        Finished result rows of the largest slice, each with what its method said of every test text.
     left_out : mapping of str to int, optional
         Texts that were left out of the labelled texts and of the pool, by those names, because the test set has them.
     vectors : mapping of str to ndarray, optional
@@ -83,11 +83,6 @@ class Evidence:
         """Rows of ``labeled`` that some slice has, in order."""
         parts = [rows for slices in self.draws.values() for rows in slices.values()]
         return np.unique(np.concatenate(parts)).astype(np.int64) if parts else np.arange(0)
-
-    def at_largest_slice(self) -> list[tuple[Mapping[str, Any], Sequence[Any]]]:
-        """Return the answers of the largest slice."""
-        largest = max((row["slice"] for row, _ in self.answers), default=None)
-        return [(row, answer) for row, answer in self.answers if row["slice"] == largest]
 
     def finished(self) -> list[Mapping[str, Any]]:
         """Return the result rows of cells that went well."""

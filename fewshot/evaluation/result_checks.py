@@ -67,7 +67,7 @@ def _chosen_on_test(evidence: Evidence) -> Found | None:
 def _right_by_method(evidence: Evidence) -> dict[str, np.ndarray]:
     """Return, at the largest slice, how often each method is right on each test text, over its seeds."""
     found: dict[str, list[np.ndarray]] = {}
-    for row, said in evidence.at_largest_slice():
+    for row, said in evidence.answers:
         right = [_same(one, true) for one, true in zip(said, evidence.test.labels, strict=True)]
         found.setdefault(str(row["method"]), []).append(np.array(right, dtype=float))
     return {name: np.mean(rows, axis=0) for name, rows in found.items()}
@@ -104,7 +104,7 @@ def _within_noise(evidence: Evidence) -> Found | None:
 
 
 def _doubtful_labels(evidence: Evidence) -> Found | None:
-    answers = evidence.at_largest_slice()
+    answers = evidence.answers
     methods = {row["method"] for row, _ in answers}
     if len(methods) < LEAST_METHODS:
         raise CannotTellError(f"fewer than {LEAST_METHODS} methods have finished")

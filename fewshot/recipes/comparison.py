@@ -22,7 +22,7 @@ from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import Cell, Contest
 from fewshot.evaluation.contrasts import contrast_methods
 from fewshot.evaluation.pace import seconds_in
-from fewshot.evaluation.prediction_set import read_predictions
+from fewshot.evaluation.prediction_set import PredictionSet, read_predictions
 from fewshot.evaluation.store import ResultStore
 from fewshot.evaluation.summary import summarize
 from fewshot.recipes.insights import Texts, look_into
@@ -81,6 +81,11 @@ class _Field:
     pool: TextData | None
     notes: list[str]
     left_out: dict[str, int]
+
+    @property
+    def pool_texts(self) -> list[str]:
+        """The unlabelled texts; empty where there are none."""
+        return [] if self.pool is None else self.pool.texts
 
 
 def compare_methods(
@@ -160,21 +165,29 @@ def compare_methods(
                 "same command goes on with them"
             )
         kept = read_predictions(store, [contest.cell for contest in contests], field.test)
-        contrasts = contrast_methods(kept, random_state=settings.seed)
-        pool = field.pool.texts if field.pool is not None else []
-        texts = Texts(field.labeled, field.test, pool, draws, field.left_out, cached)
-        comparison = Comparison(
-            rows,
-            summarize(rows, contrasts),
-            left_out,
-            field.notes,
-            Path(out),
-            contrasts=contrasts,
-            predictions=kept,
-            insights=look_into(rows, kept, texts, random_state=settings.seed),
-        )
+        texts = Texts(field.labeled, field.test, field.pool_texts, draws, field.left_out, cached)
+        comparison = _judged(rows, kept, texts, settings, left_out=left_out, notes=field.notes, folder=Path(out))
         write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
     return comparison
+
+
+def _judged(
+    rows: list[dict[str, Any]],
+    kept: PredictionSet,
+    texts: Texts,
+    settings: CompareSettings,
+    **facts: Any,
+) -> Comparison:
+    """Return the comparison that some results make: how sure its differences are, and what follows."""
+    contrasts = contrast_methods(kept, random_state=settings.seed)
+    return Comparison(
+        rows,
+        summarize(rows, contrasts),
+        contrasts=contrasts,
+        predictions=kept,
+        insights=look_into(rows, kept, texts, random_state=settings.seed),
+        **facts,
+    )
 
 
 def _read(labeled: Any, test: Any, unlabeled: Any, settings: CompareSettings, reading: Reading) -> _Field:
@@ -233,7 +246,7 @@ def _contests(
     encoder: Encoder | None,
     folder: Path,
 ) -> list[Contest]:
-    pool = field.pool.texts if field.pool is not None else []
+    pool = field.pool_texts
     pool_hash = fingerprint(pool)
     encoder_hash = encoder.fingerprint if encoder is not None else ""
     test_hash = content_hash(field.test)

@@ -36,7 +36,7 @@ def is_cheap(method: str, n_labels: int) -> bool:
     (True, False, False)
     """
     row, _ = find_method(method)
-    return row.cost <= CHEAP and not row.uses_pool and n_labels <= MOST_LABELS
+    return row.cost <= CHEAP and not row.needs_pool and n_labels <= MOST_LABELS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from fewshot.evaluation.findings import WARNING, Evidence, Finding
 from fewshot.evaluation.forecast import forecast_classes, forecast_scores, readable_forecasts
 from fewshot.evaluation.forecast_plot import plot_forecasts
 from fewshot.evaluation.prediction_set import Entrant, PredictionSet
+from fewshot.evaluation.summary import variant_words
 
 METRIC = "macro_f1"
 POOL_TEXTS = 300
@@ -117,6 +118,7 @@ def _evidence(rows: list[dict[str, Any]], predictions: PredictionSet, texts: Tex
     answers = [
         (by_cell[cell.method, cell.encoder, cell.pool, cell.slice, cell.seed], predictions.space.decode(codes))
         for cell, codes in predictions.answers.items()
+        if cell.slice == predictions.slices[-1]
     ]
     evidence = Evidence(texts.labeled, texts.test, texts.draws, rows, answers, texts.left_out, {}, random_state)
     if texts.encoder is None:
@@ -167,14 +169,15 @@ def _figures(forecasts: list[Forecast], predictions: PredictionSet) -> list[tupl
 
 def _classes_figure(predictions: PredictionSet) -> tuple[str, bytes]:
     """Return the heat map of classes by method at the largest slice, means over seeds."""
-    largest = max(predictions.slices)
-    means, names = [], []
-    for entrant in predictions.entrants:
-        scores = f1_by_class(predictions, entrant.method, encoder=entrant.encoder, pool=entrant.pool)
-        if largest in scores.slices:
-            means.append(scores.f1[:, scores.slices.index(largest)].mean(axis=0))
-            names.append(entrant.method)
-            known = np.flatnonzero(scores.n_true)
+    largest = predictions.slices[-1]
+    entrants = [entrant for entrant in predictions.entrants if predictions.cells_of(entrant, largest)]
+    variants = variant_words([entrant._asdict() for entrant in entrants])
+    names = [
+        f"{one.method} ({variant})" if variant else one.method for one, variant in zip(entrants, variants, strict=True)
+    ]
+    scores = [f1_by_class(predictions, one.method, encoder=one.encoder, pool=one.pool) for one in entrants]
+    means = [np.nanmean(of_one.f1[:, of_one.slices.index(largest)], axis=0) for of_one in scores]
+    known = np.flatnonzero(scores[0].n_true)
     classes = [str(predictions.space.classes[place]) for place in known]
     title = f"F1 of each class on slices of {largest}"
     return f"{title}: means over seeds, %; hardest classes first", plot_classes(

@@ -62,8 +62,8 @@ class Method:
     make : callable
         ``make(argument, surroundings)`` gives an unfitted classifier.
     uses_encoder, uses_pool : bool
-    needs_pool : bool
-        Whether it cannot do without unlabelled texts; default: as ``uses_pool``.
+    may_lack_pool : bool
+        Whether a method that uses unlabelled texts can do without them.
     adapts : bool
         Whether it uses the encoder adapted to the pool.
     needs_labels : bool
@@ -81,16 +81,17 @@ class Method:
     make: Callable[[str, Surroundings], Any]
     uses_encoder: bool = True
     uses_pool: bool = False
-    needs_pool: bool | None = None
+    may_lack_pool: bool = False
     adapts: bool = False
     needs_labels: bool = True
     augments: bool = False
     cost: int = 1
     lacks: Callable[[str], str | None] = lambda argument: None
 
-    def __post_init__(self) -> None:
-        if self.needs_pool is None:
-            object.__setattr__(self, "needs_pool", self.uses_pool)
+    @property
+    def needs_pool(self) -> bool:
+        """Whether it cannot do without unlabelled texts."""
+        return self.uses_pool and not self.may_lack_pool
 
     def takes(self, name: str) -> str | None:
         """Return the argument in ``name``, empty where there is none, or ``None`` if another method is meant.

@@ -165,7 +165,7 @@ METHODS: tuple[Method, ...] = (
         "similarity to the class names or descriptions; needs no label",
         _zero_shot_embedding,
         uses_pool=True,
-        needs_pool=False,
+        may_lack_pool=True,
         needs_labels=False,
     ),
     Method(

@@ -67,7 +67,7 @@ class Comparison:
     insights: Insights = dataclasses.field(default_factory=Insights, repr=False)
 
     def table(self, metric: str = "macro_f1", form: str = "markdown") -> str:
-        """Return methods by size of slice, for a paper or a readme; see :func:`~fewshot.evaluation.score_table`.
+        """Return methods by size of slice, for a paper or a readme.
 
         Parameters
         ----------

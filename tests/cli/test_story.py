@@ -280,7 +280,7 @@ WRONG = [
     (("compare", "things.csv:train", "--test", "things.csv:test", "--slices", "99", "--out", "x"), 1, "99"),
     (("compare", "things.csv:train", "--slices", "two"), 2, "whole numbers"),
     (("compare", "things.csv:train", "--encoder", "encoder", "--budget", "5x", "--out", "x"), 1, "30m"),
-    (("compare", "teacher", "things.csv"), 1, "no folder of a finished comparison"),
+    (("compare", "things.csv:train", "things.csv:test"), 1, "test texts are named by --test"),
     (("compare", "things.csv:train", "--test", "issues.jsonl", "--encoder", "encoder", "--out", "x"), 1, "label"),
     (("distill", "--teacher", "teacher", "--unlabeled", "one.csv", "--out", "x"), 1, "at least"),
     (

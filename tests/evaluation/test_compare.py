@@ -7,6 +7,7 @@ import pytest
 
 from fewshot.core.errors import InputError
 from fewshot.data.texts import TextData
+from fewshot.evaluation import compare
 from fewshot.evaluation.compare import run_comparison
 from fewshot.evaluation.contest import COLUMNS, Contest
 from fewshot.evaluation.pace import Pace
@@ -204,3 +205,16 @@ def test_a_budget_ends_the_run_and_the_next_goes_on(store, make_contests, test_d
     assert len(first) == 2 < len(contests)
     assert len(read_results(store)) == 2
     assert len(run_comparison(contests, test_data, store)) == len(contests)
+
+
+def test_time_left_is_told_as_far_as_it_is_known(make_cell, monkeypatch):
+    """Prevents "0 s left" where nobody knows."""
+    told = []
+    monkeypatch.setattr(compare, "remark", lambda left: told.append(left))
+    pace, cells = Pace(), [make_cell(0), make_cell(1)]
+    compare._tell(pace, cells)
+    pace.note({"method": cells[0].method, "n_train": cells[0].n_train, "fit_seconds": 60.0, "predict_seconds": 0.0})
+    compare._tell(pace, cells)
+    compare._tell(pace, [*cells, dataclasses.replace(cells[0], method="another")])
+    compare._tell(pace, [])
+    assert told == ["2 cells not timed yet", "about 2 min left", "about 2 min left and 1 cells not timed yet", ""]

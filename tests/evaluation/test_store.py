@@ -187,5 +187,7 @@ def test_the_lock_of_a_process_that_died_is_gone(store):
 def test_a_platform_without_flock_runs_unlocked(store, monkeypatch):
     """Prevents Windows users from being shut out by a missing module."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
+    opened = 0
     with store.locked(), ResultStore(store.folder).locked():
-        pass
+        opened += 1  # where there is flock, the second is refused
+    assert opened
