@@ -16,7 +16,7 @@ from fewshot.adaptation.masked_models import transformer_folder
 from fewshot.core.artifacts import atomic_directory, check_replaceable, write_json, write_text
 from fewshot.core.versions import library_versions
 from fewshot.encoders.sentence import SentenceEncoder
-from fewshot.evaluation.training_curve import plot_training_curve
+from fewshot.evaluation.charts.training_curve import plot_training_curve
 
 MARKER, CURVE = "adaptation.json", "adaptation.png"
 FORMAT = 1

@@ -70,7 +70,7 @@ class KNNClassifier(EmbeddingClassifier):
     grid_ : ndarray of shape (largest k, largest k), or (largest k, 1) in single-label tasks
         Scores of what was tried: ``grid_[k - 1, m - 1]`` is the micro-F1 where m of k votes suffice; in
         single-label tasks ``grid_[k - 1, 0]`` is the accuracy. NaN where nothing was tried. See
-        :func:`fewshot.evaluation.grid_plot.plot_knn_grid`.
+        :func:`fewshot.evaluation.charts.grid_plot.plot_knn_grid`.
     index_ : VectorIndex
         The training vectors, to be searched.
     y_ : ndarray of shape (n_texts, n_classes)

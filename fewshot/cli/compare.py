@@ -53,7 +53,7 @@ def compare(
 
     Example: fewshot compare data/support_tickets.csv:train --test data/support_tickets.csv:test --encoder bundled
     """
-    from fewshot.evaluation.side_by_side import is_comparison
+    from fewshot.evaluation.reports.side_by_side import is_comparison
 
     if other is not None or is_comparison(labeled):
         _show_side_by_side(labeled, other, as_json=as_json)
@@ -96,7 +96,7 @@ def compare(
 
 def _tell(comparison: "Comparison", *, as_json: bool) -> None:
     """Say what was found: the table and its sentences on standard output, what to know about them beside it."""
-    from fewshot.evaluation.headline import headline
+    from fewshot.evaluation.reports.headline import headline
 
     for note in comparison.notes:
         typer.echo(note, err=True)
@@ -113,7 +113,7 @@ def _tell(comparison: "Comparison", *, as_json: bool) -> None:
 
 def _show_side_by_side(a: str, b: str | None, *, as_json: bool) -> None:
     from fewshot.core.errors import InputError
-    from fewshot.evaluation.side_by_side import Finished, is_comparison, side_by_side
+    from fewshot.evaluation.reports.side_by_side import Finished, is_comparison, side_by_side
 
     if not is_comparison(a):
         raise InputError(
@@ -161,7 +161,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _score(row: dict[str, Any], name: str) -> str:
-    from fewshot.evaluation.contrasts import BEST, NEAR
+    from fewshot.evaluation.statistics.contrasts import BEST, NEAR
 
     score = percent(row[f"{name}_mean"], row[f"{name}_sd"])
     mark = {BEST: "*", NEAR: "~"}.get(row[f"{name}_verdict"])

@@ -18,13 +18,13 @@ from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
-from fewshot.evaluation.compare import run_comparison
-from fewshot.evaluation.contest import Cell, Contest
-from fewshot.evaluation.contrasts import contrast_methods
-from fewshot.evaluation.pace import seconds_in
-from fewshot.evaluation.prediction_set import PredictionSet, read_predictions
-from fewshot.evaluation.store import ResultStore
-from fewshot.evaluation.summary import summarize
+from fewshot.evaluation.runner.compare import run_comparison
+from fewshot.evaluation.runner.contest import Cell, Contest
+from fewshot.evaluation.runner.pace import seconds_in
+from fewshot.evaluation.runner.prediction_set import PredictionSet, read_predictions
+from fewshot.evaluation.runner.store import ResultStore
+from fewshot.evaluation.statistics.contrasts import contrast_methods
+from fewshot.evaluation.statistics.summary import summarize
 from fewshot.recipes.insights import Texts, look_into
 from fewshot.recipes.method import Surroundings
 from fewshot.recipes.methods import choose_methods, find_method, make_classifier, split_by_labels

@@ -12,7 +12,7 @@ from fewshot.data.texts import TextData
 from fewshot.distillation.logits import LogitDistillationTrainer
 from fewshot.distillation.pairwise import DistillationTrainer
 from fewshot.distillation.target_store import TargetStore
-from fewshot.evaluation.training_curve import plot_training_curve
+from fewshot.evaluation.charts.training_curve import plot_training_curve
 from fewshot.recipes.distill_searching import search_distillation
 from fewshot.recipes.distill_settings import LOGIT_LOSSES, DistillSettings
 from fewshot.recipes.distill_space import default_space

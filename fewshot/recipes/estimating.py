@@ -11,8 +11,8 @@ from typing import Any
 
 from fewshot.core.errors import InputError
 from fewshot.data.texts import TextData
-from fewshot.evaluation.answer_sheet import dependence
-from fewshot.evaluation.estimate import Estimate, check_estimable, estimate_score
+from fewshot.evaluation.estimates.answer_sheet import dependence
+from fewshot.evaluation.estimates.estimate import Estimate, check_estimable, estimate_score
 from fewshot.evaluation.wilson import wilson_interval
 from fewshot.recipes.methods import find_method
 

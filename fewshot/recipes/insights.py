@@ -7,16 +7,16 @@ import numpy as np
 
 from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
-from fewshot.evaluation.checks import run_checks
-from fewshot.evaluation.class_plot import plot_classes
-from fewshot.evaluation.class_scores import f1_by_class
-from fewshot.evaluation.curve_forecast import Forecast
-from fewshot.evaluation.disagreements import disagreements
-from fewshot.evaluation.findings import WARNING, Evidence, Finding
-from fewshot.evaluation.forecast import forecast_classes, forecast_scores, readable_forecasts
-from fewshot.evaluation.forecast_plot import plot_forecasts
-from fewshot.evaluation.prediction_set import Entrant, PredictionSet
-from fewshot.evaluation.summary import variant_words
+from fewshot.evaluation.charts.class_plot import plot_classes
+from fewshot.evaluation.charts.forecast_plot import plot_forecasts
+from fewshot.evaluation.checks.disagreements import disagreements
+from fewshot.evaluation.checks.findings import WARNING, Evidence, Finding
+from fewshot.evaluation.checks.register import run_checks
+from fewshot.evaluation.forecasts.curve_forecast import Forecast
+from fewshot.evaluation.forecasts.forecast import forecast_classes, forecast_scores, readable_forecasts
+from fewshot.evaluation.runner.prediction_set import Entrant, PredictionSet
+from fewshot.evaluation.statistics.class_scores import f1_by_class
+from fewshot.evaluation.statistics.summary import variant_words
 
 METRIC = "macro_f1"
 POOL_TEXTS = 300

@@ -9,13 +9,13 @@ from fewshot.core.errors import InputError, did_you_mean
 from fewshot.core.versions import library_versions
 from fewshot.data.describe import describe
 from fewshot.data.texts import TextData
-from fewshot.evaluation.contrasts import CONTRAST_COLUMNS
-from fewshot.evaluation.headline import headline
-from fewshot.evaluation.plots import plot_learning_curves
-from fewshot.evaluation.prediction_set import PredictionSet
-from fewshot.evaluation.report import write_report
-from fewshot.evaluation.score_table import FORMATS, score_table
-from fewshot.evaluation.summary import SUMMARY_COLUMNS
+from fewshot.evaluation.charts.plots import plot_learning_curves
+from fewshot.evaluation.reports.headline import headline
+from fewshot.evaluation.reports.report import write_report
+from fewshot.evaluation.reports.score_table import FORMATS, score_table
+from fewshot.evaluation.runner.prediction_set import PredictionSet
+from fewshot.evaluation.statistics.contrasts import CONTRAST_COLUMNS
+from fewshot.evaluation.statistics.summary import SUMMARY_COLUMNS
 from fewshot.evaluation.tables import write_csv
 from fewshot.recipes.insights import Insights
 
@@ -50,7 +50,7 @@ class Comparison:
         Where ``results.csv``, ``summary.csv``, ``contrasts.csv``, ``report.html`` and the plots are.
     contrasts : list of dict
         Every method against the best of its slice, on the same seeds and texts; the columns of ``contrasts.csv``, see
-        :func:`fewshot.evaluation.contrasts.contrast_methods`.
+        :func:`fewshot.evaluation.statistics.contrasts.contrast_methods`.
     predictions : PredictionSet, optional
         What every cell predicted for every test text, beside the truth.
     insights : Insights

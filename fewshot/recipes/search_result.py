@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.evaluation.charts.trials import plot_trials
 from fewshot.evaluation.tables import write_csv
-from fewshot.evaluation.trials import plot_trials
 
 COLUMNS = ("number", "state", "value", "score", "likelihood", "folds", "seconds", "error")
 """What ``trials.csv`` holds before the searched settings, in order."""

@@ -18,7 +18,7 @@ from fewshot.core.artifacts import atomic_path
 from fewshot.core.errors import InputError
 from fewshot.core.optional import import_extra
 from fewshot.core.progress import track
-from fewshot.evaluation.store import ResultStore
+from fewshot.evaluation.runner.store import ResultStore
 from fewshot.recipes.search_result import SearchResult, conclude
 from fewshot.recipes.search_space import SearchSpace
 from fewshot.recipes.trial_judge import Verdict

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fewshot.evaluation.tree_plot import Box, plot_tree
+from fewshot.evaluation.charts.tree_plot import Box, plot_tree
 from fewshot.recipes.decision_tree import TREE
 from fewshot.recipes.decisions import Leaf, Question, walk
 

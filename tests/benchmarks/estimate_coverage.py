@@ -41,7 +41,7 @@ from fewshot import (
 from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
-from fewshot.evaluation.estimate import Estimate, estimate_score
+from fewshot.evaluation.estimates.estimate import Estimate, estimate_score
 from fewshot.evaluation.metrics import scores_per_label
 from tests.benchmarks.common import ROOT, cell, finish, load_split, machine
 from tests.benchmarks.few_labels_plan import SETS as EMBEDDED_SETS

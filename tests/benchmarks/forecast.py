@@ -26,8 +26,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 
 from fewshot.core.artifacts import read_json
-from fewshot.evaluation.curve_forecast import Forecast
-from fewshot.evaluation.forecast import forecast_classes, forecast_scores
+from fewshot.evaluation.forecasts.curve_forecast import Forecast
+from fewshot.evaluation.forecasts.forecast import forecast_classes, forecast_scores
 from fewshot.evaluation.tables import markdown_table
 from tests.benchmarks.common import cell, finish, machine
 from tests.benchmarks.few_labels_plan import SETS

@@ -3,7 +3,7 @@
 import pytest
 
 from fewshot.data.texts import TextData
-from fewshot.evaluation.contest import COLUMNS, Cell, Contest
+from fewshot.evaluation.runner.contest import COLUMNS, Cell, Contest
 
 
 class Parrot:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot.evaluation.summary import summarize
+from fewshot.evaluation.statistics.summary import summarize
 from fewshot.evaluation.tables import (
     csv_line,
     format_score,

@@ -56,7 +56,7 @@ def test_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, toy_encoder)
 
 def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) -> None:
     """A table that lacks cells without a word would be taken for the whole comparison."""
-    monkeypatch.setattr("fewshot.evaluation.pace.Pace.allows", lambda self, cell: cell.method == "naive-bayes")
+    monkeypatch.setattr("fewshot.evaluation.runner.pace.Pace.allows", lambda self, cell: cell.method == "naive-bayes")
     inputs = (table(6), table(4, start=50))
     done = compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, budget="5m", **FAST)
     assert {row["method"] for row in done.rows} == {"naive-bayes"}
@@ -64,7 +64,7 @@ def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) 
     assert done.notes[-1] == told
     with pytest.raises(InputError, match="budget"):
         compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, budget="soon", **FAST)
-    monkeypatch.setattr("fewshot.evaluation.pace.Pace.allows", lambda self, cell: False)
+    monkeypatch.setattr("fewshot.evaluation.runner.pace.Pace.allows", lambda self, cell: False)
     nothing = compare_methods(*inputs, out=tmp_path / "none", encoder=toy_encoder, budget="1s", **FAST)
     assert nothing.rows == nothing.summary == []
     assert "8 of 8 cells were not run" in (tmp_path / "none" / "report.html").read_text("utf-8")

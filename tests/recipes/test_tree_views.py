@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from fewshot.evaluation.tree_plot import Box
+from fewshot.evaluation.charts.tree_plot import Box
 from fewshot.recipes import tree_views
 from fewshot.recipes.decision_tree import TREE
 from fewshot.recipes.decisions import Branch, Leaf, Question, Suggestion, decide, walk

@@ -1,0 +1,1 @@
+"""Pictures: learning curves, heat maps, trees, trials, trainings."""

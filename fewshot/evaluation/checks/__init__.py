@@ -1,0 +1,1 @@
+"""Numbered checks of a comparison, each with its evidence."""

@@ -1,0 +1,1 @@
+"""Scores without a test set: held-out answers inside the labels, with an interval."""

@@ -1,0 +1,1 @@
+"""Learning curves, and what more labels would bring."""

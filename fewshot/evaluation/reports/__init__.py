@@ -1,0 +1,1 @@
+"""The page, its sentences and tables, two comparisons side by side."""
