@@ -13,7 +13,8 @@ unlabelled texts of the train split; both are held against the recalls weighted 
 (``world_truth``). The test has an error of its own: ``covered_beside_test_noise`` is the share of draws in which the
 interval holds if it is widened by that.
 
-The recipe was chosen on texts of train splits (seeds from 100); test splits give these figures once.
+The recipe was chosen on texts of train splits (seeds 100 to 199); test splits give these figures once, from seeds that
+nothing was looked at with (200 on).
 """
 
 import argparse
@@ -51,6 +52,7 @@ SETS = ("ag_news", "emotion", "trec", "banking77")
 SIZES = (8, 16, 32)
 UNBALANCED = ("emotion", "trec")
 BLOCK = 20
+FIRST_SEED = 200
 METHODS = ("naive-bayes", "knn", "linear-probe")
 DRAWS, DRAWS_OF_PROBES = 200, 40
 """A linear probe takes a hundred times as long as the others: it has fewer draws, of the small tasks alone."""
@@ -213,7 +215,8 @@ def main() -> None:
                 not some or one in some for one, some in ((name, given.set), (method, given.method), (size, given.size))
             )
             late = given.minutes is not None and time.perf_counter() - begun > 60 * given.minutes
-            key, seeds = f"{method}-{name}-{size}-{first}", range(first, first + block)
+            seeds = range(FIRST_SEED + first, FIRST_SEED + first + block)
+            key = f"{method}-{name}-{size}-{seeds[0]}"
             if (folder(given.quick) / f"{key}.json").is_file() or (asked and not late and not given.summary):
                 found = cell(folder(given.quick), key, partial(run_block, name, method, size, seeds))
                 cells.setdefault(f"{method}/{name}/{size}", []).extend(found["draws"])
