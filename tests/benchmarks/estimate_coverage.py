@@ -14,7 +14,8 @@ unlabelled texts of the train split; both are held against the recalls weighted 
 interval holds if it is widened by that.
 
 The recipe was chosen on texts of train splits (seeds 100 to 199); test splits give these figures once, from seeds that
-nothing was looked at with (200 on).
+nothing was looked at with (200 on). The whole test split is scored: of 1,000 texts of 77 classes one would not know
+the truth to much less than the interval's own width.
 """
 
 import argparse
@@ -46,7 +47,6 @@ from fewshot.evaluation.estimates.estimate import Estimate, estimate_score
 from fewshot.evaluation.metrics import scores_per_label
 from tests.benchmarks.common import ROOT, cell, finish, load_split, machine
 from tests.benchmarks.few_labels_plan import SETS as EMBEDDED_SETS
-from tests.benchmarks.teacher_plan import at_most
 
 SETS = ("ag_news", "emotion", "trec", "banking77")
 SIZES = (8, 16, 32)
@@ -57,7 +57,7 @@ METHODS = ("naive-bayes", "knn", "linear-probe")
 DRAWS, DRAWS_OF_PROBES = 200, 40
 """A linear probe takes a hundred times as long as the others: it has fewer draws, of the small tasks alone."""
 
-N_TEST, N_POOL = 1000, 1000
+N_POOL = 1000
 Z = statistics.NormalDist().inv_cdf(0.95)
 
 
@@ -96,7 +96,7 @@ def texts_of(name: str, embedded: bool) -> tuple[TextData, TextData, TextData]:
 
     Methods with an encoder draw from the texts that the benchmark ``few_labels`` draws, whose vectors are there.
     """
-    train, test = load_split(name, "train"), at_most(load_split(name, "test"), N_TEST)
+    train, test = load_split(name, "train"), load_split(name, "test")
     every = once(train, set(test.texts))
     order = np.random.default_rng(0).permutation(len(every))[: N_POOL if name in UNBALANCED else 0]
     labeled = once(train.select(few_labels_rows(name, train)), set(test.texts)) if embedded else every
