@@ -16,6 +16,7 @@ from typing import Any
 
 import joblib
 from joblib.externals.loky.backend import get_context
+from joblib.externals.loky.backend.utils import kill_process_tree
 
 from fewshot.core.errors import WorkerError
 from fewshot.evaluation.runner.contest import Cell, failed
@@ -110,8 +111,9 @@ class _Process:
         self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
+        """End it at once, and what it has begun."""
+        if self.alive:
+            kill_process_tree(self._process)
         self._process.join()
         self.connection.close()
 

@@ -22,8 +22,9 @@ from fewshot.evaluation.runner.worker_engine import WorkerEngine, told
 ADDRESS = "RAY_ADDRESS"
 """Names a cluster that is there, as for any program with Ray."""
 
-LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-"""Variables under which a Ray of this machine alone listens on the loopback address, and tells nobody that it runs."""
+LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+"""Variables under which a Ray of this machine alone listens on the loopback address, tells nobody that it runs, and
+works at the priority of the program that waits for it."""
 
 
 def import_ray() -> Any:
