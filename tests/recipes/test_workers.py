@@ -91,7 +91,8 @@ def test_an_encoder_in_memory_is_sent_where_it_can_be(single, tiny_static, toy_e
 @pytest.mark.slow
 def test_trained_and_adapted_encoders_are_the_same_in_workers(single, tiny_folder, pool, tmp_path):
     """Prevents an adaptation in each worker, and a method that trains on something else than in one process."""
-    unlabeled = TextData(pool, [None] * len(pool), False, list(range(len(pool))), "pool")
+    texts = [f"also {text}" for text in pool]
+    unlabeled = TextData(texts, [None] * len(pool), False, list(range(len(pool))), "pool")
     options = {"methods": "adapt+fine-tune,setfit,prompt:nowhere", "slices": (2,), "seeds": 2, "device": "cpu"}
     options |= {"encoder": str(tiny_folder)}
     compare_methods(*as_data(single), unlabeled, out=tmp_path / "one", **options)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.texts import TextData
 from fewshot.evaluation.coding import encode_labels
@@ -144,7 +143,7 @@ def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test:
     except BaseException as error:  # a panic in a Rust tokenizer is no Exception
         return failed(cell, error, row)
     row |= {"status": "ok"} | {name: scores[name] for name in SCORES}
-    return CellResult(row, Predictions(space, P, fingerprint(test.texts)))
+    return CellResult(row, Predictions(space, P, test.texts_fingerprint))
 
 
 def failed(cell: Cell, error: BaseException, row: dict[str, Any] | None = None) -> CellResult:
