@@ -32,7 +32,7 @@ from fewshot.evaluation.runner.joblib_engine import JoblibEngine
 from fewshot.evaluation.runner.store import ResultStore
 from tests.benchmarks.common import RESULTS, ROOT, finish, machine, mean_sd
 from tests.benchmarks.runner_cells import Cells, burn
-from tests.cli.kills import kill_at_random, write_inputs
+from tests.cli.kills import Command, kill_at_random, write_inputs
 
 WANTED = {"overhead_ms": 5.0, "speedup": 1.8, "differences": 0}
 BLOCK = 50
@@ -143,7 +143,7 @@ def timed(work: Callable[[], Any]) -> float:
 def kills(folder: Path, quick: bool) -> dict[str, Any]:
     """Return how many kills there were, and which files differed in the end."""
     write_inputs(folder)
-    done = kill_at_random(folder, kills=20 if quick else 100, seeds=20 if quick else 60)
+    done = kill_at_random(Command(folder, seeds=20 if quick else 60), 20 if quick else 100)
     return done | {"reached": len(done["differences"]) == WANTED["differences"]}
 
 

@@ -1,5 +1,6 @@
 """A real ``fewshot compare`` that is killed at random moments and gone on with, and what it leaves in the end."""
 
+import dataclasses
 import os
 import random
 import re
@@ -34,80 +35,80 @@ def write_inputs(folder: Path) -> None:
     StaticEncoder(table, tokenizer, name="tiny").save(folder / "encoder")
 
 
-def begin(folder: Path, out: str, *, seeds: int, workers: int = 1) -> subprocess.Popen[bytes]:
-    """Begin the command in a process group of its own."""
-    command = [sys.executable, "-m", "fewshot", "compare", "things.csv:train", "--test", "things.csv:test"]
-    command += ["--methods", "naive-bayes,knn", "--slices", "1,2,4", "--seeds", str(seeds), "--encoder", "encoder"]
-    command += ["--workers", str(workers), "--out", out, "--quiet"]
-    environment = os.environ | {"FEWSHOT_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
-    streams: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **streams)
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """``fewshot compare`` on these files: two methods, three slices, so many seeds."""
+
+    folder: Path
+    seeds: int
+    workers: int = 1
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells it has."""
+        return 2 * 3 * self.seeds
+
+    def begin(self, out: str) -> subprocess.Popen[bytes]:
+        """Begin it in a process group of its own."""
+        command = [sys.executable, "-m", "fewshot", "compare", "things.csv:train", "--test", "things.csv:test"]
+        command += ["--methods", "naive-bayes,knn", "--slices", "1,2,4", "--seeds", str(self.seeds)]
+        command += ["--encoder", "encoder", "--workers", str(self.workers), "--out", out, "--quiet"]
+        environment = os.environ | {"FEWSHOT_CACHE": str(self.folder / "cache"), "HF_HUB_OFFLINE": "1"}
+        streams: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=self.folder, env=environment, start_new_session=True, **streams)
+
+    def finish(self, out: str) -> None:
+        """Run it to its end, which must be a good one."""
+        process = self.begin(out)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors.decode()[-2000:]
+
+    def killed(self, out: str, rng: random.Random, longest: float) -> bool:
+        """Run it and kill it; return whether there was anything to kill. A tenth dies before its work begins."""
+        before, process = time.time_ns(), self.begin(out)
+        manifest = self.folder / out / BEGUN
+        if rng.random() > 0.1:
+            while process.poll() is None and not (manifest.is_file() and manifest.stat().st_mtime_ns > before):
+                time.sleep(0.005)
+        try:
+            process.wait(rng.uniform(0, longest))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL)
+        return process.returncode != 0
+
+    def n_kept(self, out: str) -> int:
+        """Return how many cells are on disk."""
+        return len(list((self.folder / out).glob("cells/*.json")))
 
 
-def finish(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the command, which must end well."""
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors.decode()[-2000:]
+def kill_at_random(command: Command, kills: int, *, seed: int = 0) -> dict[str, Any]:
+    """Kill a command at random moments and go on with it, until that many kills are done and all is finished.
 
-
-def kill_at_random(folder: Path, *, kills: int, seeds: int, seed: int = 0, workers: int = 1) -> dict[str, Any]:
-    """Kill the command at random moments, and go on with it until that many kills are done and all is finished.
-
-    A comparison that is finished before it is killed is held against the undisturbed one, and another is begun.
+    A comparison that is finished before that is held against the undisturbed one, and another is begun.
 
     Returns
     -------
     dict
-        ``kills`` at which something was under way, of these ``among_cells`` when some and not all were on disk,
-        ``comparisons``, and ``differences``: the files that are not as those of the undisturbed run.
+        ``kills``; of these ``among_cells``, when some cells and not all were on disk; ``comparisons``; and
+        ``differences``: the files that are not as those of the undisturbed run.
     """
-    rng = random.Random(seed)
-    started = time.monotonic()
-    finish(begin(folder, "whole", seeds=seeds, workers=workers))
-    longest = time.monotonic() - started
-    wanted = left(folder / "whole")
-    n_cells = len(list((folder / "whole" / "cells").iterdir()))
-    done = {"kills": 0, "among_cells": 0, "comparisons": 0, "differences": []}
+    rng, start = random.Random(seed), time.monotonic()
+    command.finish("whole")
+    longest = (time.monotonic() - start) / 2  # the other half is spent on imports
+    wanted = left(command.folder / "whole")
+    done: dict[str, Any] = {"kills": 0, "among_cells": 0, "comparisons": 0, "differences": []}
     while done["kills"] < kills:
         out = f"killed{done['comparisons']}"
-        while done["kills"] < kills and not killed_before_end(folder, out, rng, longest, seeds, workers, done, n_cells):
-            pass
-        finish(begin(folder, out, seeds=seeds, workers=workers))
+        while done["kills"] < kills and command.killed(out, rng, longest):
+            done["kills"] += 1
+            done["among_cells"] += 0 < command.n_kept(out) < command.n_cells
+        command.finish(out)
         done["comparisons"] += 1
-        found = left(folder / out)
+        found = left(command.folder / out)
         done["differences"] += [name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)]
     return done
-
-
-def killed_before_end(
-    folder: Path,
-    out: str,
-    rng: random.Random,
-    longest: float,
-    seeds: int,
-    workers: int,
-    done: dict[str, Any],
-    n_cells: int,
-) -> bool:
-    """Run and kill once; return whether it had ended before. A tenth of the kills falls before the work begins."""
-    process = begin(folder, out, seeds=seeds, workers=workers)
-    manifest, before = folder / out / BEGUN, time.time_ns()
-    if rng.random() > 0.1:
-        while process.poll() is None and not (manifest.is_file() and manifest.stat().st_mtime_ns > before):
-            time.sleep(0.005)
-    try:
-        process.wait(rng.uniform(0, longest / 2))
-        ended = True
-    except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGKILL)
-        ended = False
-    process.communicate()
-    if ended:
-        assert process.returncode == 0
-        return True
-    done["kills"] += 1
-    done["among_cells"] += 0 < len(list((folder / out).glob("cells/*.json"))) < n_cells
-    return False
 
 
 def left(out: Path) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.cli.kills import begin, finish, kill_at_random, left, write_inputs
+from tests.cli.kills import Command, kill_at_random, left, write_inputs
 from tests.cli.test_story import run
 
 
@@ -49,8 +49,9 @@ def are_gone(group):
 @pytest.mark.slow
 def test_ctrl_c_on_a_terminal_ends_all_processes_in_one_line(desk):
     """Prevents tracebacks of each worker, workers that train on, and cells that are lost; all processes get Ctrl-C."""
-    process = begin(desk, "stopped", seeds=40, workers=2)
-    while process.poll() is None and len(list((desk / "stopped").glob("cells/*.json"))) < 9:
+    command = Command(desk, seeds=40, workers=2)
+    process = command.begin("stopped")
+    while process.poll() is None and command.n_kept("stopped") < 9:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -59,10 +60,10 @@ def test_ctrl_c_on_a_terminal_ends_all_processes_in_one_line(desk):
     assert "Traceback" not in errors.decode()
     assert are_gone(process.pid)
     kept = {path.name: path.read_bytes() for path in (desk / "stopped" / "cells").glob("*.json")}
-    assert 9 <= len(kept) < 240
-    finish(begin(desk, "stopped", seeds=40, workers=2))
+    assert 9 <= len(kept) < command.n_cells
+    command.finish("stopped")
     assert {name: (desk / "stopped" / "cells" / name).read_bytes() for name in kept} == kept
-    assert len(list((desk / "stopped" / "cells").iterdir())) == 240
+    assert command.n_kept("stopped") == command.n_cells
 
 
 @pytest.mark.slow
@@ -70,6 +71,6 @@ def test_ctrl_c_on_a_terminal_ends_all_processes_in_one_line(desk):
 def test_kills_lose_nothing(tmp_path, workers):
     """Prevents torn files, cells that are lost or counted twice, and a folder that no later run can go on with."""
     write_inputs(tmp_path)
-    done = kill_at_random(tmp_path, kills=3, seeds=20, workers=workers)
+    done = kill_at_random(Command(tmp_path, seeds=20, workers=workers), 3)
     assert done["differences"] == []
     assert done["kills"] == 3
