@@ -37,6 +37,8 @@ def compare(
     budget: Annotated[
         str | None, typer.Option(help="Begin no cell after this time, such as 30m or 1h30m; run again to go on.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Run so many cells at once, each in a process of its own.")] = 1,
+    engine: Annotated[str, typer.Option(help="Whose processes: joblib (this machine) or ray (a cluster).")] = "joblib",
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
@@ -78,6 +80,8 @@ def compare(
             out=out,
             settings=settings,
             reading=how,
+            workers=workers,
+            engine=engine,
             budget=budget,
             on_result=_tell_failure,
         )

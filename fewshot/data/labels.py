@@ -84,8 +84,8 @@ class LabelSpace:
             if not self.multi_label:
                 return np.array([position[entry] for entry in entries], dtype=np.int64)
             matrix = np.zeros((len(entries), len(self.classes)), dtype=np.int64)
-            for row, entry in enumerate(entries):
-                matrix[row, [position[label] for label in entry]] = 1
+            columns = [position[label] for entry in entries for label in entry]
+            matrix[np.repeat(np.arange(len(entries)), [len(entry) for entry in entries]), columns] = 1
             return matrix
         except (KeyError, TypeError) as error:
             known = ", ".join(map(repr, self.classes[:8])) + (", …" if len(self.classes) > 8 else "")
@@ -98,6 +98,9 @@ class LabelSpace:
         return [tuple(self.classes[index] for index in np.flatnonzero(row)) for row in y]
 
 
+_PLAIN = frozenset({str, int, type(None)})
+
+
 def plain_label(entry: Any) -> Any:
     """Strip NumPy from a label; a list, set or array of labels becomes a tuple.
 
@@ -106,10 +109,13 @@ def plain_label(entry: Any) -> Any:
     >>> plain_label(np.int64(3)), plain_label(["a", "b"])
     (3, ('a', 'b'))
     """
+    kind = type(entry)  # most are plain already, and a comparison asks for thousands in each cell
+    if kind in _PLAIN or (kind is tuple and _PLAIN.issuperset(map(type, entry))):
+        return entry
     if isinstance(entry, np.generic):
         entry = entry.item()
     if isinstance(entry, (list, tuple, set, frozenset, np.ndarray)):
-        return tuple(plain_label(label) for label in entry)
+        return tuple(map(plain_label, entry))
     return entry
 
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 
 Label = str | int
@@ -50,6 +52,11 @@ class TextData:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @cached_property
+    def texts_fingerprint(self) -> str:
+        """Fingerprint of the texts in their order."""
+        return fingerprint(self.texts)
 
     @property
     def labeled(self) -> "TextData":

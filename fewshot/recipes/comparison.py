@@ -2,13 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
@@ -19,17 +17,19 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.evaluation.runner.compare import run_comparison
-from fewshot.evaluation.runner.contest import Cell, Contest
+from fewshot.evaluation.runner.contest import Cell
 from fewshot.evaluation.runner.pace import seconds_in
 from fewshot.evaluation.runner.prediction_set import PredictionSet, read_predictions
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.statistics.contrasts import contrast_methods
 from fewshot.evaluation.statistics.summary import summarize
+from fewshot.recipes.contests import Draws, Ring, enter
 from fewshot.recipes.insights import Texts, look_into
-from fewshot.recipes.method import Surroundings
-from fewshot.recipes.methods import choose_methods, find_method, make_classifier, split_by_labels
+from fewshot.recipes.methods import choose_methods, find_method, split_by_labels
+from fewshot.recipes.once_adapted import OnceAdapted
 from fewshot.recipes.outcome import Comparison, write_comparison
 from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
+from fewshot.recipes.workers import Workers
 
 DEFAULT_METHODS = ("naive-bayes", "knn", "linear-probe", "setfit")
 
@@ -97,6 +97,8 @@ def compare_methods(
     settings: CompareSettings | None = None,
     reading: Reading | None = None,
     encoder: Encoder | str | None = None,
+    workers: int = 1,
+    engine: str = "joblib",
     budget: float | str | None = None,
     on_result: Callable[[Cell, dict[str, Any]], None] | None = None,
     **changes: Any,
@@ -119,6 +121,13 @@ def compare_methods(
         How to read files.
     encoder : Encoder or str, optional
         An encoder in memory instead of ``settings.encoder``; a name goes to the settings.
+    workers : int, default 1
+        How many processes run cells, each with an equal share of the cores. Their results are the same, save for times
+        and for what numbers of threads change in the last digits. A cell whose process dies has failed; the others go
+        on.
+    engine : {"joblib", "ray"}, default "joblib"
+        Whose processes, where there are several: of this machine, or Ray's, which may be a cluster (the one that
+        ``RAY_ADDRESS`` names, or with which ``ray.init`` connected). All results are written here.
     budget : float or str, optional
         How long to begin new cells: seconds, or a time such as ``"30m"``. Cheap methods are run first. Calling again
         with the same ``out`` goes on with what is left.
@@ -132,8 +141,14 @@ def compare_methods(
     Raises
     ------
     InputError
-        If a method is unknown, a class has too few labels for a slice, or ``out`` holds results of other data.
+        If a method is unknown, a class has too few labels for a slice, or ``out`` holds results of other data; or with
+        workers, if an encoder in memory cannot be sent to them.
+    MissingExtraError
+        If Ray is asked for and not installed.
+    WorkerError
+        If workers cannot open the comparison. What is finished is kept.
     """
+    crew = Workers(workers, engine)
     if "methods" in changes and isinstance(changes["methods"], str):
         changes["methods"] = tuple(name.strip() for name in changes["methods"].split(","))
     if isinstance(encoder, str):
@@ -141,6 +156,7 @@ def compare_methods(
     if encoder is not None:
         changes["encoder"] = encoder.name
     settings = dataclasses.replace(settings or CompareSettings(), **changes)
+    source = crew.source_of(encoder, settings.encoder)
     seconds = None if budget is None else seconds_in(budget)
     field = _read(labeled, test, unlabeled, settings, reading or Reading())
     chosen, left_out = choose_methods(settings.methods, has_pool=field.pool is not None)
@@ -151,21 +167,17 @@ def compare_methods(
     draws = _draw(field.labeled, settings)
     store = ResultStore.open(out, _manifest(field, settings))
     with store.locked():
-        if encoder is None and any(find_method(name)[0].uses_encoder for name in chosen):
-            encoder = load_encoder(settings.encoder, device=settings.device)
-        cached = None if encoder is None else CachedEncoder(encoder, EmbeddingCache())
-        if cached is not None:
-            used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
-            cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
-        contests = _contests(chosen, draws, field, settings, cached, store.folder)
-        rows = run_comparison(contests, field.test, store, budget=seconds, on_result=on_result)
+        ring = _ring(chosen, draws, field, settings, encoder, store.folder / "adapted")
+        contests = ring.contests()
+        with crew.engine_for(ring, source) as runs:
+            rows = run_comparison(contests, field.test, store, engine=runs, budget=seconds, on_result=on_result)
         if len(rows) < len(contests):
             field.notes.append(
                 f"{len(contests) - len(rows)} of {len(contests)} cells were not run within the budget of {budget}; the "
                 "same command goes on with them"
             )
         kept = read_predictions(store, [contest.cell for contest in contests], field.test)
-        texts = Texts(field.labeled, field.test, field.pool_texts, draws, field.left_out, cached)
+        texts = Texts(field.labeled, field.test, field.pool_texts, draws, field.left_out, ring.encoder)
         comparison = _judged(rows, kept, texts, settings, left_out=left_out, notes=field.notes, folder=Path(out))
         write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
     return comparison
@@ -238,51 +250,26 @@ def _manifest(field: _Field, settings: CompareSettings) -> dict[str, Any]:
     return {"data": data, "settings": dataclasses.asdict(settings), "versions": library_versions()}
 
 
-def _contests(
-    names: Sequence[str],
-    draws: dict[int, dict[int, np.ndarray]],
+def _ring(
+    chosen: Sequence[str],
+    draws: Draws,
     field: _Field,
     settings: CompareSettings,
     encoder: Encoder | None,
-    folder: Path,
-) -> list[Contest]:
-    pool = field.pool_texts
-    pool_hash = fingerprint(pool)
-    encoder_hash = encoder.fingerprint if encoder is not None else ""
-    test_hash = content_hash(field.test)
+    adapted: Path,
+) -> Ring:
+    """Embed every text once, and say who meets which slice; ``adapted`` is where adapted encoders are kept."""
+    methods = [find_method(name)[0] for name in chosen]
+    if encoder is None and any(method.uses_encoder for method in methods):
+        encoder = load_encoder(settings.encoder, device=settings.device)
     space = LabelSpace.of(field.labeled.labels, warn=False)
-    # Once for all cells: the pool is the same. The first of them has its seconds.
-    adapted = cache(partial(_adapted, pool, encoder, settings, folder))
-    contests = []
-    for name in sorted(names, key=lambda name: find_method(name)[0].cost):
-        method, _ = find_method(name)
-        for size in sorted(settings.slices):
-            if method.needs_labels and not size:
-                continue
-            for seed, slices in draws.items():
-                train = field.labeled.select(slices[size])
-                identity = [name, str(seed), content_hash(train), test_hash, library_versions()["fewshot"]]
-                identity += [encoder_hash] if method.uses_encoder else []
-                identity += [pool_hash] if method.uses_pool else []
-                identity += [f"adapted {settings.seed}"] if method.adapts else []
-                identity += [repr(space)] if not method.needs_labels else []
-                cell = Cell(
-                    method=name,
-                    encoder=settings.encoder if method.uses_encoder and encoder is not None else "",
-                    pool=len(pool) if pool and method.uses_pool else None,
-                    slice=size,
-                    n_train=len(train),
-                    seed=seed,
-                    key=fingerprint(identity),
-                )
-                around = Surroundings(encoder, pool, settings.device, seed, space, adapted=adapted)
-                contests.append(Contest(cell, partial(make_classifier, name, around), train))
-    return contests
-
-
-def _adapted(pool: Sequence[str], encoder: Encoder | None, settings: CompareSettings, folder: Path) -> Encoder:
-    from fewshot.recipes.adapted import adapt_to
-
-    assert encoder is not None  # only methods that use an encoder ask
-    name = fingerprint([*pool, encoder.fingerprint, str(settings.seed), library_versions()["fewshot"]])
-    return adapt_to(pool, encoder, folder / "adapted" / name, device=settings.device, random_state=settings.seed)
+    ring = Ring([], field.test, field.pool_texts, space, settings.device)
+    if encoder is not None:
+        encoder = CachedEncoder(encoder, EmbeddingCache())
+        used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
+        encoder.encode([field.labeled.texts[i] for i in used] + field.test.texts)
+        once = OnceAdapted(ring.pool, encoder, adapted, settings.device, settings.seed)
+        ring = dataclasses.replace(ring, encoder=encoder, adapted=once)
+    return enter(
+        chosen, settings.slices, draws, field.labeled, ring, encoder=settings.encoder, first_seed=settings.seed
+    )

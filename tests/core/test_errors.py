@@ -13,6 +13,7 @@ from fewshot.core.errors import did_you_mean
         ("SourceNotFoundError", OSError),
         ("ModelFormatError", ValueError),
         ("TeacherError", ValueError),
+        ("WorkerError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],
 )

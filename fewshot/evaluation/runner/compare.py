@@ -1,16 +1,19 @@
 """The runner: every contest once, each result kept as it comes, so that nothing is lost and nothing is done twice.
 
-It does not know what the contestants are: slices, seeds, encoders and methods are put together by ``recipes``.
+It does not know what the contestants are: slices, seeds, encoders and methods are put together by ``recipes``. Where
+cells run is left to an engine; here alone results are written.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from fewshot.core.errors import InputError
 from fewshot.core.progress import remark, track
 from fewshot.data.texts import TextData
-from fewshot.evaluation.runner.contest import COLUMNS, Cell, Contest, run_cell
+from fewshot.evaluation.runner.contest import COLUMNS, Cell, Contest
+from fewshot.evaluation.runner.engine import Engine, PlainEngine
 from fewshot.evaluation.runner.pace import Pace, in_time
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.tables import csv_line, write_csv
@@ -26,6 +29,7 @@ def run_comparison(
     test: TextData,
     store: ResultStore,
     *,
+    engine: Engine | None = None,
     budget: float | None = None,
     on_result: OnResult | None = None,
 ) -> list[dict[str, Any]]:
@@ -34,12 +38,14 @@ def run_comparison(
     Parameters
     ----------
     contests : sequence of Contest
-        Tuples ``(cell, build, train)``, each cell with a key of its own. They run in this order.
+        Tuples ``(cell, build, train)``, each cell with a key of its own. They begin in this order.
     test : TextData
         Labelled texts that every contestant is scored on.
     store : ResultStore
         Keeps each result as it comes. A cell that failed in an earlier run is tried again. It is locked meanwhile;
         hold ``store.locked()`` around this call to write more files under the same lock.
+    engine : Engine, optional
+        Where cells run; with workers they end in any order. Default: one after another in this process.
     budget : float, optional
         Seconds in which cells are begun. One that would by the pace of its method's others end later is passed over.
     on_result : callable, optional
@@ -76,7 +82,7 @@ def run_comparison(
         rows = {cell.key: row for cell, _, _ in contests if (row := store.get(cell)) is not None}
         path = store.folder / "results.csv"
         try:
-            _run_missing(contests, test, store, rows, path, Pace(budget), on_result)
+            _run_missing(contests, engine or PlainEngine(test), store, rows, path, Pace(budget), on_result)
         finally:
             ordered = [rows[cell.key] for cell, _, _ in contests if cell.key in rows]
             write_csv(path, ordered, COLUMNS)
@@ -85,7 +91,7 @@ def run_comparison(
 
 def _run_missing(
     contests: Sequence[Contest],
-    test: TextData,
+    engine: Engine,
     store: ResultStore,
     rows: dict[str, dict[str, Any]],
     path: Path,
@@ -95,27 +101,35 @@ def _run_missing(
     # Appending costs the same for the last cell as for the first; the file is put in order once, at the end.
     finished = {key for key, row in rows.items() if row["status"] == "ok"}
     write_csv(path, [row for key, row in rows.items() if key in finished], COLUMNS)
+    for key in finished:
+        pace.note(rows[key])
     with path.open("a", encoding="utf-8", newline="") as table, track("comparing", total=len(contests)) as advance:
-        for key in finished:
-            pace.note(rows[key])
-        for cell, build, train in contests:
-            if cell.key not in finished and pace.allows(cell):
-                row, predictions = run_cell(cell, build, train, test)
-                rows[cell.key] = row
+
+        def to_run() -> Iterator[Contest]:
+            """Choose when an engine has room: by then more is known of the time that is left."""
+            for contest in contests:
+                if contest.cell.key not in finished and pace.allows(contest.cell):
+                    yield contest
+                else:
+                    advance(1)
+
+        with contextlib.closing(engine.run(to_run())) as results:
+            for cell, (row, predictions) in results:
                 store.put(cell, row, predictions)
+                rows[cell.key] = row
                 _append(table, row)
                 pace.note(row)
                 if (row["fit_seconds"] or 0.0) > WORTH_TELLING:
-                    _tell(pace, [cell for cell, _, _ in contests if cell.key not in rows])
+                    _tell(pace, [cell for cell, _, _ in contests if cell.key not in rows], engine.workers)
                 if on_result is not None:
                     on_result(cell, row)
-            advance(1)
+                advance(1)
 
 
-def _tell(pace: Pace, cells: Sequence[Cell]) -> None:
+def _tell(pace: Pace, cells: Sequence[Cell], workers: int = 1) -> None:
     """Say beside the progress bar how long the cells that are left still take."""
     seconds, n_unknown = pace.left(cells)
-    parts = [f"about {in_time(seconds)} left"] if n_unknown < len(cells) else []
+    parts = [f"about {in_time(seconds / workers)} left"] if n_unknown < len(cells) else []
     parts += [f"{n_unknown} cells not timed yet"] if n_unknown else []
     remark(left=" and ".join(parts))
 

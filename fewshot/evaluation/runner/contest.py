@@ -1,7 +1,7 @@
 """One cell of a comparison: which method meets which training slice and seed, and what came of it.
 
 A contestant is anything with ``fit`` and ``predict``; the judge is handed a factory for each cell and asks no more.
-Keeping the results is left to ``store``, running many cells to ``compare``.
+Keeping the results is left to ``store``, running many cells to ``compare`` and its engines.
 """
 
 import dataclasses
@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.data.texts import TextData
 from fewshot.evaluation.coding import encode_labels
@@ -142,9 +141,21 @@ def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test:
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # a panic in a Rust tokenizer is no Exception
-        return CellResult(row | {"status": "failed", "error": _one_line(error)}, None)
+        return failed(cell, error, row)
     row |= {"status": "ok"} | {name: scores[name] for name in SCORES}
-    return CellResult(row, Predictions(space, P, fingerprint(test.texts)))
+    return CellResult(row, Predictions(space, P, test.texts_fingerprint))
+
+
+def failed(cell: Cell, error: BaseException, row: dict[str, Any] | None = None) -> CellResult:
+    r"""Return what came of a cell that failed; ``row`` holds what was known before, such as the time of ``fit``.
+
+    Examples
+    --------
+    >>> failed(Cell("knn", "", None, 1, 1, 0, key="a"), ValueError("too few\nrows")).row["error"]
+    'ValueError: too few'
+    """
+    known = dict.fromkeys(COLUMNS) | cell.identity if row is None else row
+    return CellResult(known | {"status": "failed", "error": _one_line(error)}, None)
 
 
 def _one_line(error: BaseException) -> str:

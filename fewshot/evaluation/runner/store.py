@@ -6,6 +6,7 @@
     folder/cells/<key>.json  one result row each and what was predicted, written whole or not at all
     folder/lock              held while a run writes here
 
+What a killed run was about to write lies beside these, in files that begin with a dot; the next run removes them.
 A file that is torn, invalid or of another cell counts as absent, also where only its predictions are so: that cell is
 computed again. A whole row without predictions is a result all the same: such rows were written before predictions
 were kept, and are written where these would pass ``LARGEST_CELL`` (millions of test texts). It stands in every table
@@ -77,8 +78,15 @@ class ResultStore:
         wanted = json.loads(json.dumps({key: manifest[key] for key in identity_keys}))
         with store.locked():
             store._check_manifest(wanted)
+            store._sweep()
             write_json(store.folder / "manifest.json", dict(manifest))
         return store
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left half-written; the lock says that nobody else writes here."""
+        for part in [*self.folder.glob(".*.part"), *self.folder.glob("cells/.*.part")]:
+            if part.is_file():
+                part.unlink()
 
     def _check_manifest(self, wanted: dict[str, Any]) -> None:
         try:

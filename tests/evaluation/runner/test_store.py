@@ -191,3 +191,17 @@ def test_a_platform_without_flock_runs_unlocked(store, monkeypatch):
     with store.locked(), ResultStore(store.folder).locked():
         opened += 1  # where there is flock, the second is refused
     assert opened
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path, make_cell, make_row):
+    """Prevents a folder that a hundred kills fill with torn files; finished cells and folders of others stay."""
+    store = ResultStore.open(tmp_path, {"data": "3f2a"})
+    store.put(make_cell(), make_row(**make_cell().identity))
+    torn = [tmp_path / ".results.csv.abc.part", tmp_path / "cells" / ".parrot-0.json.abc.part"]
+    for path in torn:
+        path.write_text("{")
+    (tmp_path / ".adapted.abc.part").mkdir()
+    again = ResultStore.open(tmp_path, {"data": "3f2a"})
+    assert not any(path.exists() for path in torn)
+    assert again.get(make_cell()) is not None
+    assert (tmp_path / ".adapted.abc.part").is_dir()

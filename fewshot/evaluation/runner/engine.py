@@ -1,0 +1,67 @@
+"""Where the cells of a comparison run: here one after another, or in other processes.
+
+No engine writes. It is given contests one at a time, as it has room for them, and gives back what came of each, in any
+order.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from fewshot.data.texts import TextData
+from fewshot.evaluation.runner.contest import Cell, CellResult, Contest, run_cell
+
+
+class Arena(NamedTuple):
+    """All contests of a comparison, and the test texts on which they are scored."""
+
+    contests: Sequence[Contest]
+    test: TextData
+
+
+Opening = Callable[[], Arena]
+"""Can be sent to another process, and makes there the same contests (by their cells' keys) as there are here."""
+
+
+class Finished(NamedTuple):
+    """A cell and what came of it."""
+
+    cell: Cell
+    result: CellResult
+
+
+class Engine(Protocol):
+    """What runs cells.
+
+    Attributes
+    ----------
+    workers : int
+        How many cells run at once, at most.
+    """
+
+    workers: int
+
+    def run(self, contests: Iterator[Contest]) -> Generator[Finished, None, None]:
+        """Run contests; the next one is asked for when there is room for it.
+
+        Closing the iterator, as Ctrl-C does, ends what still runs.
+        """
+
+
+class PlainEngine:
+    """Runs one cell after another in this process.
+
+    Parameters
+    ----------
+    test : TextData
+        Labelled texts that every contestant is scored on.
+    """
+
+    workers = 1
+
+    def __init__(self, test: TextData) -> None:
+        self.test = test
+
+    def run(self, contests: Iterator[Contest]) -> Generator[Finished, None, None]:
+        """Run contests in their order."""
+        for contest in contests:
+            yield Finished(contest.cell, run_cell(*contest, self.test))
