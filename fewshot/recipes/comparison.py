@@ -1,7 +1,7 @@
 """Journey 1, *compare*: methods × slices × seeds, each text embedded once, results written as they come."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,18 @@ from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.evaluation.runner.compare import run_comparison
 from fewshot.evaluation.runner.contest import Cell, Contest
 from fewshot.evaluation.runner.pace import seconds_in
-from fewshot.evaluation.runner.prediction_set import PredictionSet, read_predictions
+from fewshot.evaluation.runner.prediction_set import Entrant, PredictionSet, read_predictions
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.statistics.contrasts import contrast_methods
+from fewshot.evaluation.statistics.frontier import frontier
 from fewshot.evaluation.statistics.summary import summarize
+from fewshot.recipes.costs import read_costs, with_costs
 from fewshot.recipes.insights import Texts, look_into
 from fewshot.recipes.method import Surroundings
 from fewshot.recipes.methods import choose_methods, find_method, make_classifier, split_by_labels
-from fewshot.recipes.outcome import Comparison, write_comparison
+from fewshot.recipes.outcome import Comparison, frontier_metric, write_comparison, write_page
 from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
+from fewshot.recipes.watching import Watch
 
 DEFAULT_METHODS = ("naive-bayes", "knn", "linear-probe", "setfit")
 
@@ -158,15 +161,22 @@ def compare_methods(
             used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
             cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
         contests = _contests(chosen, draws, field, settings, cached, store.folder)
-        rows = run_comparison(contests, field.test, store, budget=seconds, on_result=on_result)
+        contests = with_costs(contests, store.folder, field.test.texts, seconds=seconds)
+        cells = [contest.cell for contest in contests]
+        watch = Watch(cells, partial(_write_unfinished, field, settings, left_out, store.folder), on_result)
+        with watch.shown():
+            rows = run_comparison(
+                contests, field.test, store, budget=seconds, on_result=watch.note, on_start=watch.started
+            )
         if len(rows) < len(contests):
             field.notes.append(
                 f"{len(contests) - len(rows)} of {len(contests)} cells were not run within the budget of {budget}; the "
                 "same command goes on with them"
             )
-        kept = read_predictions(store, [contest.cell for contest in contests], field.test)
+        kept = read_predictions(store, cells, field.test)
         texts = Texts(field.labeled, field.test, field.pool_texts, draws, field.left_out, cached)
-        comparison = _judged(rows, kept, texts, settings, left_out=left_out, notes=field.notes, folder=Path(out))
+        facts = {"left_out": left_out, "notes": field.notes, "folder": Path(out), "n_missing": len(cells) - len(rows)}
+        comparison = _judged(rows, kept, texts, settings, costs=read_costs(cells, store.folder), **facts)
         write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
     return comparison
 
@@ -176,18 +186,35 @@ def _judged(
     kept: PredictionSet,
     texts: Texts,
     settings: CompareSettings,
+    *,
+    costs: dict[Entrant, Mapping[str, Any]],
     **facts: Any,
 ) -> Comparison:
     """Return the comparison that some results make: how sure its differences are, and what follows."""
     contrasts = contrast_methods(kept, random_state=settings.seed)
+    summary = summarize(rows, contrasts)
     return Comparison(
         rows,
-        summarize(rows, contrasts),
+        summary,
         contrasts=contrasts,
         predictions=kept,
         insights=look_into(rows, kept, texts, random_state=settings.seed),
+        frontier=frontier(summary, costs, metric=frontier_metric(texts.test)),
         **facts,
     )
+
+
+def _write_unfinished(
+    field: _Field,
+    settings: CompareSettings,
+    left_out: dict[str, str],
+    folder: Path,
+    rows: list[dict[str, Any]],
+    n_missing: int,
+) -> None:
+    """Write the page of a comparison that is under way: what is quickly told, without checks and forecasts."""
+    comparison = Comparison(rows, summarize(rows), left_out, field.notes, folder, n_missing=n_missing)
+    write_page(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
 
 
 def _read(labeled: Any, test: Any, unlabeled: Any, settings: CompareSettings, reading: Reading) -> _Field:
