@@ -19,6 +19,9 @@ Row = Mapping[str, Any]
 
 SPEED, SIZE = "texts_per_second", "size_mb"
 AXES = {SPEED: "texts per second (right: faster)", SIZE: "size on disk, MB (left: smaller)"}
+FILLS = ("full", "none", "left", "right", "top", "bottom")
+"""What tells the variants of a method apart."""
+
 SMALLEST_MB = 1e-3
 """What is smaller is drawn here: a logarithmic axis has no 0."""
 
@@ -31,8 +34,8 @@ def plot_frontier(
     Parameters
     ----------
     points : sequence of mappings
-        Each with ``name``, the score from 0 to 1 under ``metric``, ``texts_per_second`` and ``size_mb``; one of the
-        last two may be ``None`` where it is not known.
+        Each with ``name``, the score from 0 to 1 under ``metric``, ``texts_per_second`` and ``size_mb``, of which one
+        may be ``None`` where it is not known; also ``method``, by which variants are known to be of one method.
     path : str or Path, optional
         Where to write the PNG, whole or not at all.
     title : str
@@ -66,9 +69,9 @@ def plot_frontier(
     for axes, cost in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
         places = [(_place(point, cost), point[metric]) for point in points]
         _draw_front(axes, places, better=1 if cost == SPEED else -1)
-        for number, (point, (place, score)) in enumerate(zip(points, places, strict=True)):
+        for point, style, (place, score) in zip(points, _styles(points), places, strict=True):
             if place is not None:
-                handles[plain(point["name"])] = _draw_mark(axes, place, score, number)
+                handles[plain(point["name"])] = axes.plot(place, score, **style)[0]
         _dress(axes, cost, metric)
     figure.suptitle(plain(title))
     columns = min(len(handles), 4 if len(panels) > 1 else 2)
@@ -110,16 +113,16 @@ def _draw_front(axes: "Axes", places: Iterable[tuple[float | None, float]], *, b
     axes.scatter(costs, scores, s=190, facecolors="none", edgecolors="#999999", linewidths=1.0, zorder=1)
 
 
-def _draw_mark(axes: "Axes", cost: float, score: float, number: int) -> Any:
-    color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
-    style: dict[str, Any] = {
-        "color": color,
-        "marker": marker,
-        "markersize": 8,
-        "linestyle": "none",
-        "markeredgecolor": "white",
-    }
-    return axes.plot(cost, score, **style)[0]
+def _styles(points: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return how each is drawn: colour and marker are the method's, as in the learning curves."""
+    groups = [point.get("method", point["name"]) for point in points]
+    methods = list(dict.fromkeys(groups))
+    styles = []
+    for place, group in enumerate(groups):
+        number, variant = methods.index(group), groups[:place].count(group)
+        style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+        styles.append(style | {"fillstyle": FILLS[variant % len(FILLS)], "markersize": 8, "linestyle": "none"})
+    return styles
 
 
 def _dress(axes: "Axes", cost: str, metric: str) -> None:

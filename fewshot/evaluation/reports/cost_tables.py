@@ -12,8 +12,8 @@ Row = Mapping[str, Any]
 SECONDS = {"train": "fit_seconds", "predict": "predict_seconds"}
 SECONDS_TOLD = (
     "Means over seeds, in seconds, by slice; to predict is to answer all test texts. Vectors of an encoder that is not "
-    "trained are kept from one cell to the next: this is what the comparison took. How fast a method is on texts that it "
-    "never saw is told above, where it was measured."
+    "trained are kept from one cell to the next: this is what the comparison took. How fast a method is on texts that "
+    "it never saw is told above, where it was measured."
 )
 WORTH_TOLD = (
     "Speed and size are measured once a method, after a cell of this slice was scored, on some test texts, with no "
@@ -48,7 +48,7 @@ def seconds_table(summary: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def worth_table(points: Sequence[Row], metric: str = "macro_f1") -> list[dict[str, Any]]:
-    """Return what :func:`fewshot.evaluation.statistics.frontier.frontier` gives, for reading.
+    """Return what :func:`fewshot.evaluation.statistics.frontier.frontier` gives, for reading, the best first.
 
     Examples
     --------
@@ -62,5 +62,5 @@ def worth_table(points: Sequence[Row], metric: str = "macro_f1") -> list[dict[st
     return [
         {"method": point["name"], f"{NAMES[metric]}, %": format_score(point["score"])}
         | {name: point[key] for key, name in names.items()}
-        for point in points
+        for point in sorted(points, key=lambda point: -point["score"])
     ]

@@ -14,7 +14,14 @@ from fewshot.evaluation.tables import format_value, looks_numeric, sort_value
 
 MOST_ROWS = 1000
 LONGEST_TEXT = 300
-LONG_TEXT = 40
+LONG_TEXT = 24
+"""Letters; a longer text is not broken after every word where room is scarce."""
+
+MANY_COLUMNS = 12
+"""A table of more is set smaller on paper."""
+
+BROAD = 1200
+"""Dots; a picture so wide is not made as small as a phone."""
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -53,7 +60,10 @@ def figure(caption: str, png: bytes) -> str:
     """Return a picture that is part of the page, with its caption."""
     data = base64.b64encode(png).decode("ascii")
     text = escaped(caption)
-    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    broad = ' class="broad"' if int.from_bytes(png[16:20], "big") >= BROAD else ""  # a PNG begins with its width
+    picture = f'<img{broad} alt="{text}" src="data:image/png;base64,{data}">'
+    box = f'<div class="scroll" tabindex="0" role="region" aria-label="picture">{picture}</div>'
+    return f"<figure>{box}<figcaption>{text}</figcaption></figure>"
 
 
 def definitions(values: Mapping[str, Any] | str) -> str:
@@ -110,16 +120,23 @@ def html_table(
     True
     """
     shown, marked = rows[:MOST_ROWS], marked or {}
-    numeric = {name for name in columns if all(looks_numeric(row.get(name)) for row in shown)}
-    heads = "".join(f'<th scope="col"><button type="button">{escaped(name)}</button></th>' for name in columns)
+    numeric = {column for column in columns if all(looks_numeric(row.get(column)) for row in shown)}
+    heads = "".join(_head(column, column in numeric) for column in columns)
     lines = []
     for number, row in enumerate(shown):
-        cells = (_cell(row.get(name), name in numeric, marked.get((number, name), "")) for name in columns)
+        cells = (_cell(row.get(column), column in numeric, marked.get((number, column), "")) for column in columns)
         lines.append(f"<tr>{''.join(cells)}</tr>\n")
-    table = f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody></table>"
+    many = ' class="many"' if len(columns) > MANY_COLUMNS else ""
+    table = f"<table{many}><thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody></table>"
     rest = len(rows) - len(shown)
     more = paragraphs([f"{rest} more rows are left out here; they stand in the CSV file."]) if rest > 0 else ""
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(name)}">{table}</div>\n{more}'
+
+
+def _head(column: str, numeric: bool) -> str:
+    attributes = ' class="number"' if numeric else ""
+    shown = escaped(column).replace("_", "_<wbr>")
+    return f'<th scope="col"{attributes}><button type="button">{shown}</button></th>'
 
 
 def _cell(value: Any, numeric: bool, mark: str) -> str:

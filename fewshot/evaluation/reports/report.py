@@ -18,6 +18,9 @@ from fewshot.evaluation.tables import columns_of, readable_summary
 
 Row = Mapping[str, Any]
 
+TOLD_ELSEWHERE = ("fit_seconds", "predict_seconds")
+"""Columns of the summary that have a table of their own."""
+
 MARKS = {BEST: "best", NEAR: "near"}
 TELLING = (
     " ~ not distinguishable from it: on these seeds and test texts, such a difference may well be chance (level 95 %, "
@@ -118,10 +121,11 @@ def _table_section(table: Titled) -> str:
 def _summary_section(summary: Sequence[Row]) -> str:
     if not summary:
         return section("Summary", paragraphs(["There is no result."]))
-    table = readable_summary(summary)
+    left_out = {*TOLD_ELSEWHERE, *(() if any(row["n_failed"] for row in summary) else ("n_failed",))}
+    table = readable_summary({name: row[name] for name in row if name not in left_out} for row in summary)
     marks = _marks(summary)
     legend = [
-        "Scores in percent (mcc times 100), mean ± standard deviation over seeds; seconds are means.",
+        "Scores in percent (mcc times 100), mean ± standard deviation over seeds.",
         f"★ the best mean of its slice.{_telling(summary)}",
     ]
     hint = paragraphs(["Every table sorts by a click on a heading, or Enter on it."], kind="hint")

@@ -25,14 +25,19 @@ h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin: 2rem
 .scroll:focus-visible, th button:focus-visible, summary:focus-visible { outline: 2px solid var(--focus); }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
-td { max-width: 32rem; } td:first-child { min-width: 8rem; } .long { min-width: 16rem; }
+td { max-width: 32rem; overflow-wrap: break-word; } td:first-child { min-width: 8rem; } .long { min-width: 14rem; }
 .number { text-align: right; white-space: nowrap; }
 th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
 th[aria-sort=descending] button::after { content: " \\25BC"; }
 .best { font-weight: 700; background: var(--best); } .best::before { content: "\\2605\\A0"; color: var(--good); }
 .near { background: var(--near); } .near::before { content: "~\\A0"; color: var(--good); }
-figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; } figcaption { color: var(--quiet); }
+figure { margin: 1.5rem 0; } figcaption { color: var(--quiet); }
+img { max-width: 100%; height: auto; background: #fff; }
+@media screen and (max-width: 40rem) {
+  .broad { max-width: none; width: 40rem; }
+  th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
+}
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 pre { background: var(--tint); padding: .5rem; margin: 0; white-space: pre-wrap; }
 summary { cursor: pointer; font-weight: 600; margin: 2rem 0 .5rem; }
@@ -42,8 +47,10 @@ summary { cursor: pointer; font-weight: 600; margin: 2rem 0 .5rem; }
   .hint { display: none; } .scroll { overflow: visible; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   summary { list-style: none; }
-  table { font-size: 7.5px; } thead { display: table-header-group; }
-  th, td { padding: 1px 3px; } td, td:first-child, .long { min-width: 0; } .number, th button { white-space: normal; }
+  table { font-size: 7.5px; } thead { display: table-header-group; break-inside: avoid; }
+  th, td { padding: 1px 3px; } td, td:first-child, .long { min-width: 0; } .long { overflow-wrap: anywhere; }
+  th { overflow-wrap: normal; } th button { display: contents; white-space: normal; }
+  .many { font-size: 6px; } .many :is(th, td) { padding: 1px 2px; }
   th[aria-sort] button::after { content: none !important; }
   * { print-color-adjust: exact; }
   tr, figure, .note { break-inside: avoid; } h2, summary { break-after: avoid; } img { max-height: 20cm; }

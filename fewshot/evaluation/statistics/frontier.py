@@ -37,8 +37,9 @@ def frontier(summary: Sequence[Row], costs: Mapping[Entrant, Row], *, metric: st
     Returns
     -------
     list of dict
-        A row each with :data:`FRONTIER_COLUMNS`, the best first. ``worth`` is ``"yes"`` where no other method has as
-        good a mean for as little of every known cost; else it names one that has. Empty where nothing has finished.
+        A row each with :data:`FRONTIER_COLUMNS`, in the order of ``summary``. ``worth`` is ``"yes"`` where no other
+        method has as good a mean for as little of every known cost; else it names the best one that has. Empty where
+        nothing has finished.
 
     Examples
     --------
@@ -51,10 +52,10 @@ def frontier(summary: Sequence[Row], costs: Mapping[Entrant, Row], *, metric: st
     finished = [row for row in summary if row[f"{metric}_mean"] is not None]
     largest = [row for row in finished if row["slice"] == max(one["slice"] for one in finished)]
     points = [_point(row, name, costs, metric) for row, name in zip(largest, variant_names(largest), strict=True)]
-    points.sort(key=lambda point: -point["score"])
     for point in points:
-        better = next((other["name"] for other in points if other is not point and _beats(other, point)), None)
-        point["worth"] = "yes" if better is None else f"no: {better} is as good and as cheap"
+        better = [other for other in points if other is not point and _beats(other, point)]
+        best = max(better, key=lambda other: other["score"], default=None)
+        point["worth"] = "yes" if best is None else f"no: {best['name']} is as good and as cheap"
     return points
 
 
