@@ -12,7 +12,7 @@ from contextvars import ContextVar
 
 from rich import box
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -68,6 +68,14 @@ class _Lines:
             self._under_way[-1].words.update(words)
 
 
+class _TimeLeft(TimeRemainingColumn):
+    """The time left by the pace of the bar, unless the work itself says how much is left."""
+
+    def render(self, task: Task) -> Text:
+        """Return what stands in the column."""
+        return Text() if "left" in task.fields.get("told", {}) else super().render(task)
+
+
 class _Bars(Progress):
     """Progress on a terminal: a bar for each work under way, and beneath them a table, where one is shown."""
 
@@ -104,7 +112,7 @@ def show_progress(*, enabled: bool | None = None) -> Iterator[None]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        _TimeLeft(),
         TextColumn("{task.fields[remarks]}"),
     )
     with _Bars(*columns, console=console, transient=True) as progress, _showing(progress):

@@ -156,7 +156,8 @@ def _save(model: TextClassifier, folder: Path) -> float:
 
 def _write(comparison: Comparison, tickets: _Tickets, table: list[dict[str, Any]], settings: CompareSettings) -> None:
     points = [{**row, "name": row["method"]} for row in table if row["method"] != "setfit"]
-    frontier = plot_frontier(points, comparison.folder / "frontier.png")
+    title = "Teacher and students: what speed and size cost"
+    frontier = plot_frontier(points, comparison.folder / "teacher_and_students.png", title=title)
     write_json(comparison.folder / "demo.json", table)
     write_comparison(
         comparison,
@@ -166,6 +167,6 @@ def _write(comparison: Comparison, tickets: _Tickets, table: list[dict[str, Any]
         settings=dataclasses.asdict(settings),
         tables=[("Methods, teacher and students", table)],
         figures=[
-            ("Accuracy against speed and against size on disk; the line joins those that none beats in both", frontier)
+            ("Accuracy against speed and against size on disk; the line joins those that none beats in both", frontier),
         ],
     )

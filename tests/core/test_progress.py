@@ -96,6 +96,18 @@ def test_a_table_stands_under_the_bars_as_long_as_its_work_runs(monkeypatch, cap
     assert "unsaid" not in capsys.readouterr().err
 
 
+def test_one_time_left_is_told():
+    """Prevents two seconds and eight minutes side by side: bars go by the pace of all steps, works know theirs."""
+    column = progress._TimeLeft()
+    with show_progress(enabled=True), track("comparing", total=10) as advance:
+        advance(5)
+        (bar,) = progress._shown.get().tasks
+        assert column.render(bar).plain
+        remark(left="about 8 min left")
+        (bar,) = progress._shown.get().tasks
+        assert not column.render(bar).plain
+
+
 def test_a_log_file_gets_what_is_said_of_a_table(capsys):
     """Prevents a log without any result before the end, and one where nobody asked."""
     with show_table() as update:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,11 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 def missing_browser() -> str | None:
     """Say what is missing for a browser test, or ``None``."""
-    if not any(map(shutil.which, CHROMIUM)):
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if chromium is None:
         return "there is no Chromium here (apt-get install chromium chromium-driver)"
+    if subprocess.run([chromium, "--version"], capture_output=True, check=False).returncode:
+        return f"{chromium} does not start"
     if not shutil.which("chromedriver"):
         return "there is no chromedriver here (apt-get install chromium-driver)"
     return None

@@ -7,10 +7,8 @@ import pytest
 from tests.evaluation.reports.browser import as_phone, missing_browser, open_browser, open_page, requests_of
 from tests.evaluation.reports.pages import EVIL, EVIL_IMAGE, write_hostile_page, write_large_page
 
-MISSING = missing_browser()
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # selenium's own sockets
 ]
 
@@ -30,6 +28,8 @@ def hostile(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def browser():
     """One browser for all tests; each opens its page anew."""
+    if reason := missing_browser():
+        pytest.skip(reason)
     with open_browser() as driver:
         yield driver
 
