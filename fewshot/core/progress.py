@@ -18,6 +18,9 @@ from rich.text import Text
 
 SECONDS_A_LINE = 30.0
 
+UpdateTable = Callable[[Sequence[str], Sequence[Sequence[str]], str | None], None]
+"""Takes headings and lines of a table as it is now, and what a log file is to say of it, if anything."""
+
 
 @dataclasses.dataclass(eq=False)
 class _Work:
@@ -185,13 +188,13 @@ def remark(**words: str) -> None:
 
 
 @contextlib.contextmanager
-def show_table() -> Iterator[Callable[[Sequence[str], Sequence[Sequence[str]], str | None], None]]:
+def show_table() -> Iterator[UpdateTable]:
     """Show a table of intermediate results beneath the bars; in a log file, lines in its place.
 
     Yields
     ------
-    callable
-        ``update(headings, lines, said)``: the table as it is now, and what a log file is to say of it, if anything.
+    UpdateTable
+        ``update(headings, lines, said)``.
 
     Examples
     --------

@@ -54,7 +54,7 @@ class Comparison:
     notes : list of str
         What was done to the data.
     folder : Path
-        Where ``results.csv``, ``summary.csv``, ``contrasts.csv``, ``report.html`` and the plots are.
+        Where ``results.csv``, ``summary.csv``, ``contrasts.csv``, ``frontier.json``, ``report.html`` and the plots are.
     contrasts : list of dict
         Every method against the best of its slice, on the same seeds and texts; the columns of ``contrasts.csv``, see
         :func:`fewshot.evaluation.statistics.contrasts.contrast_methods`.

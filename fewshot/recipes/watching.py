@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fewshot.core.progress import show_table
+from fewshot.core.progress import UpdateTable, show_table
 from fewshot.evaluation.reports.course import Course
 from fewshot.evaluation.runner.contest import Cell
 
@@ -79,7 +79,7 @@ class Watch:
         self._draw = lambda: write([dict(row) for row in self._course.rows], self._course.n_missing)
         self._keeper = PageKeeper(self._draw)
         self._on_result = on_result
-        self._show: Callable[[Sequence[str], Sequence[Sequence[str]], str | None], None] = lambda *_: None
+        self._show: UpdateTable = lambda *_: None
 
     @contextlib.contextmanager
     def shown(self) -> Iterator["Watch"]:
