@@ -20,7 +20,7 @@ from fewshot.classifiers.pair_tokens import PairTokens
 from fewshot.classifiers.sequence_models import checked_length, model_fingerprint
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError, ModelFormatError, did_you_mean
-from fewshot.encoders.cached import EmbeddingCache
+from fewshot.encoders.cached import EmbeddingCache, caches_are_passed_by
 from fewshot.encoders.device import choose_device, has_native_bfloat16
 from fewshot.encoders.sentence import PRECISIONS
 from fewshot.encoders.streamed import BATCH_TOKENS
@@ -231,7 +231,7 @@ def remembered_scores(
     scorer: EntailmentScorer, texts: Sequence[str], *, cache: bool = True, precision: str | None = None
 ) -> np.ndarray:
     """Return ``scorer.scores(texts)``; with ``cache``, what was asked before comes from disk."""
-    if not cache or precision not in (None, scorer.precision):
+    if not cache or precision not in (None, scorer.precision) or caches_are_passed_by():
         return scorer.scores(texts, precision=precision)
     store, key, n_columns = EmbeddingCache(), scorer.fingerprint, len(scorer.hypotheses)
     known = store.get(key, texts, dimension=n_columns)

@@ -7,13 +7,19 @@ with :func:`show_progress`. All goes to standard error, so a pipe stays clean.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich import box
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 SECONDS_A_LINE = 30.0
+
+UpdateTable = Callable[[Sequence[str], Sequence[Sequence[str]], str | None], None]
+"""Takes headings and lines of a table as it is now, and what a log file is to say of it, if anything."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -47,14 +53,17 @@ class _Lines:
             """Count steps, and print the line when its time has come."""
             work.done += steps
             if time.monotonic() - self._last >= SECONDS_A_LINE:
-                self._last = time.monotonic()
-                line = "; ".join(map(str, self._under_way))
-                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                self.say("; ".join(map(str, self._under_way)))
 
         try:
             yield advance
         finally:
             self._under_way.remove(work)
+
+    def say(self, line: str) -> None:
+        """Print a line, and the next of its own accord half a minute later."""
+        self._last = time.monotonic()
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def remark(self, words: dict[str, str]) -> None:
         """Keep words for the innermost work under way."""
@@ -62,7 +71,27 @@ class _Lines:
             self._under_way[-1].words.update(words)
 
 
-_shown: ContextVar[Progress | _Lines | None] = ContextVar("shown_progress", default=None)
+class _TimeLeft(TimeRemainingColumn):
+    """The time left by the pace of the bar, unless the work itself says how much is left."""
+
+    def render(self, task: Task) -> Text:
+        """Return what stands in the column."""
+        return Text() if "left" in task.fields.get("told", {}) else super().render(task)
+
+
+class _Bars(Progress):
+    """Progress on a terminal: a bar for each work under way, and beneath them a table, where one is shown."""
+
+    table: Table | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Give what is drawn, from top to bottom; of what is higher than the terminal the end is cut."""
+        yield from super().get_renderables()
+        if self.table is not None:
+            yield self.table
+
+
+_shown: ContextVar[_Bars | _Lines | None] = ContextVar("shown_progress", default=None)
 
 
 @contextlib.contextmanager
@@ -86,15 +115,15 @@ def show_progress(*, enabled: bool | None = None) -> Iterator[None]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        _TimeLeft(),
         TextColumn("{task.fields[remarks]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress, _showing(progress):
+    with _Bars(*columns, console=console, transient=True) as progress, _showing(progress):
         yield
 
 
 @contextlib.contextmanager
-def _showing(progress: Progress | _Lines) -> Iterator[None]:
+def _showing(progress: _Bars | _Lines) -> Iterator[None]:
     token = _shown.set(progress)
     try:
         yield
@@ -156,3 +185,40 @@ def remark(**words: str) -> None:
     task = progress.tasks[-1]
     told = {**task.fields.get("told", {}), **words}
     progress.update(task.id, told=told, remarks=", ".join(told.values()))
+
+
+@contextlib.contextmanager
+def show_table() -> Iterator[UpdateTable]:
+    """Show a table of intermediate results beneath the bars; in a log file, lines in its place.
+
+    Yields
+    ------
+    UpdateTable
+        ``update(headings, lines, said)``.
+
+    Examples
+    --------
+    >>> with show_table() as update:
+    ...     update(["method", "8"], [["knn", "51.2"]], None)  # nothing is drawn here
+    """
+    progress = _shown.get()
+    if not isinstance(progress, _Bars):
+        yield lambda headings, lines, said: progress.say(said) if progress and said else None
+        return
+
+    def update(headings: Sequence[str], lines: Sequence[Sequence[str]], said: str | None) -> None:
+        progress.table = _table(headings, lines)
+
+    try:
+        yield update
+    finally:
+        progress.table = None
+
+
+def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for place, heading in enumerate(headings):
+        table.add_column(Text(heading), justify="right" if place else "left", no_wrap=bool(place))
+    for line in lines:
+        table.add_row(*map(Text, line))  # what is in brackets in a name is no command of rich
+    return table

@@ -43,6 +43,10 @@ class AdaptedClassifier:
         """Return the classifier's probabilities."""
         return self.classifier_.predict_proba(texts)
 
+    def save(self, path: str | Path) -> None:
+        """Write the fitted classifier as a model directory."""
+        self.classifier_.save(path)
+
 
 def adapt_to(
     pool: Sequence[str], encoder: Any, folder: Path, *, device: str | None = None, random_state: int = 0

@@ -1,7 +1,8 @@
 """Journey 1, *compare*: methods × slices × seeds, each text embedded once, results written as they come."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.evaluation.runner.compare import run_comparison
 from fewshot.evaluation.runner.contest import Cell
 from fewshot.evaluation.runner.pace import seconds_in
-from fewshot.evaluation.runner.prediction_set import PredictionSet, read_predictions
+from fewshot.evaluation.runner.prediction_set import Entrant, PredictionSet, read_predictions
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.statistics.contrasts import contrast_methods
+from fewshot.evaluation.statistics.frontier import frontier
 from fewshot.evaluation.statistics.summary import summarize
 from fewshot.recipes.contests import Draws, Ring, enter
+from fewshot.recipes.costs import Costing, read_costs
 from fewshot.recipes.insights import Texts, look_into
 from fewshot.recipes.methods import choose_methods, find_method, split_by_labels
 from fewshot.recipes.once_adapted import OnceAdapted
-from fewshot.recipes.outcome import Comparison, write_comparison
+from fewshot.recipes.outcome import Comparison, frontier_metric, write_comparison, write_page
 from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
+from fewshot.recipes.watching import Watch
 from fewshot.recipes.workers import Workers
 
 DEFAULT_METHODS = ("naive-bayes", "knn", "linear-probe", "setfit")
@@ -168,17 +172,26 @@ def compare_methods(
     store = ResultStore.open(out, _manifest(field, settings))
     with store.locked():
         ring = _ring(chosen, draws, field, settings, encoder, store.folder / "adapted")
-        contests = ring.contests()
-        with crew.engine_for(ring, source) as runs:
-            rows = run_comparison(contests, field.test, store, engine=runs, budget=seconds, on_result=on_result)
-        if len(rows) < len(contests):
+        ring = dataclasses.replace(ring, costing=Costing.within(seconds, store.folder))
+        cells = [entry.cell for entry in ring.entries]
+        watch = Watch(cells, partial(_write_unfinished, field, settings, left_out, store.folder), on_result)
+        with crew.engine_for(ring, source) as runs, watch.shown():
+            rows = run_comparison(
+                *(ring.contests(), field.test, store),
+                engine=runs,
+                budget=seconds,
+                on_result=watch.note,
+                on_start=watch.started,
+            )
+        if len(rows) < len(cells):
             field.notes.append(
-                f"{len(contests) - len(rows)} of {len(contests)} cells were not run within the budget of {budget}; the "
+                f"{len(cells) - len(rows)} of {len(cells)} cells were not run within the budget of {budget}; the "
                 "same command goes on with them"
             )
-        kept = read_predictions(store, [contest.cell for contest in contests], field.test)
+        kept = read_predictions(store, cells, field.test)
         texts = Texts(field.labeled, field.test, field.pool_texts, draws, field.left_out, ring.encoder)
-        comparison = _judged(rows, kept, texts, settings, left_out=left_out, notes=field.notes, folder=Path(out))
+        facts = {"left_out": left_out, "notes": field.notes, "folder": Path(out), "n_missing": len(cells) - len(rows)}
+        comparison = _judged(rows, kept, texts, settings, costs=read_costs(cells, store.folder), **facts)
         write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
     return comparison
 
@@ -188,18 +201,35 @@ def _judged(
     kept: PredictionSet,
     texts: Texts,
     settings: CompareSettings,
+    *,
+    costs: dict[Entrant, Mapping[str, Any]],
     **facts: Any,
 ) -> Comparison:
     """Return the comparison that some results make: how sure its differences are, and what follows."""
     contrasts = contrast_methods(kept, random_state=settings.seed)
+    summary = summarize(rows, contrasts)
     return Comparison(
         rows,
-        summarize(rows, contrasts),
+        summary,
         contrasts=contrasts,
         predictions=kept,
         insights=look_into(rows, kept, texts, random_state=settings.seed),
+        frontier=frontier(summary, costs, metric=frontier_metric(texts.test)),
         **facts,
     )
+
+
+def _write_unfinished(
+    field: _Field,
+    settings: CompareSettings,
+    left_out: dict[str, str],
+    folder: Path,
+    rows: list[dict[str, Any]],
+    n_missing: int,
+) -> None:
+    """Write the page of a comparison that is under way: what is quickly told, without checks and forecasts."""
+    comparison = Comparison(rows, summarize(rows), left_out, field.notes, folder, n_missing=n_missing)
+    write_page(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
 
 
 def _read(labeled: Any, test: Any, unlabeled: Any, settings: CompareSettings, reading: Reading) -> _Field:

@@ -13,6 +13,7 @@ from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.evaluation.runner.contest import Cell, Contest
+from fewshot.recipes.costs import Costing
 from fewshot.recipes.method import Method, Surroundings
 from fewshot.recipes.methods import find_method, make_classifier
 from fewshot.recipes.once_adapted import AdaptedEncoder
@@ -46,6 +47,8 @@ class Ring:
     encoder : Encoder, optional
     adapted : AdaptedEncoder, optional
         ``adapted()`` gives the encoder adapted to the pool.
+    costing : Costing, optional
+        What contestants cost to use is measured so.
     """
 
     entries: Sequence[Entry]
@@ -55,10 +58,12 @@ class Ring:
     device: str | None = None
     encoder: Encoder | None = None
     adapted: AdaptedEncoder | None = None
+    costing: Costing | None = None
 
     def contests(self) -> list[Contest]:
         """Return the contests, in the order of the entries."""
-        return [Contest(cell, partial(self._make, cell), train) for cell, train in self.entries]
+        made = [Contest(cell, partial(self._make, cell), train) for cell, train in self.entries]
+        return made if self.costing is None else self.costing.of(made, self.test.texts)
 
     def _make(self, cell: Cell) -> Any:
         around = Surroundings(self.encoder, self.pool, self.device, cell.seed, self.space, adapted=self.adapted)

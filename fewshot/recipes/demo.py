@@ -16,7 +16,7 @@ from fewshot.data.texts import TextData
 from fewshot.distillation.pairwise import DistillationTrainer
 from fewshot.encoders.resolve import load_encoder
 from fewshot.evaluation.benchmark import measure_throughput
-from fewshot.evaluation.charts.plots import plot_frontier
+from fewshot.evaluation.charts.frontier_plot import plot_frontier
 from fewshot.evaluation.metrics import score_labels
 from fewshot.recipes.comparison import CompareSettings, compare_methods
 from fewshot.recipes.method import Surroundings
@@ -156,7 +156,8 @@ def _save(model: TextClassifier, folder: Path) -> float:
 
 def _write(comparison: Comparison, tickets: _Tickets, table: list[dict[str, Any]], settings: CompareSettings) -> None:
     points = [{**row, "name": row["method"]} for row in table if row["method"] != "setfit"]
-    frontier = plot_frontier(points, comparison.folder / "frontier.png")
+    title = "Teacher and students: what speed and size cost"
+    frontier = plot_frontier(points, comparison.folder / "teacher_and_students.png", title=title)
     write_json(comparison.folder / "demo.json", table)
     write_comparison(
         comparison,
@@ -165,5 +166,7 @@ def _write(comparison: Comparison, tickets: _Tickets, table: list[dict[str, Any]
         tickets.pool,
         settings=dataclasses.asdict(settings),
         tables=[("Methods, teacher and students", table)],
-        figures=[("Accuracy against speed; the area is the size on disk", frontier)],
+        figures=[
+            ("Accuracy against speed and against size on disk; the line joins those that none beats in both", frontier),
+        ],
     )

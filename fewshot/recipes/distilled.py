@@ -1,6 +1,7 @@
 """A teacher and its student as one estimator, so that a comparison can name it like any other method."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -44,3 +45,7 @@ class DistilledClassifier:
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return the student's probabilities."""
         return self.student_.predict_proba(texts)
+
+    def save(self, path: str | Path) -> None:
+        """Write the student as a model directory."""
+        self.student_.save(path)

@@ -1,17 +1,20 @@
 """The outcome of a comparison, and what it leaves behind: CSV files, plots and one self-contained page."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fewshot.core.artifacts import write_text
+from fewshot.core.artifacts import write_json, write_text
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.core.versions import library_versions
 from fewshot.data.describe import describe
 from fewshot.data.texts import TextData
+from fewshot.evaluation.charts.frontier_plot import AXES, plot_frontier
 from fewshot.evaluation.charts.plots import plot_learning_curves
+from fewshot.evaluation.reports.cost_tables import SECONDS_TOLD, WORTH_TOLD, seconds_table, worth_table
 from fewshot.evaluation.reports.headline import headline
-from fewshot.evaluation.reports.report import write_report
+from fewshot.evaluation.reports.report import Titled, write_report
 from fewshot.evaluation.reports.score_table import FORMATS, score_table
 from fewshot.evaluation.runner.prediction_set import PredictionSet
 from fewshot.evaluation.statistics.contrasts import CONTRAST_COLUMNS
@@ -30,6 +33,10 @@ CURVES = (
     "F1 against the number of labels. The band is one standard deviation over seeds: how far a single draw of training "
     "texts falls from the mean. It is no confidence band of the mean; that stands in summary.csv."
 )
+FRONTIER = (
+    "What speed and size cost: each method at slice {}, the score against texts per second and against megabytes. The "
+    "dashed line joins those, ringed, that none beats in both."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Comparison:
     notes : list of str
         What was done to the data.
     folder : Path
-        Where ``results.csv``, ``summary.csv``, ``contrasts.csv``, ``report.html`` and the plots are.
+        Where ``results.csv``, ``summary.csv``, ``contrasts.csv``, ``frontier.json``, ``report.html`` and the plots are.
     contrasts : list of dict
         Every method against the best of its slice, on the same seeds and texts; the columns of ``contrasts.csv``, see
         :func:`fewshot.evaluation.statistics.contrasts.contrast_methods`.
@@ -55,6 +62,11 @@ class Comparison:
         What every cell predicted for every test text, beside the truth.
     insights : Insights
         Checks, forecasts, classes.
+    frontier : list of dict
+        What each method costs at the largest slice beside its macro F1, in multi-label tasks micro F1; see
+        :func:`fewshot.evaluation.statistics.frontier.frontier`.
+    n_missing : int
+        How many cells have no result yet.
     """
 
     rows: list[dict[str, Any]]
@@ -65,6 +77,8 @@ class Comparison:
     contrasts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     predictions: PredictionSet | None = dataclasses.field(default=None, repr=False)
     insights: Insights = dataclasses.field(default_factory=Insights, repr=False)
+    frontier: list[dict[str, Any]] = dataclasses.field(default_factory=list, repr=False)
+    n_missing: int = 0
 
     def table(self, metric: str = "macro_f1", form: str = "markdown") -> str:
         """Return methods by size of slice, for a paper or a readme.
@@ -113,39 +127,77 @@ def write_comparison(
     pool: TextData | None,
     *,
     settings: dict[str, Any],
-    tables: list[tuple[str, list[dict[str, Any]]]] | None = None,
-    figures: list[tuple[str, bytes]] | None = None,
+    tables: Sequence[Titled | tuple[str, list[dict[str, Any]]]] = (),
+    figures: Sequence[tuple[str, bytes]] = (),
 ) -> None:
-    """Write CSV files, ``learning_curves.png``, ``data.txt`` and ``report.html`` into the comparison's folder."""
+    """Write CSV files, ``frontier.json``, ``data.txt``, the plots and ``report.html`` into the comparison's folder."""
     folder = comparison.folder
     write_csv(folder / "summary.csv", comparison.summary, SUMMARY_COLUMNS)
     write_csv(folder / "contrasts.csv", comparison.contrasts, CONTRAST_COLUMNS)
+    write_json(folder / "frontier.json", {"metric": frontier_metric(test), "points": comparison.frontier})
     write_text(folder / "data.txt", f"Labelled texts\n{describe(labeled)}\n\nTest texts\n{describe(test)}\n")
     if comparison.summary:
         for form, ending in ENDINGS.items():
             write_text(folder / f"scores{ending}", comparison.table(form=form) + "\n")
-    curves: list[tuple[str, bytes]] = []
+    write_page(comparison, labeled, test, pool, settings=settings, tables=tables, figures=figures)
+
+
+def write_page(
+    comparison: Comparison,
+    labeled: TextData,
+    test: TextData,
+    pool: TextData | None,
+    *,
+    settings: dict[str, Any],
+    tables: Sequence[Titled | tuple[str, list[dict[str, Any]]]] = (),
+    figures: Sequence[tuple[str, bytes]] = (),
+) -> None:
+    """Write ``report.html`` and the plots on it, also of a comparison that is not finished."""
+    drawn: list[tuple[str, bytes]] = []
     if any(row["status"] == "ok" for row in comparison.rows):
-        png = plot_learning_curves(comparison.rows, folder / "learning_curves.png")
-        curves.append((CURVES, png))
+        drawn.append((CURVES, plot_learning_curves(comparison.rows, comparison.folder / "learning_curves.png")))
+    drawn += _frontier_figure(comparison, frontier_metric(test))
     sizes = {"labelled texts": len(labeled), "test texts": len(test), "unlabelled texts": len(pool) if pool else 0}
     write_report(
-        folder / "report.html",
+        comparison.folder / "report.html",
         title="Comparison of methods",
         rows=comparison.rows,
+        n_missing=comparison.n_missing,
         summary=comparison.summary,
         contrasts=comparison.contrasts,
         data_description=sizes | {"classes": describe(labeled).n_classes},
         provenance={**_readable(settings), **library_versions()},
-        tables=[*(tables or []), *comparison.insights.tables],
+        tables=[*tables, *_cost_tables(comparison, frontier_metric(test)), *comparison.insights.tables],
         lead=headline(comparison.summary, comparison.insights.forecasts),
-        figures=[*(figures or []), *curves, *comparison.insights.figures],
+        figures=[*figures, *drawn, *comparison.insights.figures],
         notes=[
             *(f"Check {finding.number}: {finding.text}" for finding in comparison.insights.warnings),
             *comparison.notes,
             *(f"{name} was left out: {why}" for name, why in comparison.left_out.items()),
         ],
     )
+
+
+def frontier_metric(test: TextData) -> str:
+    """Return the score that is set against costs: macro F1, in multi-label tasks micro F1."""
+    return "micro_f1" if test.multi_label else "macro_f1"
+
+
+def _frontier_figure(comparison: Comparison, metric: str) -> list[tuple[str, bytes]]:
+    points = [point | {metric: point["score"]} for point in comparison.frontier]
+    if not any(point[cost] is not None for point in points for cost in AXES):
+        return []
+    png = plot_frontier(points, comparison.folder / "frontier.png", metric=metric, title="What speed and size cost")
+    return [(FRONTIER.format(points[0]["slice"]), png)]
+
+
+def _cost_tables(comparison: Comparison, metric: str) -> list[Titled]:
+    tables: list[Titled] = []
+    if comparison.frontier:
+        heading = f"What methods cost to use, at slice {comparison.frontier[0]['slice']}"
+        tables.append(Titled(heading, worth_table(comparison.frontier, metric), WORTH_TOLD))
+    seconds = seconds_table(comparison.summary)
+    return [*tables, Titled("Seconds to train and to predict", seconds, SECONDS_TOLD)] if seconds else tables
 
 
 def _readable(settings: dict[str, Any]) -> dict[str, Any]:

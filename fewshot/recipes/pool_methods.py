@@ -1,6 +1,7 @@
 """Classifiers that learn from a pool, as estimators like any other: a comparison gives them labels alone."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -56,3 +57,7 @@ class WithPool:
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return the classifier's probabilities."""
         return self.classifier.predict_proba(texts)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted classifier as a model directory."""
+        self.classifier.save(path)

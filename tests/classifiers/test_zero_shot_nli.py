@@ -18,6 +18,7 @@ from fewshot.core.artifacts import read_json
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.distillation.logit_teachers import open_logit_teacher, teacher_logits, tokenizer_of
 from fewshot.distillation.teachers import open_teacher
+from fewshot.encoders.cached import caches_passed_by
 from tests.distillation.sequence_folders import write_classifier
 
 TOPICS = ["billing", "delivery", "login"]
@@ -150,6 +151,9 @@ def test_scores_are_remembered_on_disk(tiny_nli, pool, monkeypatch, tmp_path):
     make(tiny_nli, cache=True, templates="{}").fit().predict_proba(pool[:1])
     assert len(asked) == 30
     assert make(tiny_nli, cache=True).fit().predict_proba([]).shape == (0, 3)
+    with caches_passed_by():  # as a comparison does to time a method
+        make(tiny_nli, cache=True).fit().predict_proba(pool[:6])
+    assert len(asked) == 48
 
 
 def bent(self, texts, wanted, precision, original=EntailmentScorer._scores):

@@ -97,13 +97,15 @@ def test_compare_writes_the_contracted_files(desk: Path) -> None:
     arguments = ("compare", "things.csv:train", "--test", "things.csv:test", "--unlabeled", "things.csv:unlabeled")
     arguments += ("--methods", "naive-bayes,knn,linear-probe", "--slices", "2,4", "--seeds", "2")
     arguments += ("--encoder", "encoder", "--out", "compared", "--json")
-    first = last_json(run(*arguments, folder=desk))
+    done = run(*arguments, folder=desk)
+    first = last_json(done)
     assert (first["cells"], first["failed"]) == (12, 0)
+    assert sum("cells done)" in line for line in done.stderr.splitlines()) == 3 * 2, "one line a method and slice"
     header = (desk / "compared" / "results.csv").read_text().splitlines()[0]
     assert header == (
         "method,encoder,pool,slice,n_train,seed,status,accuracy,micro_f1,macro_f1,mcc,fit_seconds,predict_seconds,error"
     )
-    files = {"summary.csv", "contrasts.csv", "report.html", "learning_curves.png"}
+    files = {"summary.csv", "contrasts.csv", "frontier.json", "frontier.png", "report.html", "learning_curves.png"}
     assert files <= {p.name for p in (desk / "compared").iterdir()}
     results = (desk / "compared" / "results.csv").read_bytes()
     run(*arguments, folder=desk)
@@ -117,6 +119,14 @@ def test_compare_writes_the_contracted_files(desk: Path) -> None:
     [legend] = [line for line in told.splitlines() if line.startswith("* best of its slice; ~ not distinguishable")]
     marked = [line.count("*") for line in told.splitlines()[: told.splitlines().index(legend)]]
     assert sum(marked) == 2 * 3, "one best of each slice and score"
+
+
+def test_a_quiet_comparison_says_nothing_on_the_way(desk: Path) -> None:
+    """Who asked for quiet, as a script does, must not have to tell progress from warnings."""
+    command = ("compare", "things.csv:train", "--test", "things.csv:test", "--methods", "naive-bayes", "--slices", "2")
+    done = run(*command, "--seeds", "1", "--quiet", "--out", "quiet", folder=desk)
+    assert "cells done)" not in done.stderr
+    assert (desk / "quiet" / "report.html").is_file()
 
 
 def test_all_applicable_says_what_it_leaves_out(desk: Path) -> None:

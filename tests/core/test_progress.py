@@ -3,7 +3,7 @@
 import pytest
 
 from fewshot.core import progress
-from fewshot.core.progress import remark, show_progress, track
+from fewshot.core.progress import remark, show_progress, show_table, track
 
 
 def test_nothing_is_drawn_unless_asked(capsys):
@@ -76,3 +76,44 @@ def test_remarks_stand_beside_the_innermost_bar():
         remark(loss="loss 0.125")
         (bar,) = progress._shown.get().tasks
         assert bar.fields["remarks"] == "loss 0.125, cosines 0.9"
+
+
+def test_a_table_stands_under_the_bars_as_long_as_its_work_runs(monkeypatch, capsys):
+    """Prevents a second display that fights with the bars for the terminal, and names that are read as commands."""
+    with show_progress(enabled=True):
+        bars = progress._shown.get()
+        with show_table() as update, track("comparing", total=2):
+            update(["macro F1", "8"], [["[bold]knn", "51.2 1/2"]], "unsaid on a terminal")
+            drawn = list(bars.get_renderables())
+            console = progress.Console(width=60)
+            with console.capture() as caught:
+                for part in drawn:
+                    console.print(part)
+        assert len(list(bars.get_renderables())) == 1
+    lines = caught.get().splitlines()
+    assert "comparing" in lines[0]
+    assert any("[bold]knn" in line and "51.2 1/2" in line for line in lines[1:])
+    assert "unsaid" not in capsys.readouterr().err
+
+
+def test_one_time_left_is_told():
+    """Prevents two seconds and eight minutes side by side: bars go by the pace of all steps, works know theirs."""
+    column = progress._TimeLeft()
+    with show_progress(enabled=True), track("comparing", total=10) as advance:
+        advance(5)
+        (bar,) = progress._shown.get().tasks
+        assert column.render(bar).plain
+        remark(left="about 8 min left")
+        (bar,) = progress._shown.get().tasks
+        assert not column.render(bar).plain
+
+
+def test_a_log_file_gets_what_is_said_of_a_table(capsys):
+    """Prevents a log without any result before the end, and one where nobody asked."""
+    with show_table() as update:
+        update(["macro F1"], [["knn"]], "nobody listens")
+    assert capsys.readouterr() == ("", "")
+    with show_progress(), show_table() as update:
+        update(["macro F1"], [["knn"]], None)
+        update(["macro F1"], [["knn"]], "[b]knn: 51.2")
+    assert capsys.readouterr() == ("", "[b]knn: 51.2\n")

@@ -8,7 +8,7 @@ import pytest
 
 from fewshot.core.errors import InputError
 from fewshot.encoders import cached
-from fewshot.encoders.cached import CachedEncoder, EmbeddingCache, default_cache_folder
+from fewshot.encoders.cached import CachedEncoder, EmbeddingCache, caches_passed_by, default_cache_folder
 
 TEXTS = ["refund my card", "", "late parcel", "refund my card"]
 
@@ -27,6 +27,21 @@ def test_no_text_is_encoded_twice(toy_encoder, tmp_path):
     assert fresh.encoded == ["new"]
     np.testing.assert_array_equal(both[1:], vectors)
     np.testing.assert_array_equal(vectors, type(toy_encoder)().encode(TEXTS))
+
+
+def test_caches_can_be_passed_by(toy_encoder, tmp_path):
+    """Prevents the speed of a dictionary from being told as that of an encoder, and a cache full of what was timed."""
+    encoder = CachedEncoder(toy_encoder, EmbeddingCache(tmp_path))
+    vectors = encoder.encode(TEXTS)
+    with caches_passed_by():
+        np.testing.assert_array_equal(encoder.encode(TEXTS), vectors)
+        encoder.encode(["new"])
+    assert toy_encoder.calls == 3
+    assert EmbeddingCache(tmp_path).get(encoder.fingerprint, ["new"], dimension=encoder.dimension) == {}
+    encoder.encode(TEXTS)
+    assert toy_encoder.calls == 3
+    encoder.encode(["new"])
+    assert toy_encoder.calls == 4
 
 
 def test_memory_only(toy_encoder):

@@ -1,5 +1,6 @@
 """The journey *compare*, on toy data and a toy encoder."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ def table(n: int, *, start: int = 0, multi: bool = False) -> TextData:
     return TextData([text for text, _ in pairs], labels, multi_label=multi, rows=list(range(len(pairs))))
 
 
-def test_each_text_is_embedded_once(tmp_path: Path, toy_encoder) -> None:
-    """Embedding anew in every cell is what makes comparisons slow."""
+def test_each_text_is_embedded_once(tmp_path: Path, toy_encoder, monkeypatch) -> None:
+    """Embedding anew in every cell is what makes comparisons slow; only the timing of a method has to."""
+    monkeypatch.setattr("fewshot.recipes.costs.Costed.after_scoring", lambda self: None)
     seen: list[str] = []
     inner = toy_encoder._encode_batch
     toy_encoder._encode_batch = lambda texts: (seen.extend(texts), inner(texts))[1]
@@ -43,6 +45,8 @@ def test_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, toy_encoder)
         compare_methods(*inputs, out=tmp_path / "killed", encoder=toy_encoder, on_result=stop, **FAST)
     first = len(read_rows(tmp_path / "killed" / "results.csv").rows)
     assert 0 < first < 8
+    page = (tmp_path / "killed" / "report.html").read_text("utf-8")
+    assert f"Unfinished: {8 - first} of 8 cells are missing." in page
     computed = []
     resumed = compare_methods(
         *inputs, out=tmp_path / "killed", encoder=toy_encoder, on_result=lambda cell, row: computed.append(cell), **FAST
@@ -50,6 +54,8 @@ def test_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, toy_encoder)
     assert len(computed) == 8 - first
     whole = compare_methods(*inputs, out=tmp_path / "whole", encoder=toy_encoder, **FAST)
     assert resumed.contrasts == whole.contrasts
+    page = (tmp_path / "killed" / "report.html").read_text("utf-8")
+    assert "nfinished" not in page.split("<body>")[1]
     timeless = [{k: v for k, v in row.items() if "seconds" not in k} for row in resumed.rows]
     assert timeless == [{k: v for k, v in row.items() if "seconds" not in k} for row in whole.rows]
 
@@ -67,7 +73,9 @@ def test_what_a_budget_leaves_is_told(tmp_path: Path, toy_encoder, monkeypatch) 
     monkeypatch.setattr("fewshot.evaluation.runner.pace.Pace.allows", lambda self, cell: False)
     nothing = compare_methods(*inputs, out=tmp_path / "none", encoder=toy_encoder, budget="1s", **FAST)
     assert nothing.rows == nothing.summary == []
-    assert "8 of 8 cells were not run" in (tmp_path / "none" / "report.html").read_text("utf-8")
+    page = (tmp_path / "none" / "report.html").read_text("utf-8")
+    assert "8 of 8 cells were not run" in page
+    assert "Unfinished: 8 of 8 cells are missing." in page
 
 
 @pytest.mark.parametrize("multi", [False, True])
@@ -190,3 +198,51 @@ def test_an_encoder_may_be_named(tmp_path: Path, tiny_folder: Path) -> None:
     settings = FAST | {"methods": ("knn",), "slices": (2,), "seeds": 1}
     done = compare_methods(table(6), table(4, start=50), out=tmp_path / "out", encoder=str(tiny_folder), **settings)
     assert [(row["status"], row["encoder"]) for row in done.rows] == [("ok", str(tiny_folder))]
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_costs_stand_beside_scores(tmp_path: Path, tiny_encoder, multi) -> None:
+    """A method is chosen by what it costs, too; its vectors, kept for other cells, must not make it look fast."""
+    options = FAST | {"methods": ("naive-bayes", "knn")} | ({"slices": (4, 8)} if multi else {})
+    inputs = (table(6, multi=multi), table(4, start=50, multi=multi))
+    done = compare_methods(*inputs, out=tmp_path, encoder=tiny_encoder, **options)
+    written = json.loads((tmp_path / "frontier.json").read_text("utf-8"))
+    assert written["points"] == done.frontier
+    assert written["metric"] == ("micro_f1" if multi else "macro_f1")
+    plain, encoded = done.frontier
+    assert [plain["method"], encoded["method"]] == ["naive-bayes", "knn"]
+    assert plain["error"] is encoded["error"] is None
+    assert plain["size_mb"] < encoded["size_mb"]
+    largest = {row["method"]: row for row in done.summary if row["slice"] == max(options["slices"])}
+    for point in done.frontier:
+        assert point["score"] == largest[point["method"]][f"{written['metric']}_mean"]
+        assert point["texts_per_second"] > 0
+    assert (tmp_path / "frontier.png").is_file()
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "What methods cost to use" in page
+    assert "Seconds to train and to predict" in page
+    kept = sorted((tmp_path / "costs").iterdir())
+    times = [path.stat().st_mtime_ns for path in kept]
+    again = compare_methods(*inputs, out=tmp_path, encoder=tiny_encoder, **options)
+    assert again.frontier == done.frontier
+    assert [path.stat().st_mtime_ns for path in kept] == times, "measured again"
+
+
+def test_the_page_is_written_as_cells_finish(tmp_path: Path, toy_encoder, monkeypatch) -> None:
+    """Who waits for hours must be able to look, and must see that it is not all."""
+    monkeypatch.setattr("fewshot.recipes.watching.FIRST_TAKES", 0.0)
+    monkeypatch.setattr("fewshot.recipes.watching.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("fewshot.recipes.watching.SHARE", 1e9)
+    pages = []
+
+    def look(cell, row) -> None:
+        if (tmp_path / "report.html").is_file():
+            pages.append((tmp_path / "report.html").read_text("utf-8"))
+
+    inputs = (table(6), table(4, start=50))
+    compare_methods(*inputs, out=tmp_path, encoder=toy_encoder, on_result=look, **FAST)
+    assert len(pages) == 7
+    for n_done, page in enumerate(pages, start=1):
+        assert f"Unfinished: {8 - n_done} of 8 cells are missing." in page
+        assert page.rstrip().endswith("</html>")
+    assert "nfinished" not in (tmp_path / "report.html").read_text("utf-8").split("<body>")[1]

@@ -1,83 +1,33 @@
 """Pieces of a self-contained HTML page: sections, sortable tables, figures, lists. Every text is escaped here.
 
-What is on the page is left to ``report``.
+What is on the page is left to ``report``, what is around it (style, script, policy) to ``shell``.
 """
 
 import base64
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from string import Template
 from typing import Any
 
+from fewshot.evaluation.reports.shell import in_shell
 from fewshot.evaluation.tables import format_value, looks_numeric, sort_value
 
 MOST_ROWS = 1000
 LONGEST_TEXT = 300
+LONG_TEXT = 24
+"""Letters; a longer text is not broken after every word where room is scarce."""
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; margin: 0 auto; max-width: 76rem;
-  padding: 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
-.note { background: #fff6dd; border-left: 4px solid #e69f00; padding: .5rem .75rem; margin: .5rem 0; }
-.lead { font-size: 1.1rem; margin: .25rem 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
-td { max-width: 32rem; overflow-wrap: anywhere; } td:first-child { min-width: 8rem; }
-.number { text-align: right; white-space: nowrap; }
-th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
-th button:focus-visible { outline: 2px solid #0072b2; }
-th[aria-sort=ascending] button::after { content: " \\25B2"; }
-th[aria-sort=descending] button::after { content: " \\25BC"; }
-.best { font-weight: 700; background: #e2f3ec; } .best::before { content: "\\2605\\A0"; color: #00664b; }
-.near { background: #f1f8f5; } .near::before { content: "~\\A0"; color: #00664b; }
-figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #444; }
-dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
-pre { background: #f5f5f5; padding: .5rem; margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-summary { cursor: pointer; font-weight: 600; margin: 2rem 0 .5rem; }
-@media print { body { font-size: 11px; max-width: none; } .scroll { overflow: visible; }
-  tr, figure { break-inside: avoid; } }
-"""
+MANY_COLUMNS = 12
+"""A table of more is set smaller on paper."""
 
-SCRIPT = """
-const value = (row, i) => { const cell = row.cells[i]; return cell.dataset.v ?? cell.textContent; };
-const order = (a, b) => (a === "" || b === "" ? (a === "") - (b === "") : isNaN(a) || isNaN(b) ? 0 : a - b)
-  || a.localeCompare(b);
-document.querySelectorAll("th button").forEach(button => button.addEventListener("click", () => {
-  const head = button.parentNode, body = head.closest("table").tBodies[0];
-  const up = head.getAttribute("aria-sort") !== "ascending";
-  for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const i = head.cellIndex, sign = up ? 1 : -1;
-  [...body.rows].sort((a, b) => sign * order(value(a, i), value(b, i))).forEach(row => body.append(row));
-}));
-"""
-
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<h1>$title</h1>
-$body
-<script>$script</script>
-</body>
-</html>
-""")
+BROAD = 1200
+"""Dots; a picture so wide is not made as small as a phone."""
 
 
 def page(title: str, parts: Iterable[str]) -> str:
     """Return the whole page; ``parts`` are HTML, ``title`` is text."""
     body = "\n".join(part for part in parts if part)
-    return PAGE.substitute(title=escaped(title), style=STYLE, script=SCRIPT, body=body)
+    return in_shell(escaped(title), body)
 
 
 def escaped(text: str) -> str:
@@ -110,7 +60,10 @@ def figure(caption: str, png: bytes) -> str:
     """Return a picture that is part of the page, with its caption."""
     data = base64.b64encode(png).decode("ascii")
     text = escaped(caption)
-    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    broad = ' class="broad"' if int.from_bytes(png[16:20], "big") >= BROAD else ""  # a PNG begins with its width
+    picture = f'<img{broad} alt="{text}" src="data:image/png;base64,{data}">'
+    box = f'<div class="scroll" tabindex="0" role="region" aria-label="picture">{picture}</div>'
+    return f"<figure>{box}<figcaption>{text}</figcaption></figure>"
 
 
 def definitions(values: Mapping[str, Any] | str) -> str:
@@ -137,7 +90,11 @@ def _plain(value: Any) -> str:
 
 
 def html_table(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, marked: Mapping[tuple[int, str], str] | None = None
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    marked: Mapping[tuple[int, str], str] | None = None,
+    name: str = "table",
 ) -> str:
     """Return a table that sorts by a click on a heading.
 
@@ -149,6 +106,8 @@ def html_table(
         Which columns, in which order. Long texts are cut at ``LONGEST_TEXT`` characters.
     marked : mapping of (int, str) to {"best", "near"}, optional
         Row number and column of the cells that stand out: as the best (a star), or as near it (a tilde).
+    name : str, default "table"
+        What a reader who cannot see it is told that the box is in which the table scrolls.
 
     Returns
     -------
@@ -161,23 +120,31 @@ def html_table(
     True
     """
     shown, marked = rows[:MOST_ROWS], marked or {}
-    numeric = {name for name in columns if all(looks_numeric(row.get(name)) for row in shown)}
-    heads = "".join(f'<th scope="col"><button type="button">{escaped(name)}</button></th>' for name in columns)
+    numeric = {column for column in columns if all(looks_numeric(row.get(column)) for row in shown)}
+    heads = "".join(_head(column, column in numeric) for column in columns)
     lines = []
     for number, row in enumerate(shown):
-        cells = (_cell(row.get(name), name in numeric, marked.get((number, name), "")) for name in columns)
+        cells = (_cell(row.get(column), column in numeric, marked.get((number, column), "")) for column in columns)
         lines.append(f"<tr>{''.join(cells)}</tr>\n")
-    table = f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody></table>"
+    many = ' class="many"' if len(columns) > MANY_COLUMNS else ""
+    table = f"<table{many}><thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody></table>"
     rest = len(rows) - len(shown)
     more = paragraphs([f"{rest} more rows are left out here; they stand in the CSV file."]) if rest > 0 else ""
-    return f'<div class="scroll">{table}</div>\n{more}'
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(name)}">{table}</div>\n{more}'
+
+
+def _head(column: str, numeric: bool) -> str:
+    attributes = ' class="number"' if numeric else ""
+    shown = escaped(column).replace("_", "_<wbr>")
+    return f'<th scope="col"{attributes}><button type="button">{shown}</button></th>'
 
 
 def _cell(value: Any, numeric: bool, mark: str) -> str:
     text = format_value(value)
     if len(text) > LONGEST_TEXT:
         text = text[: LONGEST_TEXT - 1] + "…"
-    kinds = " ".join(kind for kind in ("number" if numeric else "", mark) if kind)
+    width = "number" if numeric else "long" if len(text) > LONG_TEXT else ""
+    kinds = " ".join(kind for kind in (width, mark) if kind)
     attributes = f' class="{kinds}"' if kinds else ""
     if numeric and text:
         attributes += f' data-v="{sort_value(value):.10g}"'

@@ -7,7 +7,7 @@ the same input gives the same bytes. How the HTML is put together stands in ``pa
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fewshot.core.artifacts import write_text
 from fewshot.evaluation.metrics import COMPARED, SCORES
@@ -18,12 +18,23 @@ from fewshot.evaluation.tables import columns_of, readable_summary
 
 Row = Mapping[str, Any]
 
+TOLD_ELSEWHERE = ("fit_seconds", "predict_seconds")
+"""Columns of the summary that have a table of their own."""
+
 MARKS = {BEST: "best", NEAR: "near"}
 TELLING = (
     " ~ not distinguishable from it: on these seeds and test texts, such a difference may well be chance (level 95 %, "
     "corrected for the number of methods). No mark: worse, or not compared. Mcc is marked by its mean alone."
 )
 ONE_SEED = " There is one seed: that another draw of training texts may turn the order is not in this."
+
+
+class Titled(NamedTuple):
+    """A table of the page: its heading, its rows, and what to know before reading it."""
+
+    heading: str
+    rows: Sequence[Row]
+    told: str = ""
 
 
 def write_report(
@@ -35,10 +46,11 @@ def write_report(
     contrasts: Sequence[Row] = (),
     data_description: Mapping[str, Any] | str,
     provenance: Mapping[str, Any],
-    tables: Sequence[tuple[str, Sequence[Row]]] = (),
+    tables: Sequence[Titled | tuple[str, Sequence[Row]]] = (),
     figures: Sequence[tuple[str, bytes]] = (),
     lead: Sequence[str] = (),
     notes: Sequence[str] = (),
+    n_missing: int = 0,
 ) -> None:
     """Write a comparison as one self-contained HTML file, whole or not at all.
 
@@ -59,14 +71,16 @@ def write_report(
         What the texts are. A mapping becomes a list of names and values, text keeps its lines.
     provenance : mapping
         All that it takes to repeat the run: commands, versions, settings, hashes.
-    tables : sequence of (str, sequence of mappings), optional
-        More tables, each under its caption.
+    tables : sequence of Titled or (str, sequence of mappings), optional
+        More tables, each under its heading.
     figures : sequence of (str, bytes), optional
-        PNG files, each above its caption.
+        PNG files, each above its caption, which also tells what it shows to who cannot see it.
     lead : sequence of str, optional
         What was found, in sentences.
     notes : sequence of str, optional
         What the reader must know before believing it.
+    n_missing : int, default 0
+        How many cells have no result yet. The page says so first, and in its title.
 
     Examples
     --------
@@ -77,30 +91,47 @@ def write_report(
     True
     """
     parts = [
+        _unfinished(n_missing, len(rows)),
         paragraphs(lead, kind="lead"),
         paragraphs(notes, kind="note"),
         _summary_section(summary),
         *(figure(caption, png) for caption, png in figures),
-        *(section(caption, html_table(table, columns_of(table))) for caption, table in tables),
+        *(_table_section(Titled(*table)) for table in tables),
         _failures(rows),
         section("Data", definitions(data_description)),
         section("How to repeat this", definitions(provenance)),
         _contrasts_section(contrasts),
-        folded(f"All {len(rows)} cells", html_table(rows, COLUMNS)) if rows else "",
+        folded(f"All {len(rows)} cells", html_table(rows, COLUMNS, name="cells")) if rows else "",
     ]
-    write_text(path, page(title, parts))
+    write_text(path, page(f"{title} (unfinished)" if n_missing else title, parts))
+
+
+def _unfinished(n_missing: int, n_done: int) -> str:
+    if not n_missing:
+        return ""
+    told = f"Unfinished: {n_missing:,} of {n_missing + n_done:,} cells are missing. "
+    return paragraphs([f"{told}What is said here is of the others alone, and may change."], kind="note unfinished")
+
+
+def _table_section(table: Titled) -> str:
+    told = paragraphs([table.told] if table.told else [])
+    return section(table.heading, told + html_table(table.rows, columns_of(table.rows), name=table.heading))
 
 
 def _summary_section(summary: Sequence[Row]) -> str:
     if not summary:
         return section("Summary", paragraphs(["There is no result."]))
-    table = readable_summary(summary)
+    left_out = {*TOLD_ELSEWHERE, *(() if any(row["n_failed"] for row in summary) else ("n_failed",))}
+    table = readable_summary({name: row[name] for name in row if name not in left_out} for row in summary)
     marks = _marks(summary)
     legend = [
-        "Scores in percent (mcc times 100), mean ± standard deviation over seeds; seconds are means.",
-        f"★ the best mean of its slice.{_telling(summary)} Click a heading to sort.",
+        "Scores in percent (mcc times 100), mean ± standard deviation over seeds.",
+        f"★ the best mean of its slice.{_telling(summary)}",
     ]
-    return section("Summary", paragraphs(legend) + html_table(table, columns_of(table), marked=marks))
+    hint = paragraphs(["Every table sorts by a click on a heading, or Enter on it."], kind="hint")
+    return section(
+        "Summary", paragraphs(legend) + hint + html_table(table, columns_of(table), marked=marks, name="summary")
+    )
 
 
 def _telling(summary: Sequence[Row]) -> str:
@@ -137,7 +168,9 @@ def _contrasts_section(contrasts: Sequence[Row]) -> str:
         "Every method against the best of its slice, on the same seeds and test texts. The band from low to high and "
         "the interval of a difference hold with 95 % confidence; p_holm is corrected for all pairs within a slice."
     )
-    return folded("How sure the differences are", paragraphs([told]) + html_table(contrasts, CONTRAST_COLUMNS))
+    return folded(
+        "How sure the differences are", paragraphs([told]) + html_table(contrasts, CONTRAST_COLUMNS, name="contrasts")
+    )
 
 
 def _failures(rows: Iterable[Row]) -> str:
@@ -145,4 +178,6 @@ def _failures(rows: Iterable[Row]) -> str:
     if not failed:
         return ""
     told = "These cells gave no result. The same command tries them again."
-    return section(f"Failed: {len(failed)}", paragraphs([told]) + html_table(failed, (*IDENTITY, "error")))
+    return section(
+        f"Failed: {len(failed)}", paragraphs([told]) + html_table(failed, (*IDENTITY, "error"), name="failed")
+    )

@@ -22,6 +22,7 @@ WORTH_TELLING = 0.5
 """Seconds; after shorter cells it is not said anew how long the others take."""
 
 OnResult = Callable[[Cell, dict[str, Any]], None]
+OnStart = Callable[[Sequence[tuple[Cell, dict[str, Any]]]], None]
 
 
 def run_comparison(
@@ -32,6 +33,7 @@ def run_comparison(
     engine: Engine | None = None,
     budget: float | None = None,
     on_result: OnResult | None = None,
+    on_start: OnStart | None = None,
 ) -> list[dict[str, Any]]:
     """Run the contests that have no result yet, and write ``results.csv`` in the store's folder.
 
@@ -50,6 +52,8 @@ def run_comparison(
         Seconds in which cells are begun. One that would by the pace of its method's others end later is passed over.
     on_result : callable, optional
         Called as ``on_result(cell, row)`` after each newly run cell has been kept.
+    on_start : callable, optional
+        Called once, before the first cell, as ``on_start([(cell, row), ...])`` with what earlier runs have finished.
 
     Returns
     -------
@@ -81,6 +85,9 @@ def run_comparison(
     with store.locked():
         rows = {cell.key: row for cell, _, _ in contests if (row := store.get(cell)) is not None}
         path = store.folder / "results.csv"
+        if on_start is not None:
+            finished = [(cell, rows[cell.key]) for cell, _, _ in contests if cell.key in rows]
+            on_start([(cell, row) for cell, row in finished if row["status"] == "ok"])
         try:
             _run_missing(contests, engine or PlainEngine(test), store, rows, path, Pace(budget), on_result)
         finally:

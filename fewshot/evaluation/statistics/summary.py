@@ -89,6 +89,19 @@ def variant_words(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return [", ".join(_variant(name, row[name]) for name in several if row[name]) for row in rows]
 
 
+def variant_names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the method of each row, with the words that tell its variants apart.
+
+    Examples
+    --------
+    >>> variant_names([{"method": "knn", "encoder": encoder, "pool": None} for encoder in ("small", "large")])
+    ['knn (small)', 'knn (large)']
+    """
+    rows = list(rows)
+    words = variant_words(rows)
+    return [f"{row['method']} ({word})" if word else row["method"] for row, word in zip(rows, words, strict=True)]
+
+
 def _variant(name: str, value: Any) -> str:
     return f"{value:,} unlabeled" if name == "pool" else str(value)
 

@@ -3,7 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot.evaluation.reports.page import LONGEST_TEXT, MOST_ROWS, definitions, escaped, html_table, page
+from fewshot.evaluation.reports.page import (
+    LONGEST_TEXT,
+    MOST_ROWS,
+    definitions,
+    escaped,
+    figure,
+    html_table,
+    page,
+)
 
 
 @settings(deadline=None)
@@ -55,3 +63,20 @@ def test_long_tables_and_long_texts_are_cut_and_say_so():
     assert made.count("<tr>") == MOST_ROWS + 1
     assert "7 more rows" in made
     assert "x" * (LONGEST_TEXT + 1) not in made
+
+
+def test_long_texts_keep_their_room_and_wide_pictures_their_size():
+    """Prevents a sentence set one word a line, and a picture of two panels as wide as a thumb."""
+    made = html_table([{"a": "x" * 30, "b": "short"}], ["a", "b"])
+    assert f'<td class="long">{"x" * 30}</td><td>short</td>' in made
+    for width, broad in ((1380, True), (830, False)):
+        png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4, "big")
+        assert ('class="broad"' in figure("a picture", png)) == broad
+
+
+def test_a_table_is_named_and_can_be_reached_by_key():
+    """Prevents a table that only a finger can scroll, and columns set apart from their headings."""
+    made = html_table([{"n": 1, "text": "a"}], ["n", "text"], name='the "costs"')
+    assert '<div class="scroll" tabindex="0" role="region" aria-label="the &quot;costs&quot;">' in made
+    assert '<th scope="col" class="number"><button type="button">n</button></th>' in made
+    assert '<th scope="col"><button type="button">text</button></th>' in made

@@ -5,9 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fewshot.evaluation.charts.plots import plot_frontier
-from fewshot.evaluation.reports.report import write_report
+from fewshot.evaluation.charts.frontier_plot import plot_frontier
+from fewshot.evaluation.reports.report import Titled, write_report
 from fewshot.evaluation.statistics.summary import summarize
+from tests.evaluation.reports.pages import write_large_page
 
 EVIL = '<script>alert("1")</script>'
 MODELS = [{"name": "knn", "accuracy": 0.5, "texts_per_second": 10.0, "size_mb": 1.0}]
@@ -16,7 +17,7 @@ MODELS = [{"name": "knn", "accuracy": 0.5, "texts_per_second": 10.0, "size_mb": 
 class Outline(HTMLParser):
     """Counts tags, and notes what the page would load."""
 
-    VOID = frozenset({"meta", "img"})
+    VOID = frozenset({"meta", "img", "wbr"})
 
     def __init__(self):
         super().__init__()
@@ -149,3 +150,36 @@ def test_a_thousand_cells_stay_under_three_megabytes(tmp_path, make_row, failed_
     rows += [failed_row | {"error": "E" * 500, "seed": seed} for seed in range(1000)]
     render(tmp_path / "report.html", rows)
     assert (tmp_path / "report.html").stat().st_size < 3_000_000
+
+
+def test_the_page_of_six_hundred_cells_stays_under_three_megabytes(tmp_path):
+    """Prevents a page too large to mail: 10 methods, 6 slices, 10 seeds and 77 classes, with all its pictures."""
+    page = write_large_page(tmp_path)
+    assert 300_000 < page.stat().st_size < 3_000_000
+    assert outline(page.read_text("utf-8")).tags.count("img") == 4
+
+
+def test_an_unfinished_comparison_says_so_first(tmp_path, results):
+    """Prevents the page of a run that was killed from being taken for its result."""
+    page = render(tmp_path / "report.html", results, n_missing=1234, title="Comparison")
+    assert "<title>Comparison (unfinished)</title>" in page
+    told = "Unfinished: 1,234 of 1,243 cells are missing."
+    assert page.index("<h1>") < page.index(told) < page.index('<p class="note">')
+    assert "nfinished" not in render(tmp_path / "whole.html", results, title="Comparison").split("<body>")[1]
+
+
+def test_a_table_may_say_what_to_know_before_reading_it(tmp_path, results):
+    """Prevents seconds without a word on what was timed."""
+    page = render(tmp_path / "report.html", results, tables=[Titled("Costs", [{"a": 1}], f"timed {EVIL}")])
+    assert "timed &lt;script&gt;" in page
+    assert 'aria-label="Costs"' in page
+    assert outline(page).tags.count("script") == 1
+
+
+def test_seconds_stand_in_their_own_table_alone(tmp_path, results):
+    """Prevents a summary too wide to read, and a column of failures where nothing failed."""
+    summary = render(tmp_path / "report.html", results).split("Costs")[0]
+    assert "fit_<wbr>seconds" not in summary
+    assert "n_<wbr>failed" in summary
+    whole = [row for row in results if row["status"] == "ok"]
+    assert "n_<wbr>failed" not in render(tmp_path / "whole.html", whole).split("Costs")[0]

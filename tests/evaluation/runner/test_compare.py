@@ -218,3 +218,13 @@ def test_time_left_is_told_as_far_as_it_is_known(make_cell, monkeypatch):
     compare._tell(pace, [*cells, dataclasses.replace(cells[0], method="another")])
     compare._tell(pace, [])
     assert told == ["2 cells not timed yet", "about 2 min left", "about 2 min left and 1 cells not timed yet", ""]
+
+
+def test_what_earlier_runs_finished_is_told_before_the_first_cell(tmp_path, make_contests, test_data, parrot):
+    """Prevents a display of a run that goes on from beginning at nothing."""
+    told = []
+    store = ResultStore(tmp_path)
+    first = run_comparison(make_contests(2), test_data, store, on_start=told.append)
+    contests = make_contests(3)
+    run_comparison(contests, test_data, store, on_start=told.append, on_result=lambda cell, row: told.append(cell))
+    assert told == [[], [(contests[0].cell, first[0]), (contests[1].cell, first[1])], contests[2].cell]

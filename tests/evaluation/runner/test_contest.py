@@ -107,3 +107,18 @@ def test_a_key_that_is_no_file_name_is_refused(make_cell, key):
     """Prevents results from being written outside their folder."""
     with pytest.raises(InputError, match="key"):
         make_cell(key=key)
+
+
+def test_a_contestant_may_measure_itself_after_its_scores_are_taken(make_cell, train, test_data, parrot):
+    """Prevents what is measured beside the scores from being in the seconds of the cell, or of a failed one."""
+    told = []
+
+    class Measured(parrot):
+        def after_scoring(self):
+            told.append(self.answer)
+
+    assert run_cell(make_cell(), Measured, train, test_data).row["status"] == "ok"
+    assert told == ["pos"]
+    Measured.predict = lambda self, texts: 1 / 0
+    assert run_cell(make_cell(), Measured, train, test_data).row["status"] == "failed"
+    assert told == ["pos"]
