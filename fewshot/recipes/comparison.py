@@ -1,10 +1,15 @@
-"""Journey 1, *compare*: methods × slices × seeds, each text embedded once, results written as they come."""
+"""Journey 1, *compare*: methods × encoders × pools × slices × seeds, each text embedded once by each encoder.
+
+Results are written as they come. What is compared on stands in ``compared_texts``, what methods are crossed with in
+``crossing``.
+"""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,24 +17,26 @@ from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
-from fewshot.data.slices import training_slices
-from fewshot.data.splits import balanced_split
-from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
-from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
-from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
+from fewshot.encoders.cached import CachedEncoder
+from fewshot.encoders.resolve import DEFAULT_TEACHER
 from fewshot.evaluation.runner.compare import run_comparison
-from fewshot.evaluation.runner.contest import Cell, Contest
+from fewshot.evaluation.runner.contest import COLUMNS, Cell, Contest
+from fewshot.evaluation.runner.folds import SEEDS, read_sheets
 from fewshot.evaluation.runner.pace import seconds_in
 from fewshot.evaluation.runner.prediction_set import PredictionSet, read_predictions
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.statistics.contrasts import contrast_methods
 from fewshot.evaluation.statistics.summary import summarize
-from fewshot.recipes.insights import Texts, look_into
+from fewshot.evaluation.tables import write_csv
+from fewshot.recipes.compared_texts import ComparedTexts, Slices, read_compared
+from fewshot.recipes.crossing import check_pools, encoder_names, open_encoders
+from fewshot.recipes.insights import look_into
 from fewshot.recipes.method import Surroundings
 from fewshot.recipes.methods import choose_methods, find_method, make_classifier, split_by_labels
 from fewshot.recipes.outcome import Comparison, write_comparison
-from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
+from fewshot.recipes.sources import Reading, content_hash
+from fewshot.recipes.used_texts import texts_used_before
 
 DEFAULT_METHODS = ("naive-bayes", "knn", "linear-probe", "setfit")
 
@@ -42,50 +49,53 @@ class CompareSettings:
     ----------
     methods : tuple of str
         See :mod:`fewshot.recipes.methods`; ``"all-applicable"`` takes all that task and files allow.
-    slices : tuple of int, default (8, 16)
+    slices : tuple of int, default (4, 8, 16)
         Labels per class; in all where ``total``. On slice 0 methods run that need no label, told the class names.
+        Three sizes are the fewest that say what more labels would bring.
     total : bool, optional
         Slices count labels in all. Default: in multi-label tasks.
     seeds : int, default 5
         How many random draws of slices.
-    encoder : str, default "sentence-transformers/paraphrase-mpnet-base-v2"
+    encoder : str or tuple of str, default "sentence-transformers/paraphrase-mpnet-base-v2"
+        Of several, in a tuple or with commas between, each method that uses one runs with each.
+    pool_sizes : tuple of int, optional
+        Take so many unlabelled texts of each pool: methods that learn from it run with each size. Default: all.
+    folds : int, optional
+        Without a test set: cross-validate with so many folds, dealt anew for each seed. 0 holds out a part once, and so
+        does the default, which warns where fewer than 100 texts are held out. Folds are not taken unasked: they cost so
+        many times the trainings, and their results are others than those that a folder may hold.
     device : str, optional
     test_size : float, default 0.33
-        Share of the labelled texts that is held out where there is no test set.
+        Share of the labelled texts that is held out where there are neither test set nor folds.
     seed : int, default 0
         The first seed; decides everything.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
-    slices: tuple[int, ...] = (8, 16)
+    slices: tuple[int, ...] = (4, 8, 16)
     total: bool | None = None
     seeds: int = 5
-    encoder: str = DEFAULT_TEACHER
+    encoder: str | tuple[str, ...] = DEFAULT_TEACHER
+    pool_sizes: tuple[int, ...] | None = None
+    folds: int | None = None
     device: str | None = None
     test_size: float = 0.33
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.slices:
-            raise InputError("slices must name at least one size, such as 8,16")
+            raise InputError("slices must name at least one size, such as 4,8,16")
         if self.seeds < 1:
             raise InputError(f"seeds must be at least 1, got {self.seeds}")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Field:
-    """The texts of one comparison."""
+class _Variant(NamedTuple):
+    """With what a method meets slices and seeds; empty where it has no use for it."""
 
-    labeled: TextData
-    test: TextData
-    pool: TextData | None
-    notes: list[str]
-    left_out: dict[str, int]
-
-    @property
-    def pool_texts(self) -> list[str]:
-        """The unlabelled texts; empty where there are none."""
-        return [] if self.pool is None else self.pool.texts
+    encoder_name: str
+    encoder: Encoder | None
+    pool_name: int | str | None
+    pool: list[str]
 
 
 def compare_methods(
@@ -96,7 +106,8 @@ def compare_methods(
     out: str | Path,
     settings: CompareSettings | None = None,
     reading: Reading | None = None,
-    encoder: Encoder | str | None = None,
+    encoder: Encoder | str | Sequence[Encoder | str] | None = None,
+    validation: Any = None,
     budget: float | str | None = None,
     on_result: Callable[[Cell, dict[str, Any]], None] | None = None,
     **changes: Any,
@@ -108,17 +119,21 @@ def compare_methods(
     labeled : str, Path, DataFrame, Dataset or TextData
         Labelled texts to draw slices from; see :func:`fewshot.load_texts`. Its unlabelled rows join the pool.
     test : like ``labeled``, optional
-        Labelled texts to score on. Without it a stratified part of ``labeled`` is held out.
-    unlabeled : like ``labeled``, optional
-        The pool, for methods that learn from unlabelled text.
+        Labelled texts to score on. Without it a stratified part of ``labeled`` is held out; or each part in its turn,
+        with ``folds``.
+    unlabeled : like ``labeled``, or list or tuple of such, optional
+        The pool, for methods that learn from unlabelled text. With each of several pools such methods run once.
     out : str or Path
         Folder for the results. An interrupted comparison in it goes on where it stopped.
     settings : CompareSettings, optional
-        Or give its fields as keywords: ``methods``, ``slices``, ``seeds``, ``encoder``, ...
+        Or give its fields as keywords: ``methods``, ``slices``, ``seeds``, ``encoder``, ``folds``, ...
     reading : Reading, optional
         How to read files.
-    encoder : Encoder or str, optional
-        An encoder in memory instead of ``settings.encoder``; a name goes to the settings.
+    encoder : Encoder, str, or sequence of these, optional
+        Encoders in memory instead of ``settings.encoder``; names go to the settings. Methods that use one run once with
+        each of several.
+    validation : like ``labeled``, optional
+        Texts that settings were chosen on before, to check that none of them is reported on. Nothing learns from them.
     budget : float or str, optional
         How long to begin new cells: seconds, or a time such as ``"30m"``. Cheap methods are run first. Calling again
         with the same ``out`` goes on with what is left.
@@ -133,156 +148,183 @@ def compare_methods(
     ------
     InputError
         If a method is unknown, a class has too few labels for a slice, or ``out`` holds results of other data.
+
+    Warns
+    -----
+    DataWarning
+        If there is no test set, nor folds, and fewer than 100 texts are held out.
     """
-    if "methods" in changes and isinstance(changes["methods"], str):
-        changes["methods"] = tuple(name.strip() for name in changes["methods"].split(","))
-    if isinstance(encoder, str):
-        changes["encoder"], encoder = encoder, None
-    if encoder is not None:
-        changes["encoder"] = encoder.name
-    settings = dataclasses.replace(settings or CompareSettings(), **changes)
+    reading = reading or Reading()
+    settings, given = _settled(settings, changes, _listed(encoder))
     seconds = None if budget is None else seconds_in(budget)
-    field = _read(labeled, test, unlabeled, settings, reading or Reading())
-    chosen, left_out = choose_methods(settings.methods, has_pool=field.pool is not None)
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    options = {name: getattr(settings, name) for name in ("folds", "test_size", "pool_sizes")}
+    texts = read_compared(labeled, test, _pools_of(unlabeled), reading=reading, seeds=seeds, **options)
+    chosen, left_out = choose_methods(settings.methods, has_pool=bool(texts.pools))
     if 0 in settings.slices:
         unlearned, others = split_by_labels(chosen)
         chosen = chosen if any(settings.slices) else unlearned
         left_out |= others
-    draws = _draw(field.labeled, settings)
-    store = ResultStore.open(out, _manifest(field, settings))
+    used = texts_used_before(validation, [*given, *chosen], texts.test, texts.judged_hash, reading)
+    draws = texts.draw_slices(settings.slices, seeds, total=settings.total)
+    pool_hashes = {name: fingerprint(pool) for name, pool in texts.pools.items()}
+    check_pools(pool_hashes)
+    store = ResultStore.open(out, _manifest(texts, pool_hashes, settings))
     with store.locked():
-        if encoder is None and any(find_method(name)[0].uses_encoder for name in chosen):
-            encoder = load_encoder(settings.encoder, device=settings.device)
-        cached = None if encoder is None else CachedEncoder(encoder, EmbeddingCache())
-        if cached is not None:
-            used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
-            cached.encode([field.labeled.texts[i] for i in used] + field.test.texts)
-        contests = _contests(chosen, draws, field, settings, cached, store.folder)
-        rows = run_comparison(contests, field.test, store, budget=seconds, on_result=on_result)
+        encoders = _opened(given, chosen, settings)
+        _embed(encoders, texts, draws)
+        contests = _contests(chosen, draws, texts, settings, encoders, pool_hashes, store.folder)
+        rows = run_comparison(contests, texts.test, store, folds=texts.folds, budget=seconds, on_result=on_result)
         if len(rows) < len(contests):
-            field.notes.append(
+            texts.notes.append(
                 f"{len(contests) - len(rows)} of {len(contests)} cells were not run within the budget of {budget}; the "
                 "same command goes on with them"
             )
-        kept = read_predictions(store, [contest.cell for contest in contests], field.test)
-        texts = Texts(field.labeled, field.test, field.pool_texts, draws, field.left_out, cached)
-        comparison = _judged(rows, kept, texts, settings, left_out=left_out, notes=field.notes, folder=Path(out))
-        write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
+        whole, kept = _whole(rows, [contest.cell for contest in contests], texts, store)
+        contrasts = contrast_methods(kept, random_state=settings.seed)
+        first = next(iter(encoders.values()), None)
+        comparison = Comparison(
+            rows,
+            summarize(whole, contrasts),
+            left_out,
+            texts.notes,
+            Path(out),
+            contrasts=contrasts,
+            predictions=kept,
+            insights=look_into(whole, kept, texts, draws, encoder=first, used=used, random_state=settings.seed),
+            seed_rows=whole,
+            pool_sources=texts.pool_sources,
+        )
+        write_comparison(comparison, texts.labeled, texts.test, texts.pools, settings=dataclasses.asdict(settings))
     return comparison
 
 
-def _judged(
-    rows: list[dict[str, Any]],
-    kept: PredictionSet,
-    texts: Texts,
-    settings: CompareSettings,
-    **facts: Any,
-) -> Comparison:
-    """Return the comparison that some results make: how sure its differences are, and what follows."""
-    contrasts = contrast_methods(kept, random_state=settings.seed)
-    return Comparison(
-        rows,
-        summarize(rows, contrasts),
-        contrasts=contrasts,
-        predictions=kept,
-        insights=look_into(rows, kept, texts, random_state=settings.seed),
-        **facts,
-    )
+def _settled(
+    settings: CompareSettings | None, changes: dict[str, Any], encoders: list[Encoder | str]
+) -> tuple[CompareSettings, list[Encoder | str]]:
+    """Return the settings with the changes in them, and the encoders that are meant."""
+    if isinstance(changes.get("methods"), str):
+        changes["methods"] = tuple(name.strip() for name in changes["methods"].split(","))
+    if encoders:
+        names = tuple(one if isinstance(one, str) else one.name for one in encoders)
+        changes["encoder"] = names[0] if len(names) == 1 else names
+    settings = dataclasses.replace(settings or CompareSettings(), **changes)
+    named = all(isinstance(one, str) for one in encoders)
+    return settings, list(encoder_names(settings.encoder)) if named else encoders
 
 
-def _read(labeled: Any, test: Any, unlabeled: Any, settings: CompareSettings, reading: Reading) -> _Field:
-    data, report = reading.load_clean(labeled)
-    notes = [f"{data.source}: {report.summary()}"]
-    pools = [data.unlabeled] if len(data.unlabeled) else []
-    rows, left_out = require_labels(data), {}
-    if test is None:
-        split = balanced_split(rows.labels, settings.test_size, random_state=settings.seed)
-        judged, rows = rows.select(split.test), rows.select(split.train)
-        notes.append(f"no test set was given: {len(judged)} of the labelled texts were held out as one")
-    else:
-        judged = require_labels(reading.load_clean(test)[0])
-        n_before = len(rows)
-        rows = without_texts_of(rows, judged, role="labelled")
-        left_out["labelled"] = n_before - len(rows)
-    if unlabeled is not None:
-        extra, report = reading.load_clean(unlabeled)
-        notes.append(f"{extra.source}: {report.summary()}")
-        pools.append(extra)
-    pool = _joined(pools)
-    if pool is not None:
-        n_before = len(pool)
-        pool = without_texts_of(pool, judged, role="unlabelled")
-        left_out["unlabelled"] = n_before - len(pool)
-    return _Field(rows, judged, pool, notes, left_out)
+def _opened(
+    encoders: Sequence[Encoder | str], methods: Sequence[str], settings: CompareSettings
+) -> dict[str, CachedEncoder]:
+    """Open the encoders; where no method uses one, only those that are open already, which serve the checks."""
+    if not any(find_method(name)[0].uses_encoder for name in methods):
+        encoders = [one for one in encoders if not isinstance(one, str)]
+    return open_encoders(encoders, device=settings.device)
 
 
-def _joined(pools: list[TextData]) -> TextData | None:
-    if not pools:
-        return None
-    texts = list(dict.fromkeys(text for pool in pools for text in pool.texts))
-    return TextData(
-        texts, [None] * len(texts), multi_label=False, rows=list(range(len(texts))), source=pools[-1].source
-    )
+def _listed(encoder: Encoder | str | Sequence[Encoder | str] | None) -> list[Encoder | str]:
+    if encoder is None:
+        return []
+    return list(encoder) if isinstance(encoder, (list, tuple)) else [encoder]  # type: ignore[list-item]
 
 
-def _draw(labeled: TextData, settings: CompareSettings) -> dict[int, dict[int, np.ndarray]]:
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+def _pools_of(unlabeled: Any) -> list[Any]:
+    """Return the pools that are meant: a list of records is one, a list of files and tables several."""
+    if unlabeled is None:
+        return []
+    several = isinstance(unlabeled, (list, tuple)) and not any(isinstance(one, Mapping) for one in unlabeled)
+    return list(unlabeled) if several else [unlabeled]
+
+
+def _embed(encoders: Mapping[str, Encoder], texts: ComparedTexts, draws: Slices) -> None:
+    """Encode at once what cells will ask for one after the other."""
+    used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
+    for encoder in encoders.values():
+        encoder.encode(list(dict.fromkeys([*(texts.labeled.texts[i] for i in used), *texts.test.texts])))
+
+
+def _whole(
+    rows: list[dict[str, Any]], cells: Sequence[Cell], texts: ComparedTexts, store: ResultStore
+) -> tuple[list[dict[str, Any]], PredictionSet]:
+    """Return one row a seed, and the answers to all test texts."""
+    folds = texts.folds
+    if folds is None:
+        return rows, read_predictions(store, cells, texts.test)
+    whole, kept = read_sheets(store, cells, texts.test, folds)
+    write_csv(store.folder / SEEDS, whole, COLUMNS)
+    return whole, kept
+
+
+def _manifest(texts: ComparedTexts, pool_hashes: Mapping[int | str, str], settings: CompareSettings) -> dict[str, Any]:
+    data = {"labeled": content_hash(texts.labeled), "test": content_hash(texts.test)}
+    pools = {str(name): hash_ for name, hash_ in pool_hashes.items()}
     return {
-        seed: training_slices(labeled.labels, settings.slices, random_state=seed, total=settings.total)
-        for seed in seeds
+        "data": data,
+        "pools": pools,
+        "settings": dataclasses.asdict(settings),
+        "versions": library_versions(),
     }
-
-
-def _manifest(field: _Field, settings: CompareSettings) -> dict[str, Any]:
-    data = {"labeled": content_hash(field.labeled), "test": content_hash(field.test)}
-    return {"data": data, "settings": dataclasses.asdict(settings), "versions": library_versions()}
 
 
 def _contests(
     names: Sequence[str],
-    draws: dict[int, dict[int, np.ndarray]],
-    field: _Field,
+    draws: Slices,
+    texts: ComparedTexts,
     settings: CompareSettings,
-    encoder: Encoder | None,
+    encoders: Mapping[str, Encoder],
+    pool_hashes: Mapping[int | str, str],
     folder: Path,
 ) -> list[Contest]:
-    pool = field.pool_texts
-    pool_hash = fingerprint(pool)
-    encoder_hash = encoder.fingerprint if encoder is not None else ""
-    test_hash = content_hash(field.test)
-    space = LabelSpace.of(field.labeled.labels, warn=False)
-    # Once for all cells: the pool is the same. The first of them has its seconds.
-    adapted = cache(partial(_adapted, pool, encoder, settings, folder))
+    @cache
+    def adapt(encoder_name: str, pool_name: int | str) -> Encoder:
+        """Adapt an encoder to a pool once for all cells; the first of them has its seconds."""
+        return _adapted(texts.pools[pool_name], encoders[encoder_name], settings, folder)
+
+    space = LabelSpace.of(texts.labeled.labels, warn=False)
+    judged = {draw: content_hash(texts.judged(draw)) for draw in draws}
     contests = []
-    for name in sorted(names, key=lambda name: find_method(name)[0].cost):
+    for name, variant in _crossed(names, encoders, texts.pools):
         method, _ = find_method(name)
-        for size in sorted(settings.slices):
+        pool_hash = "" if variant.pool_name is None else pool_hashes[variant.pool_name]
+        for size, (draw, slices) in itertools.product(sorted(settings.slices), draws.items()):
             if method.needs_labels and not size:
                 continue
-            for seed, slices in draws.items():
-                train = field.labeled.select(slices[size])
-                identity = [name, str(seed), content_hash(train), test_hash, library_versions()["fewshot"]]
-                identity += [encoder_hash] if method.uses_encoder else []
-                identity += [pool_hash] if method.uses_pool else []
-                identity += [f"adapted {settings.seed}"] if method.adapts else []
-                identity += [repr(space)] if not method.needs_labels else []
-                cell = Cell(
-                    method=name,
-                    encoder=settings.encoder if method.uses_encoder and encoder is not None else "",
-                    pool=len(pool) if pool and method.uses_pool else None,
-                    slice=size,
-                    n_train=len(train),
-                    seed=seed,
-                    key=fingerprint(identity),
-                )
-                around = Surroundings(encoder, pool, settings.device, seed, space, adapted=adapted)
-                contests.append(Contest(cell, partial(make_classifier, name, around), train))
+            train = texts.labeled.select(slices[size])
+            identity = [name, str(draw.seed), content_hash(train), judged[draw], library_versions()["fewshot"]]
+            identity += [variant.encoder.fingerprint] if variant.encoder is not None else []
+            identity += [pool_hash or fingerprint([])] if method.uses_pool else []
+            identity += [f"adapted {settings.seed}"] if method.adapts else []
+            identity += [repr(space)] if not method.needs_labels else []
+            cell = Cell(
+                method=name,
+                encoder=variant.encoder_name,
+                pool=variant.pool_name,
+                slice=size,
+                n_train=len(train),
+                seed=draw.seed,
+                key=fingerprint(identity),
+                fold=draw.fold,
+            )
+            adapted = partial(adapt, variant.encoder_name, variant.pool_name)
+            around = Surroundings(variant.encoder, variant.pool, settings.device, draw.seed, space, adapted=adapted)
+            contests.append(Contest(cell, partial(make_classifier, name, around), train))
     return contests
 
 
-def _adapted(pool: Sequence[str], encoder: Encoder | None, settings: CompareSettings, folder: Path) -> Encoder:
+def _crossed(
+    names: Sequence[str], encoders: Mapping[str, Encoder], pools: Mapping[int | str, list[str]]
+) -> Iterator[tuple[str, _Variant]]:
+    """Give each method, cheap ones first, with each encoder and each pool that it has a use for."""
+    for name in sorted(names, key=lambda name: find_method(name)[0].cost):
+        method, _ = find_method(name)
+        used: list[tuple[str, Encoder | None]] = list(encoders.items()) if method.uses_encoder else []
+        learnt: list[tuple[int | str | None, list[str]]] = list(pools.items()) if method.uses_pool else []
+        for one, other in itertools.product(used or [("", None)], learnt or [(None, [])]):
+            yield name, _Variant(*one, *other)
+
+
+def _adapted(pool: Sequence[str], encoder: Encoder, settings: CompareSettings, folder: Path) -> Encoder:
     from fewshot.recipes.adapted import adapt_to
 
-    assert encoder is not None  # only methods that use an encoder ask
     name = fingerprint([*pool, encoder.fingerprint, str(settings.seed), library_versions()["fewshot"]])
     return adapt_to(pool, encoder, folder / "adapted" / name, device=settings.device, random_state=settings.seed)

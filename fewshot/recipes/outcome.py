@@ -1,6 +1,7 @@
 """The outcome of a comparison, and what it leaves behind: CSV files, plots and one self-contained page."""
 
 import dataclasses
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ class Comparison:
     Parameters
     ----------
     rows : list of dict
-        One a cell; the columns of ``results.csv``.
+        One a cell; the columns of ``results.csv``. In a cross-validation each is of one fold.
     summary : list of dict
         Mean, standard deviation over seeds, confidence band and verdict; the columns of ``summary.csv``.
     left_out : dict of str to str
@@ -55,6 +56,11 @@ class Comparison:
         What every cell predicted for every test text, beside the truth.
     insights : Insights
         Checks, forecasts, classes.
+    seed_rows : list of dict
+        One a method and seed, which the summary is made of: ``rows`` themselves, or in a cross-validation the folds of
+        each seed put together, see :func:`fewshot.evaluation.runner.folds.read_sheets`.
+    pool_sources : dict of int or str to object
+        Where each pool came from, as it was given, by what the column ``pool`` calls it.
     """
 
     rows: list[dict[str, Any]]
@@ -65,6 +71,8 @@ class Comparison:
     contrasts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     predictions: PredictionSet | None = dataclasses.field(default=None, repr=False)
     insights: Insights = dataclasses.field(default_factory=Insights, repr=False)
+    seed_rows: list[dict[str, Any]] = dataclasses.field(default_factory=list, repr=False)
+    pool_sources: dict[Any, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def table(self, metric: str = "macro_f1", form: str = "markdown") -> str:
         """Return methods by size of slice, for a paper or a readme.
@@ -110,7 +118,7 @@ def write_comparison(
     comparison: Comparison,
     labeled: TextData,
     test: TextData,
-    pool: TextData | None,
+    pools: Mapping[Any, Sized],
     *,
     settings: dict[str, Any],
     tables: list[tuple[str, list[dict[str, Any]]]] | None = None,
@@ -125,10 +133,12 @@ def write_comparison(
         for form, ending in ENDINGS.items():
             write_text(folder / f"scores{ending}", comparison.table(form=form) + "\n")
     curves: list[tuple[str, bytes]] = []
-    if any(row["status"] == "ok" for row in comparison.rows):
-        png = plot_learning_curves(comparison.rows, folder / "learning_curves.png")
+    if any(row["status"] == "ok" for row in comparison.seed_rows):
+        png = plot_learning_curves(comparison.seed_rows, folder / "learning_curves.png")
         curves.append((CURVES, png))
-    sizes = {"labelled texts": len(labeled), "test texts": len(test), "unlabelled texts": len(pool) if pool else 0}
+    unlabeled = ", ".join(f"{name}: {len(pool):,}" for name, pool in pools.items() if isinstance(name, str))
+    most = max(map(len, pools.values()), default=0)
+    sizes = {"labelled texts": len(labeled), "test texts": len(test), "unlabelled texts": unlabeled or most}
     write_report(
         folder / "report.html",
         title="Comparison of methods",

@@ -10,7 +10,8 @@ from typing import IO, Any
 from fewshot.core.errors import InputError
 from fewshot.core.progress import remark, track
 from fewshot.data.texts import TextData
-from fewshot.evaluation.runner.contest import COLUMNS, Cell, Contest, run_cell
+from fewshot.evaluation.runner.contest import COLUMNS, FOLD, Cell, Contest, run_cell
+from fewshot.evaluation.runner.folds import Folds
 from fewshot.evaluation.runner.pace import Pace, in_time
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.tables import csv_line, write_csv
@@ -26,6 +27,7 @@ def run_comparison(
     test: TextData,
     store: ResultStore,
     *,
+    folds: Folds | None = None,
     budget: float | None = None,
     on_result: OnResult | None = None,
 ) -> list[dict[str, Any]]:
@@ -40,6 +42,9 @@ def run_comparison(
     store : ResultStore
         Keeps each result as it comes. A cell that failed in an earlier run is tried again. It is locked meanwhile;
         hold ``store.locked()`` around this call to write more files under the same lock.
+    folds : Folds, optional
+        For a cross-validation: which of the ``test`` texts each cell is scored on; ``results.csv`` then ends with a
+        column ``fold``. Default: on all.
     budget : float, optional
         Seconds in which cells are begun. One that would by the pace of its method's others end later is passed over.
     on_result : callable, optional
@@ -76,16 +81,17 @@ def run_comparison(
         rows = {cell.key: row for cell, _, _ in contests if (row := store.get(cell)) is not None}
         path = store.folder / "results.csv"
         try:
-            _run_missing(contests, test, store, rows, path, Pace(budget), on_result)
+            _run_missing(contests, test, folds, store, rows, path, Pace(budget), on_result)
         finally:
             ordered = [rows[cell.key] for cell, _, _ in contests if cell.key in rows]
-            write_csv(path, ordered, COLUMNS)
+            write_csv(path, ordered, _columns(folds))
     return ordered
 
 
 def _run_missing(
     contests: Sequence[Contest],
     test: TextData,
+    folds: Folds | None,
     store: ResultStore,
     rows: dict[str, dict[str, Any]],
     path: Path,
@@ -94,16 +100,17 @@ def _run_missing(
 ) -> None:
     # Appending costs the same for the last cell as for the first; the file is put in order once, at the end.
     finished = {key for key, row in rows.items() if row["status"] == "ok"}
-    write_csv(path, [row for key, row in rows.items() if key in finished], COLUMNS)
+    write_csv(path, [row for key, row in rows.items() if key in finished], _columns(folds))
     with path.open("a", encoding="utf-8", newline="") as table, track("comparing", total=len(contests)) as advance:
         for key in finished:
             pace.note(rows[key])
         for cell, build, train in contests:
             if cell.key not in finished and pace.allows(cell):
-                row, predictions = run_cell(cell, build, train, test)
+                judged = test if folds is None else test.select(folds.rows_of(cell.seed, cell.fold))
+                row, predictions = run_cell(cell, build, train, judged)
                 rows[cell.key] = row
                 store.put(cell, row, predictions)
-                _append(table, row)
+                _append(table, row, _columns(folds))
                 pace.note(row)
                 if (row["fit_seconds"] or 0.0) > WORTH_TELLING:
                     _tell(pace, [cell for cell, _, _ in contests if cell.key not in rows])
@@ -120,8 +127,12 @@ def _tell(pace: Pace, cells: Sequence[Cell]) -> None:
     remark(left=" and ".join(parts))
 
 
-def _append(table: IO[str], row: dict[str, Any]) -> None:
-    table.write(csv_line(row[name] for name in COLUMNS))
+def _columns(folds: Folds | None) -> tuple[str, ...]:
+    return COLUMNS if folds is None else (*COLUMNS, FOLD)
+
+
+def _append(table: IO[str], row: dict[str, Any], columns: Sequence[str]) -> None:
+    table.write(csv_line(row[name] for name in columns))
     table.flush()
 
 

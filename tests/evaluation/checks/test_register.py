@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fewshot.data.text_sketch import TextSketch
 from fewshot.data.texts import TextData
-from fewshot.evaluation.checks.findings import Evidence
+from fewshot.evaluation.checks.findings import Evidence, Used
 from fewshot.evaluation.checks.register import CHECKS, SHOWN, run_checks
 from fewshot.evaluation.metrics import score_labels
 
@@ -48,7 +49,8 @@ def sound():
     vectors = {name: rng.normal(size=(n, 32)) for name, n in (("labeled", 60), ("test", 900), ("pool", 100))}
     drawn = np.unique([row for slices in draws.values() for row in slices[8]])
     vectors["labeled"] = vectors["labeled"][: len(drawn)]
-    return Evidence(labeled, test, draws, [row for row, _ in found], found, {}, vectors)
+    used = [Used("runs/encoder", "learnt from", TextSketch.of(labeled.texts))]
+    return Evidence(labeled, test, draws, [row for row, _ in found], found, {}, vectors, used=used)
 
 
 def found_in(evidence):
@@ -71,7 +73,7 @@ def test_nothing_is_there():
     for finding in findings:
         numbers[finding.verdict].add(finding.number)
     assert numbers == {
-        "not checked": {101, 102, 105, 106, 107, 108},
+        "not checked": {101, 102, 105, 106, 107, 108, 112},
         "passed": {103, 104, 110, 111},
         "warning": {109},
     }
