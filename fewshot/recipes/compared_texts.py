@@ -194,6 +194,10 @@ def read_compared(
         pools = {name: without_texts_of(pool, judged, role="unlabelled") for name, pool in pools.items()}
         left_out["unlabelled"] = n_before - sum(map(len, pools.values()))
     texts = {name: pool.texts for name, pool in pools.items() if len(pool)}
+    if pool_sizes is not None and not texts:
+        raise InputError(
+            "pool_sizes (--pool-sizes) is for unlabelled texts, and there are none; give some (--unlabeled)"
+        )
     sized = sized_pools(texts, pool_sizes, random_state=seeds[0])
     sources = dict(zip(pools, unlabeled, strict=False))  # of the pool that is in ``labeled`` there is no other source
     origins = {key: origin_of(key, texts) for key in sized}
