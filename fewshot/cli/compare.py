@@ -1,6 +1,7 @@
 """``fewshot compare``: methods × slices × seeds."""
 
 import shlex
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,6 +76,7 @@ def compare(
         _show_side_by_side(labeled, other, as_json=as_json)
         return
     from fewshot.core.config import read_settings
+    from fewshot.recipes.compared_texts import FEW_HELD_OUT, FOLDS
     from fewshot.recipes.comparison import CompareSettings, compare_methods
 
     flags: dict[str, Any] = {
@@ -101,6 +103,9 @@ def compare(
             on_result=_tell_failure,
         )
     _tell(comparison, as_json=as_json)
+    if test is None and settings.folds is None and comparison.n_test < FEW_HELD_OUT:
+        line = shlex.join(["fewshot", *sys.argv[1:], "--folds", str(FOLDS), "--out", f"{out}-folds"])
+        typer.echo(f"to judge on all labelled texts instead of {comparison.n_test}: {line}", err=True)
     failed = sum(row["status"] != "ok" for row in comparison.rows)
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(

@@ -74,6 +74,11 @@ class Comparison:
     seed_rows: list[dict[str, Any]] = dataclasses.field(default_factory=list, repr=False)
     pool_sources: dict[Any, Any] = dataclasses.field(default_factory=dict, repr=False)
 
+    @property
+    def n_test(self) -> int:
+        """How many texts are judged; 0 where nothing was predicted."""
+        return 0 if self.predictions is None else len(self.predictions.truth)
+
     def table(self, metric: str = "macro_f1", form: str = "markdown") -> str:
         """Return methods by size of slice, for a paper or a readme.
 

@@ -209,7 +209,7 @@ def test_few_test_texts_and_long_evidence(sound):
 
 
 def with_encoders(found):
-    """Return rows and answers of two encoders: the seconds are those of the first, a little worse."""
+    """Return rows and answers once for each of two encoders, which say the same."""
     return [(row | {"encoder": encoder}, said) for encoder in ("small", "large") for row, said in found]
 
 
