@@ -1,5 +1,6 @@
 """What the methods of a comparison are crossed with: encoders and pools, each under a short name."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -66,15 +67,16 @@ def pool_names(pools: Sequence[TextData]) -> list[str]:
 
     Examples
     --------
-    >>> pools = [TextData([], [], False, [], source) for source in ("a/new.csv.gz", "b/new.jsonl", "hub:me/tweets")]
-    >>> pool_names(pools)
+    >>> sources = ("file 'a/new.csv.gz'", "b/new.jsonl", "hub:me/tweets")
+    >>> pool_names([TextData([], [], False, [], source) for source in sources])
     ['new', 'new-2', 'tweets']
     """
     return numbered([_stem(pool.source) for pool in pools])
 
 
 def _stem(source: str) -> str:
-    path = Path(source)
+    file = re.fullmatch(r"file (['\"])(.*)\1", source)  # as readers call what they read
+    path = Path(file[2] if file else source)
     return Path(path.stem if path.suffix in COMPRESSED else path.name).stem or "pool"
 
 
