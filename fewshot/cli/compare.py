@@ -1,6 +1,7 @@
 """``fewshot compare``: methods × slices × seeds."""
 
 import shlex
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,19 +20,35 @@ def compare(
         str | None, typer.Argument(help="With two folders of comparisons in place of a file: put them side by side.")
     ] = None,
     test: Annotated[str | None, typer.Option(help="Labelled texts to score on [default: a held-out part].")] = None,
-    unlabeled: Annotated[str | None, typer.Option(help="Pool of unlabelled texts.")] = None,
+    unlabeled: Annotated[
+        list[str] | None, typer.Option(help="Pool of unlabelled texts; repeat to compare several pools.")
+    ] = None,
+    pool_sizes: Annotated[
+        str | None, typer.Option(help="Take so many texts of each pool, such as 200,2000 [default: all].")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=0, help="Without --test: cross-validate with so many folds; 0 holds a part out once."),
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="Texts that settings were chosen on, to check that none of them is scored on.")
+    ] = None,
     methods: Annotated[
         str | None,
         typer.Option(help="Methods with commas between, also NAME+augment, or all-applicable [default: four]."),
     ] = None,
     slices: Annotated[
-        str | None, typer.Option(help="Labels per class, such as 2,4,8,16; 0 for those that need none [default: 8,16].")
+        str | None,
+        typer.Option(help="Labels per class, such as 2,4,8; 0 for methods that need none [default: 4,8,16]."),
     ] = None,
     total: Annotated[bool | None, typer.Option("--total/--per-class", help="Count slices in all labels.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of random draws [default: 5].")] = None,
     encoder: Annotated[
         str | None,
-        typer.Option(help="Encoder: bundled, a Hub id, a folder, pooled:NAME [default: paraphrase-mpnet-base-v2]."),
+        typer.Option(
+            help="Encoder: bundled, a Hub id, a folder, pooled:NAME; several with commas between "
+            "[default: paraphrase-mpnet-base-v2]."
+        ),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder for results; an interrupted run in it goes on.")] = "runs/compare",
     budget: Annotated[
@@ -61,6 +78,7 @@ def compare(
         _show_side_by_side(labeled, other, as_json=as_json)
         return
     from fewshot.core.config import read_settings
+    from fewshot.recipes.compared_texts import FEW_HELD_OUT, FOLDS
     from fewshot.recipes.comparison import CompareSettings, compare_methods
 
     flags: dict[str, Any] = {
@@ -69,6 +87,8 @@ def compare(
         "total": total,
         "seeds": seeds,
         "encoder": encoder,
+        "pool_sizes": options.numbers("--pool-sizes", pool_sizes),
+        "folds": folds,
         "device": device,
         "seed": seed,
     }
@@ -82,15 +102,19 @@ def compare(
             reading=how,
             workers=workers,
             engine=engine,
+            validation=validation,
             budget=budget,
             on_result=_tell_failure,
         )
     _tell(comparison, as_json=as_json)
+    if test is None and settings.folds is None and comparison.n_test < FEW_HELD_OUT:
+        line = shlex.join(["fewshot", *sys.argv[1:], "--folds", str(FOLDS), "--out", f"{out}-folds"])
+        typer.echo(f"to judge on all labelled texts instead of {comparison.n_test}: {line}", err=True)
     failed = sum(row["status"] != "ok" for row in comparison.rows)
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(
         f"{len(comparison.rows) - failed} cells done, {failed} failed. Report: {out}/report.html"
-        + (f". Next: {_next_command(labeled, best)}" if best else ""),
+        + (f". Next: {_next_command(labeled, best, comparison.pool_sources)}" if best else ""),
         {"out": out, "cells": len(comparison.rows), "failed": failed, "summary": comparison.summary},
         as_json=as_json,
     )
@@ -101,13 +125,14 @@ def compare(
 def _tell(comparison: "Comparison", *, as_json: bool) -> None:
     """Say what was found: the table and its sentences on standard output, what to know about them beside it."""
     from fewshot.evaluation.reports.headline import headline
+    from fewshot.evaluation.statistics.summary import with_names
 
     for note in comparison.notes:
         typer.echo(note, err=True)
     for name, why in comparison.left_out.items():
         typer.echo(f"left out {name}: {why}", err=True)
     if not as_json:
-        print_table([_shown(row) for row in comparison.summary], _COLUMNS)
+        print_table([_shown(row) for row in with_names(comparison.summary)], _COLUMNS)
         typer.echo(_legend(comparison.summary), nl=False)
     for finding in comparison.insights.warnings:
         typer.echo(f"check {finding.number}: {finding.text}", err=True)
@@ -143,7 +168,7 @@ def _side(row: dict[str, Any]) -> dict[str, Any]:
 
 
 _COLUMNS = {
-    "method": "method",
+    "name": "method",
     "slice": "slice",
     "n_train": "labels",
     "accuracy": "accuracy ± sd",
@@ -154,9 +179,17 @@ _COLUMNS = {
 }
 
 
-def _next_command(labeled: str, best: dict[str, Any]) -> str:
-    encoder = f" --encoder {shlex.quote(best['encoder'])}" if best["encoder"] else ""
-    return f"fewshot train {shlex.quote(labeled)} --method {best['method']}{encoder} --out runs/teacher"
+def _next_command(labeled: str, best: dict[str, Any], pools: dict[Any, Any]) -> str:
+    """Return how to train what came out best; with an adapted encoder, how to adapt that first."""
+    from fewshot.recipes.methods import find_method
+
+    encoder = ["--encoder", best["encoder"]] if best["encoder"] else []
+    pool = pools.get(best["pool"])
+    if pool is not None and find_method(best["method"])[0].adapts:
+        return shlex.join(["fewshot", "adapt", str(pool), *encoder, "--out", "runs/adapted"])
+    unlabeled = [] if pool is None else ["--unlabeled", str(pool)]
+    words = ["fewshot", "train", labeled, "--method", best["method"], *encoder, *unlabeled]
+    return shlex.join([*words, "--out", "runs/teacher"])
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -189,4 +222,7 @@ def _rank(row: dict[str, Any]) -> tuple[int, float]:
 
 def _tell_failure(cell: Any, row: dict[str, Any]) -> None:
     if row["status"] != "ok":
-        typer.echo(f"warning: {cell.method}, slice {cell.slice}, seed {cell.seed} failed: {row['error']}", err=True)
+        variant = "".join(f", {part}" for part in (cell.encoder, cell.pool) if isinstance(part, str) and part)
+        fold = "" if cell.fold is None else f", fold {cell.fold}"
+        cell_name = f"{cell.method}{variant}, slice {cell.slice}, seed {cell.seed}{fold}"
+        typer.echo(f"warning: {cell_name} failed: {row['error']}", err=True)

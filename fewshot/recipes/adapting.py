@@ -13,6 +13,7 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER
 from fewshot.recipes.making import Workshop
 from fewshot.recipes.sources import Reading
+from fewshot.recipes.used_texts import remember_used
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +117,7 @@ def adapt_encoder(
     facts["notes"] = [*told, *facts["notes"]]
     counts = {name: value for name, value in opened.report.as_facts().items() if isinstance(value, int)}
     adapter.save(out, provenance={"pool": counts})  # neither its path nor its texts
+    remember_used(out, [settings.encoder], pool=opened)
     workshop.clear()
     facts["megabytes"] = round(folder_bytes(out) / 1e6, 1)
     return Adapted(adapter.encoder_, Path(out), facts)

@@ -118,7 +118,7 @@ class Writer:
 
     def _compare(self, taught: Sequence[str], slices: Slices) -> Command:
         methods = [*(method for method in BASELINES if method not in taught), *taught]
-        a_seed = sum(self._seconds(methods, slices.n_texts(size)) for size in slices.sizes)
+        a_seed = sum(self._seconds(methods, slices.n_texts(size)) for size in slices.sizes) * (slices.folds or 1)
         seeds = CompareSettings.seeds if a_seed * CompareSettings.seeds < LONG_COMPARISON else FEWER_SEEDS
         line = _line(
             ["compare", self.files.labeled],
@@ -128,6 +128,7 @@ class Writer:
                 "--methods": ",".join(methods),
                 "--slices": ",".join(map(str, slices.sizes)),
                 "--total": slices.total,
+                "--folds": slices.folds if self.files.test is None else None,
                 "--seeds": seeds,
                 "--encoder": self.task.facts.encoding.name,
             },

@@ -2,8 +2,11 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from fewshot.data.splits import balanced_split
+from fewshot.recipes.compared_texts import FEW_HELD_OUT, FOLDS
 from fewshot.recipes.comparison import CompareSettings
 from fewshot.recipes.task_reading import Task
 
@@ -23,13 +26,16 @@ class Slices:
     n_classes : int
         In the training part.
     n_held_out : int or None
-        Texts that a comparison would hold out; ``None`` with a test set.
+        Texts that a comparison would hold out, with folds each in its turn; ``None`` with a test set.
+    folds : int or None
+        Of a cross-validation, where a part held out once would be too small to tell methods apart.
     """
 
     sizes: tuple[int, ...]
     total: bool
     n_classes: int
     n_held_out: int | None
+    folds: int | None = None
 
     def n_texts(self, size: int) -> int:
         """Return how many texts a slice has."""
@@ -55,6 +61,8 @@ def choose_slices(task: Task) -> Slices | None:
         if len(labels) < 2:
             return None
         split = balanced_split(labels, CompareSettings.test_size, random_state=CompareSettings.seed)
+        if len(split.test) < FEW_HELD_OUT and (folded := _slices_of_folds(labels, task.facts.multi_label)):
+            return folded
         labels, held_out = [labels[i] for i in split.train], len(split.test)
     if task.facts.multi_label:
         classes = {label for entry in labels for label in entry}
@@ -64,6 +72,26 @@ def choose_slices(task: Task) -> Slices | None:
         return None
     total = counts[0] < _RARE and counts[len(counts) // 2] >= _USUAL
     return Slices(_sizes(len(labels) if total else counts[0]), total, len(counts), held_out)
+
+
+def _slices_of_folds(labels: Sequence[Any], multi_label: bool) -> Slices | None:
+    """Return slices that every training of a cross-validation can draw; ``None`` if nothing could be held out."""
+    if multi_label:
+        classes = {label for entry in labels for label in entry}
+        most = len(labels) - _share(len(labels))
+        return Slices(_sizes(most), True, len(classes), len(labels), FOLDS) if classes and most else None
+    counts = sorted(Counter(labels).values())
+    if len(counts) < 2 or counts[-1] < 2:
+        return None
+    left = [count - _share(count) if count > 1 else 1 for count in counts]
+    total = left[0] < _RARE and left[len(left) // 2] >= _USUAL
+    held_out = sum(count for count in counts if count > 1)
+    return Slices(_sizes(sum(left) if total else left[0]), total, len(counts), held_out, FOLDS)
+
+
+def _share(count: int) -> int:
+    """Return how many of so many texts the largest fold holds."""
+    return -(-count // FOLDS)
 
 
 def _sizes(most: int) -> tuple[int, ...]:

@@ -1,4 +1,8 @@
-"""Journey 1, *compare*: methods × slices × seeds, each text embedded once, results written as they come."""
+"""Journey 1, *compare*: methods × encoders × pools × slices × seeds, each text embedded once by each encoder.
+
+Results are written as they come. What is compared on stands in ``compared_texts``, what methods are crossed with in
+``crossing``.
+"""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -8,30 +12,32 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
-from fewshot.data.slices import training_slices
-from fewshot.data.splits import balanced_split
-from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
-from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
-from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
+from fewshot.encoders.resolve import DEFAULT_TEACHER
 from fewshot.evaluation.runner.compare import run_comparison
-from fewshot.evaluation.runner.contest import Cell
+from fewshot.evaluation.runner.contest import COLUMNS, Cell
+from fewshot.evaluation.runner.folds import SEEDS, read_sheets
 from fewshot.evaluation.runner.pace import seconds_in
-from fewshot.evaluation.runner.prediction_set import Entrant, PredictionSet, read_predictions
+from fewshot.evaluation.runner.prediction_set import PredictionSet, read_predictions
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.statistics.contrasts import contrast_methods
 from fewshot.evaluation.statistics.frontier import frontier
 from fewshot.evaluation.statistics.summary import summarize
-from fewshot.recipes.contests import Draws, Ring, enter
+from fewshot.evaluation.tables import write_csv
+from fewshot.recipes.compared_texts import ComparedTexts, Slices, read_compared
+from fewshot.recipes.contests import Ring, enter
 from fewshot.recipes.costs import Costing, read_costs
-from fewshot.recipes.insights import Texts, look_into
+from fewshot.recipes.crossing import check_pools, encoder_names, open_encoders
+from fewshot.recipes.insights import look_into
 from fewshot.recipes.methods import choose_methods, find_method, split_by_labels
 from fewshot.recipes.once_adapted import OnceAdapted
 from fewshot.recipes.outcome import Comparison, frontier_metric, write_comparison, write_page
-from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
+from fewshot.recipes.sources import Reading, content_hash
+from fewshot.recipes.used_texts import texts_used_before
 from fewshot.recipes.watching import Watch
 from fewshot.recipes.workers import Workers
 
@@ -46,50 +52,44 @@ class CompareSettings:
     ----------
     methods : tuple of str
         See :mod:`fewshot.recipes.methods`; ``"all-applicable"`` takes all that task and files allow.
-    slices : tuple of int, default (8, 16)
+    slices : tuple of int, default (4, 8, 16)
         Labels per class; in all where ``total``. On slice 0 methods run that need no label, told the class names.
+        Three sizes are the fewest that say what more labels would bring.
     total : bool, optional
         Slices count labels in all. Default: in multi-label tasks.
     seeds : int, default 5
         How many random draws of slices.
-    encoder : str, default "sentence-transformers/paraphrase-mpnet-base-v2"
+    encoder : str or tuple of str, default "sentence-transformers/paraphrase-mpnet-base-v2"
+        Of several, in a tuple or with commas between, each method that uses one runs with each.
+    pool_sizes : tuple of int, optional
+        Take so many unlabelled texts of each pool: methods that learn from it run with each size. Default: all.
+    folds : int, optional
+        Without a test set: cross-validate with so many folds, dealt anew for each seed. 0 holds out a part once, and so
+        does the default, which warns where fewer than 100 texts are held out. Folds are not taken unasked: they cost so
+        many times the trainings, and their results are others than those that a folder may hold.
     device : str, optional
     test_size : float, default 0.33
-        Share of the labelled texts that is held out where there is no test set.
+        Share of the labelled texts that is held out where there are neither test set nor folds.
     seed : int, default 0
         The first seed; decides everything.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
-    slices: tuple[int, ...] = (8, 16)
+    slices: tuple[int, ...] = (4, 8, 16)
     total: bool | None = None
     seeds: int = 5
-    encoder: str = DEFAULT_TEACHER
+    encoder: str | tuple[str, ...] = DEFAULT_TEACHER
+    pool_sizes: tuple[int, ...] | None = None
+    folds: int | None = None
     device: str | None = None
     test_size: float = 0.33
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.slices:
-            raise InputError("slices must name at least one size, such as 8,16")
+            raise InputError("slices must name at least one size, such as 4,8,16")
         if self.seeds < 1:
             raise InputError(f"seeds must be at least 1, got {self.seeds}")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Field:
-    """The texts of one comparison."""
-
-    labeled: TextData
-    test: TextData
-    pool: TextData | None
-    notes: list[str]
-    left_out: dict[str, int]
-
-    @property
-    def pool_texts(self) -> list[str]:
-        """The unlabelled texts; empty where there are none."""
-        return [] if self.pool is None else self.pool.texts
 
 
 def compare_methods(
@@ -100,7 +100,8 @@ def compare_methods(
     out: str | Path,
     settings: CompareSettings | None = None,
     reading: Reading | None = None,
-    encoder: Encoder | str | None = None,
+    encoder: Encoder | str | Sequence[Encoder | str] | None = None,
+    validation: Any = None,
     workers: int = 1,
     engine: str = "joblib",
     budget: float | str | None = None,
@@ -114,17 +115,21 @@ def compare_methods(
     labeled : str, Path, DataFrame, Dataset or TextData
         Labelled texts to draw slices from; see :func:`fewshot.load_texts`. Its unlabelled rows join the pool.
     test : like ``labeled``, optional
-        Labelled texts to score on. Without it a stratified part of ``labeled`` is held out.
-    unlabeled : like ``labeled``, optional
-        The pool, for methods that learn from unlabelled text.
+        Labelled texts to score on. Without it a stratified part of ``labeled`` is held out; or each part in its turn,
+        with ``folds``.
+    unlabeled : like ``labeled``, or list or tuple of such, optional
+        The pool, for methods that learn from unlabelled text. With each of several pools such methods run once.
     out : str or Path
         Folder for the results. An interrupted comparison in it goes on where it stopped.
     settings : CompareSettings, optional
-        Or give its fields as keywords: ``methods``, ``slices``, ``seeds``, ``encoder``, ...
+        Or give its fields as keywords: ``methods``, ``slices``, ``seeds``, ``encoder``, ``folds``, ...
     reading : Reading, optional
         How to read files.
-    encoder : Encoder or str, optional
-        An encoder in memory instead of ``settings.encoder``; a name goes to the settings.
+    encoder : Encoder, str, or sequence of these, optional
+        Encoders in memory instead of ``settings.encoder``; names go to the settings. Methods that use one run once with
+        each of several.
+    validation : like ``labeled``, optional
+        Texts that settings were chosen on before, to check that none of them is reported on. Nothing learns from them.
     workers : int, default 1
         How many processes run cells, each with an equal share of the cores. Their results are the same, save for times
         and for what numbers of threads change in the last digits. A cell whose process dies has failed; the others go
@@ -151,155 +156,175 @@ def compare_methods(
         If Ray is asked for and not installed.
     WorkerError
         If workers cannot open the comparison. What is finished is kept.
+
+    Warns
+    -----
+    DataWarning
+        If there is no test set, nor folds, and fewer than 100 texts are held out.
     """
-    crew = Workers(workers, engine)
-    if "methods" in changes and isinstance(changes["methods"], str):
-        changes["methods"] = tuple(name.strip() for name in changes["methods"].split(","))
-    if isinstance(encoder, str):
-        changes["encoder"], encoder = encoder, None
-    if encoder is not None:
-        changes["encoder"] = encoder.name
-    settings = dataclasses.replace(settings or CompareSettings(), **changes)
-    source = crew.source_of(encoder, settings.encoder)
+    crew, reading = Workers(workers, engine), reading or Reading()
+    settings, given = _settled(settings, changes, _listed(encoder))
     seconds = None if budget is None else seconds_in(budget)
-    field = _read(labeled, test, unlabeled, settings, reading or Reading())
-    chosen, left_out = choose_methods(settings.methods, has_pool=field.pool is not None)
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    options = {name: getattr(settings, name) for name in ("folds", "test_size", "pool_sizes")}
+    texts = read_compared(labeled, test, _pools_of(unlabeled), reading=reading, seeds=seeds, **options)
+    chosen, left_out = choose_methods(settings.methods, has_pool=bool(texts.pools))
     if 0 in settings.slices:
         unlearned, others = split_by_labels(chosen)
         chosen = chosen if any(settings.slices) else unlearned
         left_out |= others
-    draws = _draw(field.labeled, settings)
-    store = ResultStore.open(out, _manifest(field, settings))
+    used = texts_used_before(validation, [*given, *chosen], texts.test, texts.judged_hash, reading)
+    draws = texts.draw_slices(settings.slices, seeds, total=settings.total)
+    pool_hashes = {name: fingerprint(pool) for name, pool in texts.pools.items()}
+    check_pools(pool_hashes)
+    needed = _needed(given, chosen)
+    sources = crew.sources_of(needed)
+    store = ResultStore.open(out, _manifest(texts, pool_hashes, settings))
     with store.locked():
-        ring = _ring(chosen, draws, field, settings, encoder, store.folder / "adapted")
-        ring = dataclasses.replace(ring, costing=Costing.within(seconds, store.folder))
+        encoders = open_encoders(needed, device=settings.device)
+        _embed(encoders, texts, draws)
+        ring = _ring(chosen, draws, texts, settings, encoders, Costing.within(seconds, store.folder))
         cells = [entry.cell for entry in ring.entries]
-        watch = Watch(cells, partial(_write_unfinished, field, settings, left_out, store.folder), on_result)
-        with crew.engine_for(ring, source) as runs, watch.shown():
+        watch = Watch(cells, partial(_write_unfinished, cells, texts, settings, left_out, store), on_result)
+        with crew.engine_for(ring, sources) as runs, watch.shown():
             rows = run_comparison(
-                *(ring.contests(), field.test, store),
+                *(ring.contests(), texts.test, store),
                 engine=runs,
+                folds=texts.folds,
                 budget=seconds,
                 on_result=watch.note,
                 on_start=watch.started,
             )
         if len(rows) < len(cells):
-            field.notes.append(
-                f"{len(cells) - len(rows)} of {len(cells)} cells were not run within the budget of {budget}; the "
-                "same command goes on with them"
+            texts.notes.append(
+                f"{len(cells) - len(rows)} of {len(cells)} cells were not run within the budget of {budget}; the same "
+                "command goes on with them"
             )
-        kept = read_predictions(store, cells, field.test)
-        texts = Texts(field.labeled, field.test, field.pool_texts, draws, field.left_out, ring.encoder)
-        facts = {"left_out": left_out, "notes": field.notes, "folder": Path(out), "n_missing": len(cells) - len(rows)}
-        comparison = _judged(rows, kept, texts, settings, costs=read_costs(cells, store.folder), **facts)
-        write_comparison(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
+        whole, kept = _whole(rows, cells, texts, store)
+        contrasts = contrast_methods(kept, random_state=settings.seed)
+        summary = summarize(whole, contrasts)
+        first = next(iter(encoders.values()), None)
+        comparison = Comparison(
+            rows,
+            summary,
+            left_out,
+            texts.notes,
+            Path(out),
+            contrasts=contrasts,
+            predictions=kept,
+            insights=look_into(whole, kept, texts, draws, encoder=first, used=used, random_state=settings.seed),
+            frontier=frontier(summary, read_costs(cells, store.folder), metric=frontier_metric(texts.test)),
+            n_missing=len(cells) - len(rows),
+            seed_rows=whole,
+            pool_sources=texts.pool_sources,
+        )
+        write_comparison(comparison, texts.labeled, texts.test, texts.pools, settings=dataclasses.asdict(settings))
     return comparison
 
 
-def _judged(
-    rows: list[dict[str, Any]],
-    kept: PredictionSet,
-    texts: Texts,
-    settings: CompareSettings,
-    *,
-    costs: dict[Entrant, Mapping[str, Any]],
-    **facts: Any,
-) -> Comparison:
-    """Return the comparison that some results make: how sure its differences are, and what follows."""
-    contrasts = contrast_methods(kept, random_state=settings.seed)
-    summary = summarize(rows, contrasts)
-    return Comparison(
-        rows,
-        summary,
-        contrasts=contrasts,
-        predictions=kept,
-        insights=look_into(rows, kept, texts, random_state=settings.seed),
-        frontier=frontier(summary, costs, metric=frontier_metric(texts.test)),
-        **facts,
-    )
-
-
 def _write_unfinished(
-    field: _Field,
+    cells: Sequence[Cell],
+    texts: ComparedTexts,
     settings: CompareSettings,
     left_out: dict[str, str],
-    folder: Path,
+    store: ResultStore,
     rows: list[dict[str, Any]],
     n_missing: int,
 ) -> None:
     """Write the page of a comparison that is under way: what is quickly told, without checks and forecasts."""
-    comparison = Comparison(rows, summarize(rows), left_out, field.notes, folder, n_missing=n_missing)
-    write_page(comparison, field.labeled, field.test, field.pool, settings=dataclasses.asdict(settings))
+    whole = rows if texts.folds is None else read_sheets(store, cells, texts.test, texts.folds)[0]
+    summary = summarize(whole)
+    comparison = Comparison(rows, summary, left_out, texts.notes, store.folder, n_missing=n_missing, seed_rows=whole)
+    write_page(comparison, texts.labeled, texts.test, texts.pools, settings=dataclasses.asdict(settings))
 
 
-def _read(labeled: Any, test: Any, unlabeled: Any, settings: CompareSettings, reading: Reading) -> _Field:
-    data, report = reading.load_clean(labeled)
-    notes = [f"{data.source}: {report.summary()}"]
-    pools = [data.unlabeled] if len(data.unlabeled) else []
-    rows, left_out = require_labels(data), {}
-    if test is None:
-        split = balanced_split(rows.labels, settings.test_size, random_state=settings.seed)
-        judged, rows = rows.select(split.test), rows.select(split.train)
-        notes.append(f"no test set was given: {len(judged)} of the labelled texts were held out as one")
-    else:
-        judged = require_labels(reading.load_clean(test)[0])
-        n_before = len(rows)
-        rows = without_texts_of(rows, judged, role="labelled")
-        left_out["labelled"] = n_before - len(rows)
-    if unlabeled is not None:
-        extra, report = reading.load_clean(unlabeled)
-        notes.append(f"{extra.source}: {report.summary()}")
-        pools.append(extra)
-    pool = _joined(pools)
-    if pool is not None:
-        n_before = len(pool)
-        pool = without_texts_of(pool, judged, role="unlabelled")
-        left_out["unlabelled"] = n_before - len(pool)
-    return _Field(rows, judged, pool, notes, left_out)
+def _settled(
+    settings: CompareSettings | None, changes: dict[str, Any], encoders: list[Encoder | str]
+) -> tuple[CompareSettings, list[Encoder | str]]:
+    """Return the settings with the changes in them, and the encoders that are meant."""
+    if isinstance(changes.get("methods"), str):
+        changes["methods"] = tuple(name.strip() for name in changes["methods"].split(","))
+    if encoders:
+        names = tuple(one if isinstance(one, str) else one.name for one in encoders)
+        changes["encoder"] = names[0] if len(names) == 1 else names
+    settings = dataclasses.replace(settings or CompareSettings(), **changes)
+    named = all(isinstance(one, str) for one in encoders)
+    return settings, list(encoder_names(settings.encoder)) if named else encoders
 
 
-def _joined(pools: list[TextData]) -> TextData | None:
-    if not pools:
-        return None
-    texts = list(dict.fromkeys(text for pool in pools for text in pool.texts))
-    return TextData(
-        texts, [None] * len(texts), multi_label=False, rows=list(range(len(texts))), source=pools[-1].source
-    )
+def _needed(encoders: Sequence[Encoder | str], methods: Sequence[str]) -> list[Encoder | str]:
+    """Return the encoders to open; where no method uses one, those that are open already, which serve the checks."""
+    used = any(find_method(name)[0].uses_encoder for name in methods)
+    return [one for one in encoders if used or not isinstance(one, str)]
 
 
-def _draw(labeled: TextData, settings: CompareSettings) -> dict[int, dict[int, np.ndarray]]:
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+def _listed(encoder: Encoder | str | Sequence[Encoder | str] | None) -> list[Encoder | str]:
+    if encoder is None:
+        return []
+    return list(encoder) if isinstance(encoder, (list, tuple)) else [encoder]  # type: ignore[list-item]
+
+
+def _pools_of(unlabeled: Any) -> list[Any]:
+    """Return the pools that are meant: a list of records is one, a list of files and tables several."""
+    if unlabeled is None:
+        return []
+    several = isinstance(unlabeled, (list, tuple)) and not any(isinstance(one, Mapping) for one in unlabeled)
+    return list(unlabeled) if several else [unlabeled]
+
+
+def _embed(encoders: Mapping[str, Encoder], texts: ComparedTexts, draws: Slices) -> None:
+    """Encode at once what cells will ask for one after the other."""
+    used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
+    for encoder in encoders.values():
+        encoder.encode(list(dict.fromkeys([*(texts.labeled.texts[i] for i in used), *texts.test.texts])))
+
+
+def _whole(
+    rows: list[dict[str, Any]], cells: Sequence[Cell], texts: ComparedTexts, store: ResultStore
+) -> tuple[list[dict[str, Any]], PredictionSet]:
+    """Return one row a seed, and the answers to all test texts."""
+    folds = texts.folds
+    if folds is None:
+        return rows, read_predictions(store, cells, texts.test)
+    whole, kept = read_sheets(store, cells, texts.test, folds)
+    write_csv(store.folder / SEEDS, whole, COLUMNS)
+    return whole, kept
+
+
+def _manifest(texts: ComparedTexts, pool_hashes: Mapping[int | str, str], settings: CompareSettings) -> dict[str, Any]:
+    data = {"labeled": content_hash(texts.labeled), "test": content_hash(texts.test)}
+    pools = {str(name): hash_ for name, hash_ in pool_hashes.items()}
     return {
-        seed: training_slices(labeled.labels, settings.slices, random_state=seed, total=settings.total)
-        for seed in seeds
+        "data": data,
+        "pools": pools,
+        "settings": dataclasses.asdict(settings),
+        "versions": library_versions(),
     }
-
-
-def _manifest(field: _Field, settings: CompareSettings) -> dict[str, Any]:
-    data = {"labeled": content_hash(field.labeled), "test": content_hash(field.test)}
-    return {"data": data, "settings": dataclasses.asdict(settings), "versions": library_versions()}
 
 
 def _ring(
     chosen: Sequence[str],
-    draws: Draws,
-    field: _Field,
+    draws: Slices,
+    texts: ComparedTexts,
     settings: CompareSettings,
-    encoder: Encoder | None,
-    adapted: Path,
+    encoders: Mapping[str, Encoder],
+    costing: Costing,
 ) -> Ring:
-    """Embed every text once, and say who meets which slice; ``adapted`` is where adapted encoders are kept."""
-    methods = [find_method(name)[0] for name in chosen]
-    if encoder is None and any(method.uses_encoder for method in methods):
-        encoder = load_encoder(settings.encoder, device=settings.device)
-    space = LabelSpace.of(field.labeled.labels, warn=False)
-    ring = Ring([], field.test, field.pool_texts, space, settings.device)
-    if encoder is not None:
-        encoder = CachedEncoder(encoder, EmbeddingCache())
-        used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
-        encoder.encode([field.labeled.texts[i] for i in used] + field.test.texts)
-        once = OnceAdapted(ring.pool, encoder, adapted, settings.device, settings.seed)
-        ring = dataclasses.replace(ring, encoder=encoder, adapted=once)
-    return enter(
-        chosen, settings.slices, draws, field.labeled, ring, encoder=settings.encoder, first_seed=settings.seed
+    """Say who meets which slice; adapted encoders are kept in the comparison's folder."""
+    parent = costing.folder / "adapted"
+    ring = Ring(
+        [],
+        texts.test,
+        LabelSpace.of(texts.labeled.labels, warn=False),
+        pools=texts.pools,
+        encoders=encoders,
+        adapted={
+            (name, key): OnceAdapted(pool, encoder, parent, settings.device, settings.seed)
+            for name, encoder in encoders.items()
+            for key, pool in texts.pools.items()
+        },
+        device=settings.device,
+        folds=texts.folds,
+        costing=costing,
     )
+    return enter(chosen, settings.slices, draws, texts, ring, first_seed=settings.seed)

@@ -1,11 +1,10 @@
 """The contests of a comparison: each cell with its key, its training slice, and how its contestant is made."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from fewshot.core.artifacts import fingerprint
 from fewshot.core.versions import library_versions
@@ -13,14 +12,16 @@ from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.evaluation.runner.contest import Cell, Contest
+from fewshot.evaluation.runner.folds import Folds
+from fewshot.recipes.compared_texts import ComparedTexts, Draw, Slices
 from fewshot.recipes.costs import Costing
 from fewshot.recipes.method import Method, Surroundings
 from fewshot.recipes.methods import find_method, make_classifier
 from fewshot.recipes.once_adapted import AdaptedEncoder
 from fewshot.recipes.sources import content_hash
 
-Draws = Mapping[int, Mapping[int, np.ndarray]]
-"""Rows of the labelled texts, by seed and slice."""
+Adapting = tuple[str, int | str | None]
+"""An encoder and the pool that it is adapted to, by name."""
 
 
 class Entry(NamedTuple):
@@ -37,27 +38,31 @@ class Ring:
     Parameters
     ----------
     entries : sequence of Entry
-        In the order in which they begin. Cells are named by the method, and have its seed.
+        In the order in which they begin. Cells are named by the method, have its seed, and name encoder and pool.
     test : TextData
-    pool : sequence of str
-        Unlabelled texts; empty where there are none.
     space : LabelSpace
         The classes of the task.
+    pools : mapping of int or str to sequence of str
+        Unlabelled texts, by what cells call them.
+    encoders : mapping of str to Encoder
+        By what cells call them.
+    adapted : mapping of (str, int or str) to AdaptedEncoder
+        By encoder and pool; called, one gives the encoder adapted to the pool.
     device : str, optional
-    encoder : Encoder, optional
-    adapted : AdaptedEncoder, optional
-        ``adapted()`` gives the encoder adapted to the pool.
+    folds : Folds, optional
+        Which of the test texts a cell is judged on, in a cross-validation.
     costing : Costing, optional
         What contestants cost to use is measured so.
     """
 
     entries: Sequence[Entry]
     test: TextData
-    pool: Sequence[str]
     space: LabelSpace
+    pools: Mapping[int | str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    encoders: Mapping[str, Encoder] = dataclasses.field(default_factory=dict)
+    adapted: Mapping[Adapting, AdaptedEncoder] = dataclasses.field(default_factory=dict)
     device: str | None = None
-    encoder: Encoder | None = None
-    adapted: AdaptedEncoder | None = None
+    folds: Folds | None = None
     costing: Costing | None = None
 
     def contests(self) -> list[Contest]:
@@ -66,76 +71,85 @@ class Ring:
         return made if self.costing is None else self.costing.of(made, self.test.texts)
 
     def _make(self, cell: Cell) -> Any:
-        around = Surroundings(self.encoder, self.pool, self.device, cell.seed, self.space, adapted=self.adapted)
+        encoder, pool = self.encoders.get(cell.encoder), [] if cell.pool is None else self.pools[cell.pool]
+        adapted = self.adapted.get((cell.encoder, cell.pool))
+        around = Surroundings(encoder, pool, self.device, cell.seed, self.space, adapted=adapted)
         return make_classifier(cell.method, around)
 
 
 def enter(
-    names: Sequence[str],
-    sizes: Sequence[int],
-    draws: Draws,
-    labeled: TextData,
-    ring: Ring,
-    *,
-    encoder: str,
-    first_seed: int,
+    names: Sequence[str], sizes: Sequence[int], draws: Slices, texts: ComparedTexts, ring: Ring, *, first_seed: int
 ) -> Ring:
-    """Return the ring with an entry for each method, slice and seed, cheap methods first.
+    """Return the ring with an entry for each method, encoder, pool, slice and draw, cheap methods first.
 
     Parameters
     ----------
     names : sequence of str
-        Methods.
+        Methods; each meets the encoders and pools of the ring that it has a use for.
     sizes : sequence of int
         Slices; methods that learn from labels have none on slice 0.
-    draws : dict of int to dict of int to ndarray
-    labeled : TextData
-        What ``draws`` are rows of.
+    draws : mapping of Draw to mapping of int to ndarray
+    texts : ComparedTexts
+        ``draws`` are rows of its labelled texts.
     ring : Ring
         What decides results besides, each with what its method uses, goes into the keys of cells.
-    encoder : str
-        How the encoder was named.
     first_seed : int
         Encoders are adapted with it.
     """
-    slices = {(seed, size): labeled.select(rows) for seed, of in draws.items() for size, rows in of.items()}
+    slices = {(draw, size): texts.labeled.select(rows) for draw, of in draws.items() for size, rows in of.items()}
     hashes = {drawn: content_hash(train) for drawn, train in slices.items()}
-    known = _Known(ring, first_seed)
+    known = _Known(ring, {draw: content_hash(texts.judged(draw)) for draw in draws}, first_seed)
     entries = []
-    for name in sorted(names, key=lambda name: find_method(name)[0].cost):
+    for name, encoder, pool in _crossed(names, ring):
         method, _ = find_method(name)
-        for size in sorted(sizes):
+        facts = known.of(method, encoder, pool)
+        for size, draw in itertools.product(sorted(sizes), draws):
             if method.needs_labels and not size:
                 continue
-            for seed in draws:
-                cell = Cell(
-                    method=name,
-                    encoder=encoder if method.uses_encoder and ring.encoder is not None else "",
-                    pool=len(ring.pool) if ring.pool and method.uses_pool else None,
-                    slice=size,
-                    n_train=len(slices[seed, size]),
-                    seed=seed,
-                    key=fingerprint([name, str(seed), hashes[seed, size], *known.of(method)]),
-                )
-                entries.append(Entry(cell, slices[seed, size]))
+            train = slices[draw, size]
+            cell = Cell(
+                method=name,
+                encoder=encoder,
+                pool=pool,
+                slice=size,
+                n_train=len(train),
+                seed=draw.seed,
+                key=fingerprint([name, str(draw.seed), hashes[draw, size], *known.test(draw), *facts]),
+                fold=draw.fold,
+            )
+            entries.append(Entry(cell, train))
     return dataclasses.replace(ring, entries=entries)
+
+
+def _crossed(names: Sequence[str], ring: Ring) -> Iterator[tuple[str, str, int | str | None]]:
+    """Give each method, cheap ones first, with each encoder and each pool that it has a use for."""
+    for name in sorted(names, key=lambda name: find_method(name)[0].cost):
+        method, _ = find_method(name)
+        encoders = list(ring.encoders) if method.uses_encoder else []
+        pools: list[int | str | None] = [*ring.pools] if method.uses_pool else []
+        for encoder, pool in itertools.product(encoders or [""], pools or [None]):
+            yield name, encoder, pool
 
 
 class _Known:
     """What decides results besides method, seed and slice."""
 
-    def __init__(self, ring: Ring, first_seed: int) -> None:
-        self.test = [content_hash(ring.test), library_versions()["fewshot"]]
-        self.encoder = ring.encoder.fingerprint if ring.encoder is not None else ""
-        self.pool = fingerprint(ring.pool)
-        self.adapted = f"adapted {first_seed}"
-        self.space = repr(ring.space)
+    def __init__(self, ring: Ring, judged: Mapping[Draw, str], first_seed: int) -> None:
+        self._judged = judged
+        self._encoders = {name: encoder.fingerprint for name, encoder in ring.encoders.items()} | {"": ""}
+        self._pools = {name: fingerprint(pool) for name, pool in ring.pools.items()}
+        self._no_pool = fingerprint([])
+        self._adapted = f"adapted {first_seed}"
+        self._space = repr(ring.space)
 
-    def of(self, method: Method) -> list[str]:
-        """Return as much of it as a method uses."""
-        facts = [*self.test]
-        facts += [self.encoder] if method.uses_encoder else []
-        facts += [self.pool] if method.uses_pool else []
-        facts += [self.adapted] if method.adapts else []
-        facts += [self.space] if not method.needs_labels else []
+    def test(self, draw: Draw) -> list[str]:
+        """Return what is judged on, and by which version of this package."""
+        return [self._judged[draw], library_versions()["fewshot"]]
+
+    def of(self, method: Method, encoder: str, pool: int | str | None) -> list[str]:
+        """Return as much of the others as a method uses."""
+        facts = [self._encoders[encoder]] if method.uses_encoder else []
+        facts += [self._no_pool if pool is None else self._pools[pool]] if method.uses_pool else []
+        facts += [self._adapted] if method.adapts else []
+        facts += [self._space] if not method.needs_labels else []
         return facts

@@ -163,7 +163,7 @@ def _write(comparison: Comparison, tickets: _Tickets, table: list[dict[str, Any]
         comparison,
         tickets.train,
         tickets.test,
-        tickets.pool,
+        {len(tickets.pool): tickets.pool},
         settings=dataclasses.asdict(settings),
         tables=[("Methods, teacher and students", table)],
         figures=[

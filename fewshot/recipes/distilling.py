@@ -21,6 +21,7 @@ from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.sources import Reading, content_hash, require_labels
 from fewshot.recipes.student_table import student_table, told_gap
 from fewshot.recipes.teacher_sources import NLI, open_teachers
+from fewshot.recipes.used_texts import remember_used, warn_if_shared
 
 CURVE = "training_curve.png"
 PROBED = {"cosine_correlation": "cosine_correlation", "agreement": "probe_agreement"}
@@ -72,6 +73,8 @@ def distill_classifier(
     params = settings.trainer_params()
     gold, validated = _labeled(reading, labeled), _labeled(reading, validation)
     judged = None if test is None else require_labels(reading.load(test))
+    if judged is not None and validated is not None:
+        warn_if_shared(judged, validated)
     pool = _open_pool(unlabeled, reading, settings, [data for data in (judged, validated) if data is not None])
     opened = _open_teachers(teacher, reading, settings)
     make = _maker(opened, params, TargetStore(settings.targets))
@@ -88,6 +91,13 @@ def distill_classifier(
     if gold is not None:
         provenance["data hash"] = content_hash(gold)
     made = _save(trainer, out, facts, provenance, pool, searched)
+    remember_used(
+        out,
+        teacher if isinstance(teacher, (list, tuple)) else [teacher],
+        learnt=None if gold is None else gold.texts,
+        chosen=None if validated is None else validated.texts,
+        pool=pool,
+    )
     workshop.clear()
     # The student is safe by now; what follows only tells how good it is.
     table = student_table(opened, trainer, lambda: make({**chosen, "steps": 0}).fit(pool, *own).student_, pool, judged)

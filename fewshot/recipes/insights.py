@@ -1,22 +1,23 @@
 """What follows from the results of a comparison: checks, forecasts, classes, and texts to read."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.evaluation.charts.class_plot import plot_classes
 from fewshot.evaluation.charts.forecast_plot import plot_forecasts
 from fewshot.evaluation.checks.disagreements import disagreements
-from fewshot.evaluation.checks.findings import WARNING, Evidence, Finding
+from fewshot.evaluation.checks.findings import WARNING, Evidence, Finding, Used
 from fewshot.evaluation.checks.register import run_checks
 from fewshot.evaluation.forecasts.curve_forecast import Forecast
 from fewshot.evaluation.forecasts.forecast import forecast_classes, forecast_scores, readable_forecasts
-from fewshot.evaluation.runner.prediction_set import Entrant, PredictionSet
+from fewshot.evaluation.runner.prediction_set import Entrant, PredictionSet, entrant_of
 from fewshot.evaluation.statistics.class_scores import f1_by_class
-from fewshot.evaluation.statistics.summary import variant_words
+from fewshot.evaluation.statistics.summary import entrant_names
+from fewshot.recipes.compared_texts import ComparedTexts, Slices
 
 METRIC = "macro_f1"
 POOL_TEXTS = 300
@@ -55,44 +56,42 @@ class Insights:
         return [finding for finding in self.findings if finding.verdict == WARNING]
 
 
-@dataclasses.dataclass(frozen=True)
-class Texts:
-    """The texts of a comparison.
-
-    Parameters
-    ----------
-    labeled, test : TextData
-    pool : sequence of str
-    draws : dict of int to dict of int to ndarray
-        Rows of ``labeled`` by seed and slice.
-    left_out : dict of str to int
-        Texts that the test set has, too, and that were left out: of the ``labelled`` and of the ``unlabelled`` ones.
-    encoder : Encoder or None
-        Gives the vectors that texts are compared by.
-    """
-
-    labeled: TextData
-    test: TextData
-    pool: list[str]
-    draws: dict[int, dict[int, np.ndarray]]
-    left_out: dict[str, int]
-    encoder: Encoder | None
-
-
 def look_into(
-    rows: list[dict[str, Any]], predictions: PredictionSet, texts: Texts, *, random_state: int = 0
+    rows: list[dict[str, Any]],
+    predictions: PredictionSet,
+    texts: ComparedTexts,
+    draws: Slices,
+    *,
+    encoder: Encoder | None,
+    used: Sequence[Used] = (),
+    random_state: int = 0,
 ) -> Insights:
     """Check and forecast a comparison, and look at its classes.
 
     Parameters
     ----------
     rows : list of dict
-        Result rows.
+        Result rows, one a seed.
     predictions : PredictionSet
-    texts : Texts
+    texts : ComparedTexts
+    draws : mapping of Draw to mapping of int to ndarray
+        Rows of the labelled texts by draw and slice.
+    encoder : Encoder or None
+        Gives the vectors that texts are compared by.
+    used : sequence of Used, optional
+        What is known of texts that were used before.
     random_state : int, default 0
     """
-    evidence = _evidence(rows, predictions, texts, random_state)
+    answers = _answers(rows, predictions)
+    evidence = Evidence(
+        *(texts.labeled, texts.test, {draw.name: slices for draw, slices in draws.items()}, rows, answers),
+        left_out=texts.left_out,
+        random_state=random_state,
+        cross_validated=texts.fold_of is not None,
+        used=used,
+    )
+    if encoder is not None:
+        evidence = dataclasses.replace(evidence, vectors=_vectors(evidence, texts, encoder))
     findings = run_checks(evidence)
     forecasts = forecast_scores(rows, metric=METRIC, random_state=random_state)
     classes = _wanting(rows, predictions, random_state)
@@ -113,25 +112,34 @@ def _of_finding(finding: Finding) -> tuple[str, list[dict[str, Any]]]:
     return f"Check {finding.number}: {finding.title}", [dict(row) for row in finding.evidence]
 
 
-def _evidence(rows: list[dict[str, Any]], predictions: PredictionSet, texts: Texts, random_state: int) -> Evidence:
-    by_cell = {(row["method"], row["encoder"], row["pool"], row["slice"], row["seed"]): row for row in rows}
-    answers = [
-        (by_cell[cell.method, cell.encoder, cell.pool, cell.slice, cell.seed], predictions.space.decode(codes))
+def _answers(rows: list[dict[str, Any]], predictions: PredictionSet) -> list[tuple[dict[str, Any], list[Any]]]:
+    """Return the finished rows of the largest slice, each with what was said of every test text."""
+    by_cell = {(*(row[name] for name in Entrant._fields), row["slice"], row["seed"]): row for row in rows}
+    return [
+        (by_cell[(*entrant_of(cell), cell.slice, cell.seed)], predictions.space.decode(codes))
         for cell, codes in predictions.answers.items()
         if cell.slice == predictions.slices[-1]
     ]
-    evidence = Evidence(texts.labeled, texts.test, texts.draws, rows, answers, texts.left_out, {}, random_state)
-    if texts.encoder is None:
-        return evidence
-    n = min(len(texts.pool), POOL_TEXTS)
-    some = np.sort(np.random.default_rng(random_state).permutation(len(texts.pool))[:n])
-    sides = {
-        "labeled": [texts.labeled.texts[row] for row in evidence.drawn],
-        "test": texts.test.texts,
-        "pool": [texts.pool[row] for row in some],
+
+
+def _vectors(evidence: Evidence, texts: ComparedTexts, encoder: Encoder) -> dict[str, np.ndarray]:
+    """Embed what is compared by its vectors."""
+    sides = {"labeled": [texts.labeled.texts[row] for row in evidence.drawn], "test": texts.test.texts}
+    pools = texts.pools
+    if all(isinstance(name, int) for name in pools):  # parts of one pool: the largest stands for all
+        sides["pool"] = next(reversed(pools.values()), [])
+    else:
+        sides |= {f"pool {name}": pool for name, pool in pools.items()}
+    return {
+        name: encoder.encode(_some(side, evidence.random_state) if name.startswith("pool") else side)
+        for name, side in sides.items()
+        if side
     }
-    vectors = {name: texts.encoder.encode(side) for name, side in sides.items() if side}
-    return dataclasses.replace(evidence, vectors=vectors)
+
+
+def _some(pool: Sequence[str], random_state: int) -> list[str]:
+    n = min(len(pool), POOL_TEXTS)
+    return [pool[row] for row in np.sort(np.random.default_rng(random_state).permutation(len(pool))[:n])]
 
 
 def _wanting(rows: list[dict[str, Any]], predictions: PredictionSet, random_state: int) -> list[Forecast]:
@@ -171,10 +179,7 @@ def _classes_figure(predictions: PredictionSet) -> tuple[str, bytes]:
     """Return the heat map of classes by method at the largest slice, means over seeds."""
     largest = predictions.slices[-1]
     entrants = [entrant for entrant in predictions.entrants if predictions.cells_of(entrant, largest)]
-    variants = variant_words([entrant._asdict() for entrant in entrants])
-    names = [
-        f"{one.method} ({variant})" if variant else one.method for one, variant in zip(entrants, variants, strict=True)
-    ]
+    names = entrant_names(entrant._asdict() for entrant in entrants)
     scores = [f1_by_class(predictions, one.method, encoder=one.encoder, pool=one.pool) for one in entrants]
     means = [np.nanmean(of_one.f1[:, of_one.slices.index(largest)], axis=0) for of_one in scores]
     known = np.flatnonzero(scores[0].n_true)

@@ -1,6 +1,7 @@
 """Scores and predictions of a classifier on files: what ``fewshot evaluate`` and ``fewshot predict`` do."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.classifiers.loading import load_classifier
-from fewshot.core.errors import InputError
+from fewshot.core.errors import DataWarning, InputError
 from fewshot.data.formats import format_of
 from fewshot.data.readers import read_rows
 from fewshot.data.tables import Table
 from fewshot.data.writers import write_rows
 from fewshot.evaluation.metrics import score_labels, scores_per_label
 from fewshot.recipes.sources import Reading, require_labels
+from fewshot.recipes.used_texts import used_by
 
 CHUNK_ROWS = 10_000
 _LABEL_COLUMNS = ("label", "labels", "confidence")
@@ -67,6 +69,11 @@ def evaluate_classifier(
         Also score label by label.
     device : str, optional
 
+    Warns
+    -----
+    DataWarning
+        If the folder tells that the model learnt from some of the texts, or that its settings were chosen on them.
+
     Returns
     -------
     dict
@@ -75,6 +82,8 @@ def evaluate_classifier(
     """
     model = _opened(classifier, device)
     data = require_labels((reading or Reading()).load(test))
+    if isinstance(classifier, (str, Path)):
+        _warn_if_used(classifier, data.texts)
     if data.multi_label != model.label_space_.multi_label:
         kinds = {True: "several labels a text", False: "one label a text"}
         raise InputError(
@@ -86,6 +95,13 @@ def evaluate_classifier(
     if per_label:
         scores["per_label"] = scores_per_label(data.labels, predicted, multi_label=data.multi_label)
     return scores
+
+
+def _warn_if_used(folder: str | Path, texts: list[str]) -> None:
+    """Warn where a model's folder tells that it was made with some of the texts that it is scored on."""
+    told = [sentence for used in used_by(folder, str(folder)) if (sentence := used.told(texts)) is not None]
+    if told:
+        warnings.warn(f"{'; '.join(told)}: scores on them say little of new texts", DataWarning, stacklevel=3)
 
 
 @dataclasses.dataclass(frozen=True)

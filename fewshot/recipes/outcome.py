@@ -1,7 +1,7 @@
 """The outcome of a comparison, and what it leaves behind: CSV files, plots and one self-contained page."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class Comparison:
     Parameters
     ----------
     rows : list of dict
-        One a cell; the columns of ``results.csv``.
+        One a cell; the columns of ``results.csv``. In a cross-validation each is of one fold.
     summary : list of dict
         Mean, standard deviation over seeds, confidence band and verdict; the columns of ``summary.csv``.
     left_out : dict of str to str
@@ -67,6 +67,11 @@ class Comparison:
         :func:`fewshot.evaluation.statistics.frontier.frontier`.
     n_missing : int
         How many cells have no result yet.
+    seed_rows : list of dict
+        One a method and seed, which the summary is made of: ``rows`` themselves, or in a cross-validation the folds of
+        each seed put together, see :func:`fewshot.evaluation.runner.folds.read_sheets`.
+    pool_sources : dict of int or str to object
+        Where each pool came from, as it was given, by what the column ``pool`` calls it.
     """
 
     rows: list[dict[str, Any]]
@@ -79,6 +84,13 @@ class Comparison:
     insights: Insights = dataclasses.field(default_factory=Insights, repr=False)
     frontier: list[dict[str, Any]] = dataclasses.field(default_factory=list, repr=False)
     n_missing: int = 0
+    seed_rows: list[dict[str, Any]] = dataclasses.field(default_factory=list, repr=False)
+    pool_sources: dict[Any, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def n_test(self) -> int:
+        """How many texts are judged; 0 where nothing was predicted."""
+        return 0 if self.predictions is None else len(self.predictions.truth)
 
     def table(self, metric: str = "macro_f1", form: str = "markdown") -> str:
         """Return methods by size of slice, for a paper or a readme.
@@ -124,7 +136,7 @@ def write_comparison(
     comparison: Comparison,
     labeled: TextData,
     test: TextData,
-    pool: TextData | None,
+    pools: Mapping[Any, Sized],
     *,
     settings: dict[str, Any],
     tables: Sequence[Titled | tuple[str, list[dict[str, Any]]]] = (),
@@ -139,14 +151,14 @@ def write_comparison(
     if comparison.summary:
         for form, ending in ENDINGS.items():
             write_text(folder / f"scores{ending}", comparison.table(form=form) + "\n")
-    write_page(comparison, labeled, test, pool, settings=settings, tables=tables, figures=figures)
+    write_page(comparison, labeled, test, pools, settings=settings, tables=tables, figures=figures)
 
 
 def write_page(
     comparison: Comparison,
     labeled: TextData,
     test: TextData,
-    pool: TextData | None,
+    pools: Mapping[Any, Sized],
     *,
     settings: dict[str, Any],
     tables: Sequence[Titled | tuple[str, list[dict[str, Any]]]] = (),
@@ -154,10 +166,12 @@ def write_page(
 ) -> None:
     """Write ``report.html`` and the plots on it, also of a comparison that is not finished."""
     drawn: list[tuple[str, bytes]] = []
-    if any(row["status"] == "ok" for row in comparison.rows):
-        drawn.append((CURVES, plot_learning_curves(comparison.rows, comparison.folder / "learning_curves.png")))
+    if any(row["status"] == "ok" for row in comparison.seed_rows):
+        drawn.append((CURVES, plot_learning_curves(comparison.seed_rows, comparison.folder / "learning_curves.png")))
     drawn += _frontier_figure(comparison, frontier_metric(test))
-    sizes = {"labelled texts": len(labeled), "test texts": len(test), "unlabelled texts": len(pool) if pool else 0}
+    unlabeled = ", ".join(f"{name}: {len(pool):,}" for name, pool in pools.items() if isinstance(name, str))
+    most = max(map(len, pools.values()), default=0)
+    sizes = {"labelled texts": len(labeled), "test texts": len(test), "unlabelled texts": unlabeled or most}
     write_report(
         comparison.folder / "report.html",
         title="Comparison of methods",

@@ -26,6 +26,7 @@ from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.search_space import find_space
 from fewshot.recipes.searching import search_settings
 from fewshot.recipes.sources import Reading, content_hash, require_labels
+from fewshot.recipes.used_texts import remember_used
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,6 +208,13 @@ def train_classifier(
     made = saved(classifier, out, facts, provenance, cleaning=report.summary(), metrics=metrics, **options)
     if searched is not None:
         write_trials(searched, out)
+    remember_used(
+        out,
+        [settings.encoder if start_from is None else start_from],
+        learnt=rows.texts,
+        chosen=None if judges is None else judges.texts,
+        pool=pool if method.uses_pool else None,
+    )
     workshop.clear()
     return made
 

@@ -7,7 +7,7 @@ by those workers alone that train it. What is sent is pickled, by this program f
 import contextlib
 import dataclasses
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from fewshot.evaluation.runner.contest import Cell
 from fewshot.evaluation.runner.engine import Arena, Engine
 from fewshot.evaluation.runner.joblib_engine import JoblibEngine
 from fewshot.evaluation.runner.ray_engine import RayEngine, import_ray
-from fewshot.recipes.contests import Ring
+from fewshot.recipes.contests import Adapting, Ring
+from fewshot.recipes.crossing import called
 from fewshot.recipes.methods import find_method
 from fewshot.recipes.once_adapted import FoundAdapted
 
@@ -62,45 +63,52 @@ class Workers:
         if self.engine == "ray" and self.n > 1:
             import_ray()
 
-    def source_of(self, encoder: Encoder | None, name: str) -> str | bytes:
-        """Return what workers open an encoder from: its name, or where it is in memory the pickled object.
+    def sources_of(self, encoders: Sequence[Encoder | str]) -> dict[str, str | bytes]:
+        """Return what workers open encoders from, by what cells call them: a name, or of an object what pickles it.
 
         Raises
         ------
         InputError
-            If it cannot be pickled.
+            If one cannot be pickled.
         """
-        if encoder is None or self.n == 1:
-            return name
-        try:
-            return bytes(dumps(encoder))  # also of a class that was defined in a notebook
-        except Exception as error:  # each class fails in its own way
-            raise InputError(
-                f"the encoder {name!r} in memory cannot be sent to worker processes ({type(error).__name__}: {error}); "
-                "save it and name its folder, or take workers=1"
-            ) from None
+        if self.n == 1:
+            return {}
+        return {
+            name: encoder if isinstance(encoder, str) else _pickled(encoder, name)
+            for name, encoder in zip(called(encoders), encoders, strict=True)
+        }
 
     @contextlib.contextmanager
-    def engine_for(self, ring: Ring, source: str | bytes) -> Iterator[Engine | None]:
+    def engine_for(self, ring: Ring, sources: Mapping[str, str | bytes]) -> Iterator[Engine | None]:
         """Give the engine for the contests of a ring; ``None`` where they run in this process."""
         if self.n == 1:
             yield None
             return
         prepare = partial(_adapt_first, ring)
         if self.engine == "ray":
-            yield RayEngine(self.n, pack(ring, source), prepare)
+            yield RayEngine(self.n, pack(ring, sources), prepare)
             return
         scratch = ScratchFolder("fewshot-vectors-")
         try:
-            yield JoblibEngine(self.n, pack(ring, source).mapped(scratch.path), prepare)
+            yield JoblibEngine(self.n, pack(ring, sources).mapped(scratch.path), prepare)
         finally:
             scratch.remove()
 
 
+def _pickled(encoder: Encoder, name: str) -> bytes:
+    try:
+        return bytes(dumps(encoder))  # also of a class that was defined in a notebook
+    except Exception as error:  # each class fails in its own way
+        raise InputError(
+            f"the encoder {name!r} in memory cannot be sent to worker processes ({type(error).__name__}: {error}); "
+            "save it and name its folder, or take workers=1"
+        ) from None
+
+
 def _adapt_first(ring: Ring, cell: Cell) -> None:
     """Adapt the encoder here before a worker asks for it: once, and with all cores."""
-    if find_method(cell.method)[0].adapts and ring.adapted is not None:
-        ring.adapted()
+    if find_method(cell.method)[0].adapts and (adapted := ring.adapted.get((cell.encoder, cell.pool))) is not None:
+        adapted()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,46 +158,53 @@ class Parcel:
     ----------
     ring : Ring
         Without encoders.
-    encoder : SentEncoder, optional
-    adapted_at : Path, optional
-        Folder in which the adapted encoder is found by the time that a cell asks for it.
+    encoders : mapping of str to SentEncoder
+    adapted_at : mapping of (str, int or str) to Path
+        Folders in which adapted encoders are found by the time that a cell asks for one.
     """
 
     ring: Ring
-    encoder: SentEncoder | None
-    adapted_at: Path | None
+    encoders: Mapping[str, SentEncoder]
+    adapted_at: Mapping[Adapting, Path]
 
     def __call__(self) -> Arena:
         """Return the contests as they are where the parcel was packed."""
-        encoder = None if self.encoder is None else self.encoder.receive(self.ring.device)
-        adapted = None if self.adapted_at is None else FoundAdapted(self.adapted_at, self.ring.device)
-        ring = dataclasses.replace(self.ring, encoder=encoder, adapted=adapted)
-        return Arena(ring.contests(), ring.test)
+        device = self.ring.device
+        ring = dataclasses.replace(
+            self.ring,
+            encoders={name: sent.receive(device) for name, sent in self.encoders.items()},
+            adapted={key: FoundAdapted(folder, device) for key, folder in self.adapted_at.items()},
+        )
+        return Arena(ring.contests(), ring.test, ring.folds)
 
     def mapped(self, folder: Path) -> "Parcel":
-        """Return the same with its vectors in a file, which all processes of a machine map."""
-        if self.encoder is None or isinstance(self.encoder.vectors, Path):
-            return self
-        file = folder / "vectors.npy"
-        np.save(file, self.encoder.vectors, allow_pickle=False)
-        return dataclasses.replace(self, encoder=dataclasses.replace(self.encoder, vectors=file))
+        """Return the same with its vectors in files, which all processes of a machine map."""
+        encoders = {}
+        for number, (name, sent) in enumerate(self.encoders.items()):
+            file = folder / f"vectors-{number}.npy"
+            np.save(file, np.asarray(sent.vectors), allow_pickle=False)
+            encoders[name] = dataclasses.replace(sent, vectors=file)
+        return dataclasses.replace(self, encoders=encoders)
 
 
-def pack(ring: Ring, source: str | bytes) -> Parcel:
+def pack(ring: Ring, sources: Mapping[str, str | bytes]) -> Parcel:
     """Return what workers need of a comparison.
 
     Parameters
     ----------
     ring : Ring
-        Its encoder, if any, is asked for the vectors of all texts of slices and test set.
-    source : str or bytes
-        What the encoder is opened from; see :meth:`Workers.source_of`.
+        Its encoders are asked for the vectors of all texts of slices and test set.
+    sources : mapping of str to str or bytes
+        What each encoder is opened from; see :meth:`Workers.sources_of`.
     """
-    sent = None
-    if ring.encoder is not None:
-        trained = (text for entry in ring.entries for text in entry.train.texts)
-        texts = list(dict.fromkeys([*trained, *ring.test.texts]))
-        sent = SentEncoder(source, ring.encoder.name, ring.encoder.fingerprint, texts, ring.encoder.encode(texts))
-    adapts = any(find_method(entry.cell.method)[0].adapts for entry in ring.entries)
-    adapted_at = ring.adapted.folder.absolute() if adapts and ring.adapted is not None else None
-    return Parcel(dataclasses.replace(ring, encoder=None, adapted=None), sent, adapted_at)
+    trained = (text for entry in ring.entries for text in entry.train.texts)
+    texts = list(dict.fromkeys([*trained, *ring.test.texts]))
+    sent = {
+        name: SentEncoder(sources[name], encoder.name, encoder.fingerprint, texts, encoder.encode(texts))
+        for name, encoder in ring.encoders.items()
+    }
+    adapting = {
+        (entry.cell.encoder, entry.cell.pool) for entry in ring.entries if find_method(entry.cell.method)[0].adapts
+    }
+    adapted_at = {key: once.folder.absolute() for key, once in ring.adapted.items() if key in adapting}
+    return Parcel(dataclasses.replace(ring, encoders={}, adapted={}), sent, adapted_at)

@@ -47,7 +47,7 @@ def overhead(folder: Path, quick: bool) -> dict[str, Any]:
 
 def overhead_of(folder: Path, cells: Cells) -> dict[str, Any]:
     """Return milliseconds a cell; the time of bare writing in between is taken out."""
-    contests, test = cells()
+    contests, test, _ = cells()
     store, bare = ResultStore(folder), 0.0
     seen = 0
 
@@ -107,7 +107,7 @@ def workers(folder: Path, quick: bool) -> dict[str, Any]:
 
 def compare(cells: Cells, folder: Path, n: int) -> None:
     """Run all cells; workers are begun and ended within."""
-    contests, test = cells()
+    contests, test, _ = cells()
     run_comparison(contests, test, ResultStore(folder), engine=JoblibEngine(n, cells) if n > 1 else None)
 
 

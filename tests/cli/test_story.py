@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -549,3 +550,43 @@ def test_predicting_predictions_loses_no_label(desk: Path, teacher: str) -> None
 def test_unknown_output_format_is_found_before_the_work(desk: Path, teacher: str) -> None:
     """A format that cannot be written must not cost an hour of predicting first."""
     assert "sheet.xlsx" in run("predict", teacher, "things.csv", "--out", "sheet.xlsx", folder=desk, code=1).stderr
+
+
+def test_compare_encoders_and_pools(desk: Path, teacher: str) -> None:
+    """Several encoders and pools must reach the table, the next command and the checks by their names."""
+    arguments = ("compare", "things.csv:test", "--test", "things.csv:train")
+    arguments += ("--methods", "naive-bayes,knn,zero-shot-embedding")
+    arguments += ("--unlabeled", "things.csv:unlabeled", "--unlabeled", "issues.jsonl", "--pool-sizes", "3")
+    arguments += ("--slices", "1", "--seeds", "1", "--encoder", f"encoder,{teacher}", "--out", "grid")
+    done = run(*arguments, folder=desk)
+    for name in ("knn (encoder)", "knn (teacher)"):
+        assert name in done.stdout
+    rows = read_rows(desk / "grid" / "results.csv").rows
+    cells = [(row["method"], row["encoder"], row["pool"]) for row in rows]
+    pools = ("things:3", "issues:3")
+    grid = [("zero-shot-embedding", encoder, pool) for encoder in ("encoder", "teacher") for pool in pools]
+    assert cells == [("naive-bayes", "", ""), ("knn", "encoder", ""), ("knn", "teacher", ""), *grid]
+    assert "zero-shot-embedding (teacher, issues:3)" in done.stdout
+    assert "check 112: teacher learnt from 30 of the 30 test texts" in done.stderr
+    seen = run("evaluate", teacher, "things.csv:train", folder=desk)
+    assert "warning: teacher learnt from 30 of the 30 test texts" in seen.stderr
+    assert "warning" not in run("evaluate", teacher, "things.csv:test", folder=desk).stderr
+
+
+def test_compare_by_cross_validation(desk: Path) -> None:
+    """Who has few labels and no test set must be told what to type, and that must run."""
+    arguments = ("compare", "things.csv:train", "--methods", "naive-bayes,knn", "--slices", "1,2", "--seeds", "2")
+    arguments += ("--encoder", "encoder", "--out", "once", "--quiet")
+    done = run(*arguments, folder=desk)
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("to judge on all labelled texts")]
+    command = shlex.split(line.partition(": ")[2])
+    assert command[-4:] == ["--folds", "5", "--out", "once-folds"]
+    told = run(*command[1:], folder=desk)
+    assert "to judge on all labelled texts" not in told.stderr
+    rows = read_rows(desk / "once-folds" / "results.csv").rows
+    assert len(rows) == 2 * 2 * 2 * 5
+    assert {row["status"] for row in rows} == {"ok"}
+    refused = run(*arguments, "--folds", "5", "--test", "things.csv:test", folder=desk, code=1)
+    assert "without a test set" in refused.stderr
+    large = ("--folds", "5", "--slices", "9", "--out", "large")
+    assert "slices must be at most 8" in run(*arguments, *large, folder=desk, code=1).stderr

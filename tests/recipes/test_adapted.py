@@ -45,6 +45,7 @@ def test_a_comparison_adapts_once(tiny_encoder, single, tmp_path, monkeypatch):
         slices=(2, 4),
         seeds=1,
         seed=5,
+        folds=0,
         encoder=tiny_encoder,
         device="cpu",
     )

@@ -51,7 +51,7 @@ def test_the_commands_are_parsed_as_they_are_meant():
         assert given["labeled"] == "my labels.csv"
     compare, train, *distil = [given for _, given in commands]
     assert (compare["test"], compare["methods"]) == ("it's.csv", "naive-bayes,setfit,linear-probe")
-    assert compare["unlabeled"] is None, "none of these methods looks at a pool"
+    assert not compare["unlabeled"], "none of these methods looks at a pool"
     assert (train["method"], train["label_words"], train["out"]) == ("setfit", "words.json", "runs/teacher")
     assert [given["student"] for given in distil] == ["static", "layers:3"]
     assert all((given["teacher"], given["unlabeled"]) == (["runs/teacher"], "a pool.csv:rest") for given in distil)
@@ -83,7 +83,7 @@ def test_a_method_with_a_pool_is_given_it_but_does_not_teach():
     """compare refuses a method whose pool is missing; train takes no pool."""
     task = task_of(labeled_rows(16), pool_rows(60))
     compare, train, _ = written(task, unlabeled="pool.csv", methods=["knn", "distilled:static"])
-    assert parsed(compare.line)[1]["unlabeled"] is None
+    assert not parsed(compare.line)[1]["unlabeled"]
     assert parsed(train.line)[1]["method"] == "knn"
 
 
@@ -101,6 +101,12 @@ def test_a_class_without_a_text_does_not_hinder_training():
     """Whoever names a class ahead of its first text still wants the others learnt."""
     task = task_of(labeled_rows(16), classes=["refund", "delivery", "login", "other"])
     assert [parsed(command.line)[0] for command in written(task, methods=["setfit"])] == ["compare", "train"]
+
+
+def test_few_labels_are_cross_validated():
+    """A third of sixty texts held out once tells nothing apart."""
+    few, many = (written(task_of(labeled_rows(n)))[0] for n in (16, 160))
+    assert [parsed(command.line)[1]["folds"] for command in (few, many)] == [5, None]
 
 
 def test_a_long_comparison_has_fewer_seeds():

@@ -17,29 +17,29 @@ def slices_of(rows, *others):
 
 
 @pytest.mark.parametrize(
-    ("rows", "sizes", "total"),
+    ("rows", "sizes", "total", "folds"),
     [
-        (labeled_rows(24), (4, 8, 16), False),
-        (labeled_rows(3), (1, 2), False),
-        (labeled_rows(2), (1,), False),
-        (labeled_rows(30) + RARE, (15, 31, 62), True),
-        ([{"text": f"t{i}", "labels": [["a", "b"][i % 2]]} for i in range(30)], (5, 10, 20), True),
+        (labeled_rows(120), (20, 40, 80), False, None),
+        (labeled_rows(24), (4, 9, 19), False, 5),
+        (labeled_rows(3), (1, 2), False, 5),
+        (labeled_rows(2), (1,), False, 5),
+        (labeled_rows(30) + RARE, (18, 36, 73), True, 5),
+        ([{"text": f"t{i}", "labels": [["a", "b"][i % 2]]} for i in range(30)], (6, 12, 24), True, 5),
     ],
 )
-def test_slices_fit_the_labels_that_a_comparison_leaves(rows, sizes, total):
-    """compare holds a third out first; slices larger than the rest end in an error."""
+def test_slices_fit_the_labels_that_a_comparison_leaves(rows, sizes, total, folds):
+    """compare holds a third out first, or each fifth in its turn; slices larger than the rest end in an error."""
     slices = slices_of(rows)
-    assert (slices.sizes, slices.total) == (sizes, total)
+    assert (slices.sizes, slices.total, slices.folds) == (sizes, total, folds)
 
 
-@pytest.mark.parametrize("rows", [labeled_rows(24), labeled_rows(3), labeled_rows(30) + RARE])
+@pytest.mark.parametrize("rows", [labeled_rows(24), labeled_rows(3), labeled_rows(30) + RARE, labeled_rows(120)])
 @pytest.mark.filterwarnings("ignore:the slice of:fewshot.core.errors.DataWarning")
 def test_the_comparison_runs_with_these_slices(rows, tmp_path):
     """The one proof that sizes are right is that the comparison takes them."""
     slices = slices_of(rows)
-    made = compare_methods(
-        rows, out=tmp_path, methods=("naive-bayes",), slices=slices.sizes, total=slices.total, seeds=2
-    )
+    options = {"slices": slices.sizes, "total": slices.total, "folds": slices.folds, "seeds": 2}
+    made = compare_methods(rows, out=tmp_path, methods=("naive-bayes",), **options)
     assert {row["status"] for row in made.rows} == {"ok"}
     assert {row["n_train"] for row in made.rows} == {slices.n_texts(size) for size in slices.sizes}
 

@@ -3,12 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fewshot import CompareSettings, compare_methods
+from fewshot.core.artifacts import fingerprint, read_json
 from fewshot.core.errors import DataWarning, InputError
+from fewshot.core.versions import library_versions
+from fewshot.data.labels import LabelSpace
 from fewshot.data.readers import read_rows
+from fewshot.data.slices import training_slices
 from fewshot.data.texts import TextData
+from fewshot.evaluation.reports.side_by_side import Finished, side_by_side
+from fewshot.recipes.sources import content_hash
 
 WORDS = {"fruit": "apple pear plum", "tool": "hammer saw drill"}
 FAST = {"methods": ("naive-bayes", "linear-probe"), "slices": (1, 3), "seeds": 2}
@@ -112,7 +119,8 @@ def test_test_texts_are_kept_out_of_training_and_pool(tmp_path: Path, toy_encode
 
 def test_without_a_test_set_a_part_is_held_out(tmp_path: Path, toy_encoder) -> None:
     """Scoring on training texts would report memory as skill."""
-    done = compare_methods(table(9), out=tmp_path, encoder=toy_encoder, **FAST)
+    with pytest.warns(DataWarning, match=r"the 6 labelled texts held out .* by up to ±20 points; --folds 5"):
+        done = compare_methods(table(9), out=tmp_path, encoder=toy_encoder, **FAST)
     assert any("held out" in note for note in done.notes)
 
 
@@ -180,7 +188,7 @@ def test_without_labels_the_names_are_those_of_the_labelled_texts(tmp_path: Path
     texts = [f"{word} {number}" for number in range(6) for word in ("refund", "parcel", "password")]
     labels = ["billing", "delivery", "login"] * 6
     rows = TextData(texts, labels, multi_label=False, rows=list(range(18)))
-    options = FAST | {"methods": ("zero-shot-embedding", f"zero-shot-nli:{tiny_nli}"), "slices": (0,)}
+    options = FAST | {"methods": ("zero-shot-embedding", f"zero-shot-nli:{tiny_nli}"), "slices": (0,), "folds": 0}
     done = compare_methods(rows, out=tmp_path, encoder=tiny_topical, device="cpu", **options)
     assert all(row["accuracy"] >= 0.8 for row in done.rows)
     assert len(done.rows) == 4
@@ -190,7 +198,7 @@ def test_without_labels_the_names_are_those_of_the_labelled_texts(tmp_path: Path
 def test_slice_0_alone_needs_a_method_for_it(tmp_path: Path, toy_encoder) -> None:
     """An empty table of results would say nothing of the reason."""
     with pytest.raises(InputError, match="no method that runs without labels"):
-        compare_methods(table(6), out=tmp_path, encoder=toy_encoder, **FAST | {"slices": (0,)})
+        compare_methods(table(6), out=tmp_path, encoder=toy_encoder, **FAST | {"slices": (0,), "folds": 0})
 
 
 def test_an_encoder_may_be_named(tmp_path: Path, tiny_folder: Path) -> None:
@@ -246,3 +254,162 @@ def test_the_page_is_written_as_cells_finish(tmp_path: Path, toy_encoder, monkey
         assert f"Unfinished: {8 - n_done} of 8 cells are missing." in page
         assert page.rstrip().endswith("</html>")
     assert "nfinished" not in (tmp_path / "report.html").read_text("utf-8").split("<body>")[1]
+
+
+def pool(name: str, n: int) -> TextData:
+    """Return unlabelled toy texts of a file in a folder that is nobody's business."""
+    texts = [f"{name} plum drill {i}" for i in range(n)]
+    return TextData(texts, [None] * n, False, list(range(n)), f"/home/secret/{name}.csv")
+
+
+def test_the_keys_of_results_stay_what_they_were(tmp_path: Path, toy_encoder) -> None:
+    """Finished results of a comparison with one encoder and one pool must not be computed anew."""
+    methods = ("naive-bayes", "knn", "zero-shot-embedding")
+    texts, judged, some = table(6), table(4, start=50), pool("new", 5)
+    options = FAST | {"methods": methods, "slices": (2,), "seeds": 1}
+    compare_methods(texts, judged, some, out=tmp_path, encoder=toy_encoder, **options)
+    train = texts.select(training_slices(texts.labels, (2,), random_state=0)[2])
+    common = ["0", content_hash(train), content_hash(judged), library_versions()["fewshot"]]
+    space = LabelSpace.of(texts.labels)
+    identities = [
+        ["naive-bayes", *common],
+        ["knn", *common, toy_encoder.fingerprint],
+        ["zero-shot-embedding", *common, toy_encoder.fingerprint, fingerprint(some.texts), repr(space)],
+    ]
+    assert {path.stem for path in (tmp_path / "cells").iterdir()} == set(map(fingerprint, identities))
+    header, *_, last = (tmp_path / "results.csv").read_text("utf-8").splitlines()
+    assert header.endswith(",predict_seconds,error")
+    assert last.startswith(f"zero-shot-embedding,{toy_encoder.name},5,2,4,0,ok,")
+
+
+def test_methods_meet_each_encoder_and_those_without_run_once(tmp_path: Path, toy_encoder, tiny_static) -> None:
+    """The choice of the encoder is the first that a user faces; averaged over encoders no score means anything."""
+    inputs, options = (table(6), table(4, start=50)), FAST | {"methods": ("naive-bayes", "knn"), "slices": (1, 2, 3)}
+    alone = compare_methods(*inputs, out=tmp_path / "one", encoder=toy_encoder, **options)
+    computed = []
+    options["on_result"] = lambda cell, row: computed.append(cell.encoder)
+    done = compare_methods(*inputs, out=tmp_path / "one", encoder=[toy_encoder, tiny_static], **options)
+    assert set(computed) == {tiny_static.name}, "what was there is not computed again"
+    assert done.rows[: len(alone.rows)] == alone.rows
+    cells = [(row["method"], row["encoder"]) for row in done.rows]
+    first, second = f"knn ({toy_encoder.name})", f"knn ({tiny_static.name})"
+    assert {cell: cells.count(cell) for cell in dict.fromkeys(cells)} == {
+        ("naive-bayes", ""): 6,
+        ("knn", toy_encoder.name): 6,
+        ("knn", tiny_static.name): 6,
+    }
+    largest = [row for row in done.contrasts if (row["slice"], row["metric"]) == (3, "macro_f1")]
+    assert len(largest) == 3
+    assert {row["best"] for row in largest} <= {"naive-bayes", first, second}
+    assert [forecast.name for forecast in done.insights.forecasts] == ["naive-bayes", first, second]
+    assert first in done.table()
+    assert second in done.table()
+    page = (tmp_path / "one" / "report.html").read_text("utf-8")
+    assert first in page
+    assert second in page
+    manifest = read_json(tmp_path / "one" / "manifest.json")
+    assert manifest["settings"]["encoder"] == [toy_encoder.name, tiny_static.name]
+
+
+def test_each_encoder_embeds_each_text_once(tmp_path: Path, toy_encoder, tiny_static, monkeypatch) -> None:
+    """Embedding anew for each method and encoder is what makes a grid slow; only the timing of a method has to."""
+    monkeypatch.setattr("fewshot.recipes.costs.Costed.after_scoring", lambda self: None)
+    seen: list[str] = []
+    inner = toy_encoder._encode_batch
+    toy_encoder._encode_batch = lambda texts: (seen.extend(texts), inner(texts))[1]
+    options = FAST | {"methods": ("knn", "linear-probe")}
+    new = table(6, start=700), table(4, start=750)  # not remembered from other tests
+    compare_methods(*new, out=tmp_path, encoder=(tiny_static, toy_encoder), **options)
+    assert len(seen) >= 8
+    assert len(seen) == len(set(seen))
+
+
+def test_methods_meet_each_pool_and_those_without_run_once(tmp_path: Path, toy_encoder) -> None:
+    """Which pool helps is a question of its own; its file's whole path is nobody's business."""
+    inputs = table(6), table(4, start=50)
+    options = FAST | {"methods": ("naive-bayes", "zero-shot-embedding"), "slices": (2,), "encoder": toy_encoder}
+    compare_methods(*inputs, pool("new", 5), out=tmp_path, **options)
+    computed = []
+    options["on_result"] = lambda cell, row: computed.append((cell.method, cell.pool))
+    done = compare_methods(*inputs, [pool("new", 5), pool("old", 9)], out=tmp_path, **options)
+    assert set(computed) == {("zero-shot-embedding", "old")}, "what was there is not computed again"
+    cells = {(row["method"], row["pool"]) for row in done.rows}
+    assert cells == {("naive-bayes", None), ("zero-shot-embedding", "new"), ("zero-shot-embedding", "old")}
+    assert len(done.rows) == 6
+    assert [row["pool"] for row in read_rows(tmp_path / "results.csv").rows] == ["", "", "new", "new", "old", "old"]
+    assert "zero-shot-embedding (old)" in done.table()
+    manifest = read_json(tmp_path / "manifest.json")
+    assert manifest["pools"] == {"new": fingerprint(pool("new", 5).texts), "old": fingerprint(pool("old", 9).texts)}
+    assert "new: 5, old: 9" in (tmp_path / "report.html").read_text("utf-8")
+    with pytest.raises(InputError, match="'new' and 'new-2' are the same"):
+        compare_methods(*inputs, [pool("new", 5), pool("new", 5)], out=tmp_path, **options)
+
+
+def test_a_pool_may_be_taken_in_parts(tmp_path: Path, toy_encoder) -> None:
+    """How many unlabelled texts are enough is what a pool's owner wants to know."""
+    options = FAST | {"methods": ("zero-shot-embedding",), "slices": (2,), "encoder": toy_encoder}
+    done = compare_methods(table(6), table(4, start=50), pool("new", 9), out=tmp_path, pool_sizes=(3, 9), **options)
+    assert [row["pool"] for row in done.rows] == [3, 3, 9, 9]
+    assert "zero-shot-embedding (3 unlabeled)" in done.table()
+    whole = compare_methods(table(6), table(4, start=50), pool("new", 9), out=tmp_path, **options)
+    assert whole.rows == done.rows[2:]
+    assert done.pool_sources.keys() == {3, 9}
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_without_a_test_set_every_text_may_be_judged(tmp_path: Path, toy_encoder, multi) -> None:
+    """A third of sixty labels says nothing of anything; all of them, each held out in its turn, say something."""
+    options = FAST | {"slices": (4, 8) if multi else (1, 3), "folds": 3, "encoder": toy_encoder}
+    done = compare_methods(table(9, multi=multi), out=tmp_path, **options)
+    assert len(done.rows) == 2 * 2 * 2 * 3
+    assert {row["fold"] for row in done.rows} == {0, 1, 2}
+    assert len(done.seed_rows) == 2 * 2 * 2
+    assert len(done.predictions.truth) == 18
+    assert [row["n_seeds"] for row in done.summary] == [2] * 4
+    for row in done.summary:
+        sheets = [one for one in done.seed_rows if (one["method"], one["slice"]) == (row["method"], row["slice"])]
+        assert row["macro_f1_mean"] == pytest.approx(np.mean([one["macro_f1"] for one in sheets]))
+    for row in done.contrasts:
+        assert row["resampled"] == "seeds and texts"
+    assert read_rows(tmp_path / "results.csv").columns[-1] == "fold"
+    assert len(read_rows(tmp_path / "seeds.csv").rows) == 8
+    assert "Trainings share texts" in (tmp_path / "report.html").read_text("utf-8")
+    again = compare_methods(
+        table(9, multi=multi), out=tmp_path, on_result=lambda cell, row: pytest.fail("computed again"), **options
+    )
+    assert again.summary == done.summary
+    beside = side_by_side(Finished.read(tmp_path), Finished.read(tmp_path))
+    assert {(row["method"], row["slice"]): row["a"] for row in beside.rows} == {
+        (row["method"], row["slice"]): pytest.approx(row["macro_f1_mean"]) for row in done.summary
+    }
+
+
+def test_folds_that_the_budget_leaves_are_no_score(tmp_path: Path, toy_encoder, monkeypatch) -> None:
+    """Texts that nobody answered must not count as wrong, nor half of a seed as all of it."""
+    monkeypatch.setattr(
+        "fewshot.evaluation.runner.pace.Pace.allows", lambda self, cell: (cell.seed, cell.fold) < (1, 2)
+    )
+    done = compare_methods(table(9), out=tmp_path, encoder=toy_encoder, folds=3, budget="5m", **FAST)
+    assert len(done.rows) == 2 * 2 * 5
+    assert {row["seed"] for row in done.seed_rows} == {0}
+    assert [row["n_seeds"] for row in done.summary] == [1] * 4
+
+
+def test_texts_that_are_nearly_the_same_are_found_across_folds(tmp_path: Path, toy_encoder) -> None:
+    """Every text is learnt from and judged on: each would be told as a copy of itself."""
+    done = compare_methods(table(9), out=tmp_path, encoder=toy_encoder, folds=3, **FAST)
+    [leak] = [finding for finding in done.insights.findings if finding.number == 101]
+    assert all(row["text"] != row["other text"] for row in leak.evidence)
+
+
+def test_texts_that_settings_were_chosen_on_are_found(tmp_path: Path, toy_encoder) -> None:
+    """A score on the texts that chose a setting is no score on new texts."""
+    judged = table(4, start=50)
+    inputs = {"out": tmp_path, "encoder": toy_encoder, **FAST}
+    used = compare_methods(table(6), judged, validation=table(4, start=52), **inputs)
+    [found] = [finding for finding in used.insights.findings if finding.number == 112]
+    assert found.verdict == "warning"
+    assert "holds 4 of the 8 test texts" in found.text
+    assert {row["text"] for row in found.evidence} == set(judged.texts) & set(table(4, start=52).texts)
+    unused = compare_methods(table(6), judged, validation=table(4, start=60), **inputs)
+    assert next(finding.verdict for finding in unused.insights.findings if finding.number == 112) == "passed"

@@ -44,7 +44,7 @@ def test_all_of_it_stands_on_the_page(page, toy_encoder, multi):
     inputs = table(10, multi=multi), table(9, start=50, noise=2, multi=multi), pool
     made, html = page(*inputs, encoder=toy_encoder, slices=sizes)
     insights = made.insights
-    assert [finding.number for finding in insights.findings] == list(range(101, 112))
+    assert [finding.number for finding in insights.findings] == list(range(101, 113))
     assert [forecast.name for forecast in insights.forecasts] == ["naive-bayes", "knn", "linear-probe"]
     assert {forecast.name for forecast in insights.classes} == set(WORDS)
     headings = re.findall(r"<h2>(.*?)</h2>", html)

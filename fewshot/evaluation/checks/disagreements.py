@@ -57,9 +57,10 @@ def _of_the_best(evidence: Evidence) -> dict[str, list[Any]]:
     """Return the answers of the best methods, the best first, each label set in one order."""
     scores: dict[str, list[float]] = {}
     first: dict[str, tuple[int, Sequence[Any]]] = {}
-    for row, answers in evidence.answers:
-        scores.setdefault(row["method"], []).append(row["accuracy"])
-        if row["method"] not in first or row["seed"] < first[row["method"]][0]:
-            first[row["method"]] = row["seed"], answers
+    for row, answers in evidence.named_answers():
+        name = row["name"]
+        scores.setdefault(name, []).append(row["accuracy"])
+        if name not in first or row["seed"] < first[name][0]:
+            first[name] = row["seed"], answers
     best = sorted(scores, key=lambda name: -sum(scores[name]) / len(scores[name]))[:METHODS]
     return {name: list(first[name][1]) for name in best}

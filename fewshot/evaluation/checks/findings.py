@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fewshot.data.text_sketch import TextSketch
 from fewshot.data.texts import TextData
+from fewshot.evaluation.statistics.summary import with_names
 
 PASSED, WARNING, UNKNOWN = "passed", "warning", "not checked"
 
@@ -46,6 +48,38 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
+class Used:
+    """Texts that were used before a comparison.
+
+    Parameters
+    ----------
+    name : str
+        Who used them: a file, the folder of a model.
+    use : str
+        What for, as a verb: ``"learnt from"``.
+    sketch : TextSketch
+        Tells which they were.
+
+    Examples
+    --------
+    >>> Used("runs/teacher", "learnt from", TextSketch.of(["a", "b"])).told(["b", "c"])
+    'runs/teacher learnt from 1 of the 2 test texts'
+    """
+
+    name: str
+    use: str
+    sketch: TextSketch
+
+    def told(self, texts: Sequence[str]) -> str | None:
+        """Say how many of the texts reported on are among them; ``None`` if none is."""
+        overlap = self.sketch.overlap(texts)
+        if not overlap.found.any():
+            return None
+        about = "" if overlap.is_exact else "about "
+        return f"{self.name} {self.use} {about}{overlap.n:,} of the {len(texts):,} test texts"
+
+
+@dataclasses.dataclass(frozen=True)
 class Evidence:
     """What the checks look at.
 
@@ -55,8 +89,8 @@ class Evidence:
         The labelled texts that slices were drawn from.
     test : TextData
         The texts that methods were scored on.
-    draws : mapping of int to mapping of int to ndarray
-        Rows of ``labeled`` by seed, then by size of slice.
+    draws : mapping of int or str to mapping of int to ndarray
+        Rows of ``labeled`` by seed (and by fold: ``"0, fold 3"``), then by size of slice.
     rows : sequence of mapping
         Result rows of ``run_comparison``.
     answers : sequence of (mapping, sequence)
@@ -64,19 +98,26 @@ class Evidence:
     left_out : mapping of str to int, optional
         Texts that were left out of the labelled texts and of the pool, by those names, because the test set has them.
     vectors : mapping of str to ndarray, optional
-        Embeddings: ``"labeled"``, one row each of ``drawn``; ``"test"``, one row a text; ``"pool"``, some of it.
+        Embeddings: ``"labeled"``, one row each of ``drawn``; ``"test"``, one row a text; ``"pool"``, some of it, or
+        ``"pool NAME"`` of each of several.
     random_state : int, default 0
         Decides what is sampled.
+    cross_validated : bool, default False
+        Whether the test texts are the labelled ones, each held out in its turn.
+    used : sequence of Used, optional
+        What is known of the texts that settings were chosen on, or that models learnt from, before the comparison.
     """
 
     labeled: TextData
     test: TextData
-    draws: Mapping[int, Mapping[int, np.ndarray]]
+    draws: Mapping[Any, Mapping[int, np.ndarray]]
     rows: Sequence[Mapping[str, Any]]
     answers: Sequence[tuple[Mapping[str, Any], Sequence[Any]]] = ()
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     vectors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     random_state: int = 0
+    cross_validated: bool = False
+    used: Sequence[Used] = ()
 
     @property
     def drawn(self) -> np.ndarray:
@@ -87,6 +128,11 @@ class Evidence:
     def finished(self) -> list[Mapping[str, Any]]:
         """Return the result rows of cells that went well."""
         return [row for row in self.rows if row["status"] == "ok"]
+
+    def named_answers(self) -> list[tuple[dict[str, Any], Sequence[Any]]]:
+        """Return ``answers``, each row with its :func:`~fewshot.evaluation.statistics.summary.entrant_names`."""
+        rows = with_names(row for row, _ in self.answers)
+        return list(zip(rows, (said for _, said in self.answers), strict=True))
 
 
 Found = tuple[str, list[dict[str, Any]]]

@@ -1,17 +1,18 @@
 """Numbered checks: whether what a comparison says is true of its methods, or of its data, or of chance.
 
 Each looks at one way in which comparisons go wrong, and answers with its evidence. A number is never given to another
-check. They stand in ``text_checks`` and ``result_checks``.
+check. They stand in ``text_checks``, ``result_checks`` and ``use_checks``.
 """
 
 from fewshot.evaluation.checks.findings import PASSED, UNKNOWN, WARNING, CannotTellError, Check, Evidence, Finding
 from fewshot.evaluation.checks.result_checks import OF_RESULTS
 from fewshot.evaluation.checks.text_checks import OF_TEXTS
+from fewshot.evaluation.checks.use_checks import OF_USE
 
 SHOWN = 20
 """Most rows of evidence that a finding keeps."""
 
-CHECKS = tuple(sorted((*OF_TEXTS, *OF_RESULTS)))
+CHECKS = tuple(sorted((*OF_TEXTS, *OF_RESULTS, *OF_USE)))
 """All checks, by number."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from fewshot.data.texts import TextData
 from fewshot.evaluation.checks.findings import CannotTellError, Check, Evidence, Found, cut, told
 from fewshot.evaluation.metrics import score_labels
-from fewshot.evaluation.statistics.summary import summarize
+from fewshot.evaluation.statistics.summary import summarize, with_names
 
 LEAST_METHODS = 3
 """From so many methods on it says something that all of them contradict a label."""
@@ -23,8 +23,8 @@ def _below_constant(evidence: Evidence) -> Found | None:
     metric = "micro_f1" if evidence.test.multi_label else "accuracy"
     constant, floor = _best_constant(evidence.test, metric)
     below = [
-        {"method": row["method"], "slice": row["slice"], metric: round(100 * row[f"{metric}_mean"], 1)}
-        for row in summarize(evidence.finished())
+        {"method": row["name"], "slice": row["slice"], metric: round(100 * row[f"{metric}_mean"], 1)}
+        for row in with_names(summarize(evidence.finished()))
         if row[f"{metric}_mean"] < floor
     ]
     if not below:
@@ -46,9 +46,10 @@ def _best_constant(test: TextData, metric: str) -> tuple[str, float]:
 
 
 def _chosen_on_test(evidence: Evidence) -> Found | None:
-    by_method = _right_by_method(evidence)
+    by_method = _right_by_name(evidence)
     if len(by_method) < 2:
         raise CannotTellError("fewer than two methods have finished")
+    # A method with two encoders is two to choose from.
     right = np.array(list(by_method.values()))
     weights = np.random.default_rng(evidence.random_state).multinomial(
         right.shape[1], np.full(right.shape[1], 1 / right.shape[1]), size=RESAMPLES
@@ -64,18 +65,18 @@ def _chosen_on_test(evidence: Evidence) -> Found | None:
     return text, sorted(scores, key=lambda line: -line["accuracy"])
 
 
-def _right_by_method(evidence: Evidence) -> dict[str, np.ndarray]:
+def _right_by_name(evidence: Evidence) -> dict[str, np.ndarray]:
     """Return, at the largest slice, how often each method is right on each test text, over its seeds."""
     found: dict[str, list[np.ndarray]] = {}
-    for row, said in evidence.answers:
+    for row, said in evidence.named_answers():
         right = [_same(one, true) for one, true in zip(said, evidence.test.labels, strict=True)]
-        found.setdefault(str(row["method"]), []).append(np.array(right, dtype=float))
+        found.setdefault(row["name"], []).append(np.array(right, dtype=float))
     return {name: np.mean(rows, axis=0) for name, rows in found.items()}
 
 
 def _within_noise(evidence: Evidence) -> Found | None:
     lines, sizes = [], sorted({row["slice"] for row in evidence.finished()})
-    summary = summarize(evidence.finished())
+    summary = with_names(summarize(evidence.finished()))
     if not any(row["n_seeds"] > 1 for row in summary):
         raise CannotTellError("one seed: nothing is known of how much scores change from draw to draw; take --seeds 5")
     for size in sizes:
@@ -88,8 +89,8 @@ def _within_noise(evidence: Evidence) -> Found | None:
             lines.append(
                 {
                     "slice": size,
-                    "first": first["method"],
-                    "second": rest[0]["method"],
+                    "first": first["name"],
+                    "second": rest[0]["name"],
                     "ahead by": round(100 * ahead, 1),
                     "sd over seeds": round(100 * sd, 1),
                 }
@@ -130,10 +131,10 @@ def _doubtful_labels(evidence: Evidence) -> Found | None:
 
 
 def _failures(evidence: Evidence) -> Found | None:
-    failed = [row for row in evidence.rows if row["status"] == "failed"]
+    failed = [row for row in with_names(evidence.rows) if row["status"] == "failed"]
     if not failed:
         return None
-    counts = Counter((row["method"], row["error"]) for row in failed)
+    counts = Counter((row["name"], row["error"]) for row in failed)
     lines = [{"method": method, "cells": n, "error": error} for (method, error), n in counts.most_common()]
     return f"{len(failed)} of {len(evidence.rows)} cells failed; the others stand, and means are over those", lines
 

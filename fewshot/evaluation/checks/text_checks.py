@@ -13,6 +13,8 @@ FEW_TEST_TEXTS = 400
 
 
 def _leaks(evidence: Evidence) -> Found | None:
+    if evidence.cross_validated:
+        return _leaks_between_folds(evidence)
     exact = [f"{n:,} {name} texts are test texts, too, and were left out" for name, n in evidence.left_out.items() if n]
     pairs = _near(evidence, "test", "labeled")
     if pairs:
@@ -21,6 +23,17 @@ def _leaks(evidence: Evidence) -> Found | None:
             "flattered; look at the pairs, and leave out one of each"
         )
     return ("; ".join(exact), pairs) if exact else None
+
+
+def _leaks_between_folds(evidence: Evidence) -> Found | None:
+    pairs = _near(evidence, "test", "test")
+    if not pairs:
+        return None
+    text = (
+        f"{len(pairs):,} labelled texts are nearly the same as another one (cosine {NEAR} and more): where one is held "
+        "out the other may be learnt from, and scores are flattered; look at the pairs, and leave out one of each"
+    )
+    return text, pairs
 
 
 def _copies(evidence: Evidence) -> Found | None:
@@ -77,14 +90,19 @@ def _absent_from_slices(evidence: Evidence) -> Found | None:
 
 
 def _strange_pool(evidence: Evidence) -> Found | None:
-    if "pool" not in evidence.vectors:
+    pools = {name: rows for name, rows in evidence.vectors.items() if name.partition(" ")[0] == "pool"}
+    if not pools:
         raise CannotTellError("there is no pool, or no encoder to compare it by")
-    sides = evidence.vectors["labeled"], evidence.vectors["pool"]
-    if min(map(len, sides)) < MIN_VECTORS:
+    labeled = evidence.vectors["labeled"]
+    if min(map(len, (labeled, *pools.values()))) < MIN_VECTORS:
         raise CannotTellError(f"fewer than {MIN_VECTORS} texts on a side")
-    distance = domain_distance(*sides, random_state=evidence.random_state)
-    note = domain_note(*distance)
-    return None if note is None else (note, [distance._asdict()])
+    notes, lines = [], []
+    for name, rows in pools.items():
+        distance = domain_distance(labeled, rows, random_state=evidence.random_state)
+        if (note := domain_note(*distance)) is not None:
+            notes.append(note if name == "pool" else f"{name}: {note}")
+            lines.append(({} if name == "pool" else {"pool": name.removeprefix("pool ")}) | distance._asdict())
+    return ("; ".join(notes), lines) if notes else None
 
 
 def _few_test_texts(evidence: Evidence) -> Found | None:

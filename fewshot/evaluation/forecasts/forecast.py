@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.evaluation.forecasts.curve_forecast import Forecast, forecast_curve
-from fewshot.evaluation.statistics.summary import GROUP, variant_words
+from fewshot.evaluation.statistics.summary import GROUP, entrant_names
 
 Row = Mapping[str, Any]
 
@@ -78,10 +78,8 @@ def forecast_scores(
     for row in rows:
         groups.setdefault(tuple(row.get(name) for name in VARIANT), []).append(row)
     subjects = [dict(zip(VARIANT, group, strict=True)) for group in groups]
-    variants = variant_words(subjects)
     forecasts = []
-    for subject, variant, members in zip(subjects, variants, groups.values(), strict=True):
-        name = f"{subject['method']} ({variant})" if variant else str(subject["method"])
+    for subject, name, members in zip(subjects, entrant_names(subjects), groups.values(), strict=True):
         sizes, scores, n_failed = _gather(members, metric, name)
         settings: dict[str, Any] = {"metric": metric, "interval": interval, "subject": subject}
         settings |= {"at": at, "random_state": random_state, "n_failed": n_failed}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fewshot.evaluation.charts.plots import NAMES
-from fewshot.evaluation.statistics.summary import variant_names
+from fewshot.evaluation.statistics.summary import entrant_names
 from fewshot.evaluation.tables import format_score
 
 Row = Mapping[str, Any]
@@ -41,7 +41,7 @@ def seconds_table(summary: Sequence[Row]) -> list[dict[str, Any]]:
     slices = sorted({row["slice"] for row in timed})
     columns = {(what, size): f"{what} {size}" for what in SECONDS for size in slices}
     table: dict[str, dict[str, Any]] = {}
-    for row, name in zip(timed, variant_names(timed), strict=True):
+    for row, name in zip(timed, entrant_names(timed), strict=True):
         line = table.setdefault(name, {"method": name} | dict.fromkeys(columns.values()))
         line |= {columns[what, row["slice"]]: row[key] for what, key in SECONDS.items()}
     return list(table.values())

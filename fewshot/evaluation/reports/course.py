@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fewshot.evaluation.charts.plots import NAMES
 from fewshot.evaluation.runner.contest import Cell
-from fewshot.evaluation.statistics.summary import GROUP, variant_names
+from fewshot.evaluation.statistics.summary import GROUP, entrant_names
 from fewshot.evaluation.tables import format_score
 
 Row = Mapping[str, Any]
@@ -60,7 +60,7 @@ class Course:
         for cell in self.cells:
             self._groups.setdefault(_group(cell), []).append(cell)
         entrants = list(dict.fromkeys(group[:-1] for group in self._groups))
-        names = variant_names(dict(zip(GROUP, entrant, strict=False)) for entrant in entrants)
+        names = entrant_names(dict(zip(GROUP, entrant, strict=False)) for entrant in entrants)
         self._names = dict(zip(entrants, names, strict=True))
 
     def note(self, cell: Cell, row: Row) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from fewshot.evaluation.charts.plots import NAMES
 from fewshot.evaluation.forecasts.curve_forecast import Forecast
 from fewshot.evaluation.statistics.contrasts import NEAR
+from fewshot.evaluation.statistics.summary import with_names
 
 Row = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ def headline(summary: Sequence[Row], forecasts: Sequence[Forecast] = (), *, metr
     >>> headline([row | {"macro_f1_mean": 0.5, "macro_f1_verdict": "best"}])
     ['On slices of 8 (16 labels in all) knn is best, with 50.0 % macro F1.']
     """
-    finished = [row for row in summary if row[f"{metric}_mean"] is not None]
+    finished = [row for row in with_names(summary) if row[f"{metric}_mean"] is not None]
     if not finished:
         return []
     largest = max(row["slice"] for row in finished)
@@ -40,8 +41,8 @@ def headline(summary: Sequence[Row], forecasts: Sequence[Forecast] = (), *, metr
     best = rows[0]
     labels = f" ({best['n_train']:,.0f} labels in all)" if best["n_train"] else ""
     score = f"{100 * best[f'{metric}_mean']:.1f} % {NAMES[metric]}"
-    lines = [f"On slices of {largest}{labels} {best['method']} is best, with {score}."]
-    near = [f"{row['method']} ({100 * row[f'{metric}_mean']:.1f})" for row in rows if row[f"{metric}_verdict"] == NEAR]
+    lines = [f"On slices of {largest}{labels} {best['name']} is best, with {score}."]
+    near = [f"{row['name']} ({100 * row[f'{metric}_mean']:.1f})" for row in rows if row[f"{metric}_verdict"] == NEAR]
     if near:
         lines.append(f"Not distinguishable from it: {', '.join(near)}.")
     told = [forecast for forecast in forecasts if _is_of(forecast, best) and forecast.predictions]

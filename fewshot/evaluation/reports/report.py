@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from fewshot.core.artifacts import write_text
 from fewshot.evaluation.metrics import COMPARED, SCORES
 from fewshot.evaluation.reports.page import definitions, figure, folded, html_table, page, paragraphs, section
-from fewshot.evaluation.runner.contest import COLUMNS, IDENTITY
+from fewshot.evaluation.runner.contest import COLUMNS, FOLD, IDENTITY
 from fewshot.evaluation.statistics.contrasts import BEST, CONTRAST_COLUMNS, NEAR
 from fewshot.evaluation.tables import columns_of, readable_summary
 
@@ -101,7 +101,7 @@ def write_report(
         section("Data", definitions(data_description)),
         section("How to repeat this", definitions(provenance)),
         _contrasts_section(contrasts),
-        folded(f"All {len(rows)} cells", html_table(rows, COLUMNS, name="cells")) if rows else "",
+        folded(f"All {len(rows)} cells", html_table(rows, (*COLUMNS, *_of_folds(rows)), name="cells")) if rows else "",
     ]
     write_text(path, page(f"{title} (unfinished)" if n_missing else title, parts))
 
@@ -179,5 +179,11 @@ def _failures(rows: Iterable[Row]) -> str:
         return ""
     told = "These cells gave no result. The same command tries them again."
     return section(
-        f"Failed: {len(failed)}", paragraphs([told]) + html_table(failed, (*IDENTITY, "error"), name="failed")
+        f"Failed: {len(failed)}",
+        paragraphs([told]) + html_table(failed, (*IDENTITY, *_of_folds(failed), "error"), name="failed"),
     )
+
+
+def _of_folds(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return the column that rows of a cross-validation have besides."""
+    return (FOLD,) if any(FOLD in row for row in rows) else ()

@@ -7,7 +7,7 @@ from fewshot.core.errors import InputError, did_you_mean
 from fewshot.evaluation.charts.plots import NAMES
 from fewshot.evaluation.metrics import SCORES
 from fewshot.evaluation.statistics.contrasts import BEST, NEAR
-from fewshot.evaluation.statistics.summary import variant_words
+from fewshot.evaluation.statistics.summary import entrant_names
 from fewshot.evaluation.tables import format_score, markdown_table
 
 Row = Mapping[str, Any]
@@ -66,8 +66,7 @@ def _cells(
 ) -> tuple[list[int], dict[str, dict[int, str]]]:
     """Return sizes, and by method and size the score, marked."""
     found: dict[str, dict[int, str]] = {}
-    for variant, row in zip(variant_words(summary), summary, strict=True):
-        name = f"{row['method']} ({variant})" if variant else row["method"]
+    for name, row in zip(entrant_names(summary), summary, strict=True):
         score = format_score(row[f"{metric}_mean"], row[f"{metric}_sd"])
         mark = {BEST: bold, NEAR: italic}.get(row.get(f"{metric}_verdict") or "")
         found.setdefault(name, {})[row["slice"]] = mark(score) if mark and score else score

@@ -10,9 +10,10 @@ from fewshot.core.artifacts import read_json
 from fewshot.core.errors import FewshotError, InputError
 from fewshot.data.readers import read_rows
 from fewshot.evaluation.metrics import SCORES
-from fewshot.evaluation.runner.contest import COLUMNS
+from fewshot.evaluation.runner.contest import COLUMNS, FOLD
+from fewshot.evaluation.runner.folds import SEEDS
 
-WHOLE_NUMBERS = ("pool", "slice", "n_train", "seed")
+WHOLE_NUMBERS = ("slice", "n_train", "seed")
 VARIANT = ("encoder", "pool")
 
 Row = Mapping[str, Any]
@@ -46,7 +47,9 @@ class Finished:
         """
         folder = Path(folder)
         try:
-            manifest, table = read_json(folder / "manifest.json"), read_rows(folder / "results.csv")
+            manifest, table = read_json(folder / "manifest.json"), read_rows(_results_of(folder))
+            if FOLD in table.columns:
+                raise InputError("its cross-validation has not come to its end; the same command goes on with it")
             if not set(COLUMNS) <= set(table.columns) or not isinstance(manifest, dict):
                 raise InputError(f"results.csv needs the columns {', '.join(COLUMNS)}")
             rows = [_row_of(row) for row in table.rows]
@@ -108,10 +111,18 @@ def side_by_side(a: Finished, b: Finished, *, metric: str = "macro_f1") -> SideB
     return SideBySide(metric, sorted(rows, key=lambda row: row["slice"]), _notes(a, b))
 
 
+def _results_of(folder: Path) -> Path:
+    """Return the file with one row a seed; single folds are too few texts to score."""
+    seeds = folder / SEEDS
+    return seeds if seeds.is_file() else folder / "results.csv"
+
+
 def _row_of(row: Row) -> dict[str, Any]:
     read: dict[str, Any] = {name: row[name] or None for name in COLUMNS}
     for name in WHOLE_NUMBERS:
         read[name] = None if read[name] is None else int(read[name])
+    if read["pool"] is not None and read["pool"].isdecimal():  # a number of texts; else a name
+        read["pool"] = int(read["pool"])
     for name in (*SCORES, "fit_seconds", "predict_seconds"):
         read[name] = None if read[name] is None else float(read[name])
     return read

@@ -12,8 +12,9 @@ from typing import IO, Any
 from fewshot.core.errors import InputError
 from fewshot.core.progress import remark, track
 from fewshot.data.texts import TextData
-from fewshot.evaluation.runner.contest import COLUMNS, Cell, Contest
+from fewshot.evaluation.runner.contest import COLUMNS, FOLD, Cell, Contest
 from fewshot.evaluation.runner.engine import Engine, PlainEngine
+from fewshot.evaluation.runner.folds import Folds
 from fewshot.evaluation.runner.pace import Pace, in_time
 from fewshot.evaluation.runner.store import ResultStore
 from fewshot.evaluation.tables import csv_line, write_csv
@@ -31,6 +32,7 @@ def run_comparison(
     store: ResultStore,
     *,
     engine: Engine | None = None,
+    folds: Folds | None = None,
     budget: float | None = None,
     on_result: OnResult | None = None,
     on_start: OnStart | None = None,
@@ -48,6 +50,9 @@ def run_comparison(
         hold ``store.locked()`` around this call to write more files under the same lock.
     engine : Engine, optional
         Where cells run; with workers they end in any order. Default: one after another in this process.
+    folds : Folds, optional
+        For a cross-validation: which of the ``test`` texts each cell is scored on; ``results.csv`` then ends with a
+        column ``fold``. Default: on all.
     budget : float, optional
         Seconds in which cells are begun. One that would by the pace of its method's others end later is passed over.
     on_result : callable, optional
@@ -89,10 +94,19 @@ def run_comparison(
             finished = [(cell, rows[cell.key]) for cell, _, _ in contests if cell.key in rows]
             on_start([(cell, row) for cell, row in finished if row["status"] == "ok"])
         try:
-            _run_missing(contests, engine or PlainEngine(test), store, rows, path, Pace(budget), on_result)
+            _run_missing(
+                contests,
+                engine or PlainEngine(test, folds),
+                store,
+                rows,
+                path,
+                _columns(folds),
+                Pace(budget),
+                on_result,
+            )
         finally:
             ordered = [rows[cell.key] for cell, _, _ in contests if cell.key in rows]
-            write_csv(path, ordered, COLUMNS)
+            write_csv(path, ordered, _columns(folds))
     return ordered
 
 
@@ -102,12 +116,13 @@ def _run_missing(
     store: ResultStore,
     rows: dict[str, dict[str, Any]],
     path: Path,
+    columns: Sequence[str],
     pace: Pace,
     on_result: OnResult | None,
 ) -> None:
     # Appending costs the same for the last cell as for the first; the file is put in order once, at the end.
     finished = {key for key, row in rows.items() if row["status"] == "ok"}
-    write_csv(path, [row for key, row in rows.items() if key in finished], COLUMNS)
+    write_csv(path, [row for key, row in rows.items() if key in finished], columns)
     for key in finished:
         pace.note(rows[key])
     with path.open("a", encoding="utf-8", newline="") as table, track("comparing", total=len(contests)) as advance:
@@ -124,7 +139,7 @@ def _run_missing(
             for cell, (row, predictions) in results:
                 store.put(cell, row, predictions)
                 rows[cell.key] = row
-                _append(table, row)
+                _append(table, row, columns)
                 pace.note(row)
                 if (row["fit_seconds"] or 0.0) > WORTH_TELLING:
                     _tell(pace, [cell for cell, _, _ in contests if cell.key not in rows], engine.workers)
@@ -141,8 +156,12 @@ def _tell(pace: Pace, cells: Sequence[Cell], workers: int = 1) -> None:
     remark(left=" and ".join(parts))
 
 
-def _append(table: IO[str], row: dict[str, Any]) -> None:
-    table.write(csv_line(row[name] for name in COLUMNS))
+def _columns(folds: Folds | None) -> tuple[str, ...]:
+    return COLUMNS if folds is None else (*COLUMNS, FOLD)
+
+
+def _append(table: IO[str], row: dict[str, Any], columns: Sequence[str]) -> None:
+    table.write(csv_line(row[name] for name in columns))
     table.flush()
 
 

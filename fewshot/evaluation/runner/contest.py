@@ -20,6 +20,9 @@ IDENTITY = ("method", "encoder", "pool", "slice", "n_train", "seed")
 COLUMNS = (*IDENTITY, "status", *SCORES, "fit_seconds", "predict_seconds", "error")
 """What ``results.csv`` holds, in order."""
 
+FOLD = "fold"
+"""One more column at the end, in a cross-validation alone."""
+
 LONGEST_ERROR = 500
 
 
@@ -31,8 +34,9 @@ class Cell:
     ----------
     method, encoder : str
         Names, as the user gave them.
-    pool : int or None
-        Number of unlabelled texts that the method may use; ``None`` where it uses none.
+    pool : int, str or None
+        Number of unlabelled texts that the method may use, or a short name where several pools are compared; ``None``
+        where it uses none.
     slice : int
         Size of the training slice as asked for (examples per class, or in all).
     n_train : int
@@ -42,6 +46,9 @@ class Cell:
     key : str
         Fingerprint of everything that decides the result, made by the caller (``core.artifacts.fingerprint``).
         Letters, digits, ``-`` and ``_`` only: it becomes a file name.
+    fold : int, optional
+        In a cross-validation, the fold that was held out and is judged on, from 0. See
+        :mod:`fewshot.evaluation.runner.folds`.
 
     Raises
     ------
@@ -56,11 +63,12 @@ class Cell:
 
     method: str
     encoder: str
-    pool: int | None
+    pool: int | str | None
     slice: int
     n_train: int
     seed: int
     key: str
+    fold: int | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", self.key):
@@ -69,7 +77,8 @@ class Cell:
     @property
     def identity(self) -> dict[str, Any]:
         """The columns of the result row that say which cell it is."""
-        return {name: getattr(self, name) for name in IDENTITY}
+        of_fold = {} if self.fold is None else {FOLD: self.fold}
+        return {name: getattr(self, name) for name in IDENTITY} | of_fold
 
 
 class Contestant(Protocol):
@@ -116,8 +125,9 @@ def run_cell(cell: Cell, build: Callable[[], Contestant], train: TextData, test:
     Returns
     -------
     CellResult
-        ``row`` has one value for each of ``COLUMNS``, ``predictions`` one answer for each test text. A failed cell has
-        ``status`` ``"failed"``, no scores, no predictions, and in ``error`` the type and first line of the exception.
+        ``row`` has one value for each of ``COLUMNS``, and ``fold`` where the cell has one; ``predictions`` one answer
+        for each test text. A failed cell has ``status`` ``"failed"``, no scores, no predictions, and in ``error`` the
+        type and first line of the exception.
         Ctrl-C and ``SystemExit`` are not failures and pass through.
 
     Examples

@@ -9,13 +9,15 @@ from typing import NamedTuple, Protocol
 
 from fewshot.data.texts import TextData
 from fewshot.evaluation.runner.contest import Cell, CellResult, Contest, run_cell
+from fewshot.evaluation.runner.folds import Folds, judged_texts
 
 
 class Arena(NamedTuple):
-    """All contests of a comparison, and the test texts on which they are scored."""
+    """All contests of a comparison, and the test texts on which they are scored; in a cross-validation, by fold."""
 
     contests: Sequence[Contest]
     test: TextData
+    folds: Folds | None = None
 
 
 Opening = Callable[[], Arena]
@@ -54,14 +56,17 @@ class PlainEngine:
     ----------
     test : TextData
         Labelled texts that every contestant is scored on.
+    folds : Folds, optional
+        Which of them, in a cross-validation.
     """
 
     workers = 1
 
-    def __init__(self, test: TextData) -> None:
+    def __init__(self, test: TextData, folds: Folds | None = None) -> None:
         self.test = test
+        self.folds = folds
 
     def run(self, contests: Iterator[Contest]) -> Generator[Finished, None, None]:
         """Run contests in their order."""
         for contest in contests:
-            yield Finished(contest.cell, run_cell(*contest, self.test))
+            yield Finished(contest.cell, run_cell(*contest, judged_texts(contest.cell, self.test, self.folds)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from fewshot.core.errors import InputError
 from fewshot.evaluation.runner.contest import Cell
+from fewshot.evaluation.runner.prediction_set import Entrant, entrant_of
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -24,7 +25,8 @@ class Pace:
     Examples
     --------
     >>> pace = Pace()
-    >>> pace.note({"method": "knn", "n_train": 16, "fit_seconds": 1.0, "predict_seconds": 0.5})
+    >>> row = {"method": "knn", "encoder": "", "pool": None, "n_train": 16}
+    >>> pace.note(row | {"fit_seconds": 1.0, "predict_seconds": 0.5})
     >>> pace.seconds_of(Cell("knn", "", None, 16, 32, 0, key="a"))
     3.0
     """
@@ -34,20 +36,21 @@ class Pace:
             raise InputError(f"budget must be above 0 seconds, got {budget}")
         self._clock = clock
         self._end = None if budget is None else clock() + budget
-        self._seen: dict[str, dict[int, list[float]]] = {}
+        self._seen: dict[Entrant, dict[int, list[float]]] = {}
 
     def note(self, row: Mapping[str, Any]) -> None:
         """Learn from the row of a finished cell; a failed one tells nothing."""
         if row["fit_seconds"] is not None and row["predict_seconds"] is not None:
-            of_sizes = self._seen.setdefault(row["method"], {})
+            entrant = Entrant(row["method"], row["encoder"], row["pool"])
+            of_sizes = self._seen.setdefault(entrant, {})
             of_sizes.setdefault(row["n_train"], []).append(row["fit_seconds"] + row["predict_seconds"])
 
     def seconds_of(self, cell: Cell) -> float | None:
-        """Return about how long a cell takes; ``None`` for a method of which no cell is done.
+        """Return about how long a cell takes; ``None`` if none is done of its method with this encoder and pool.
 
-        It is the mean of the method's cells of the nearest size, in proportion where the cell is larger.
+        It is the mean of those cells of the nearest size, in proportion where the cell is larger.
         """
-        of_sizes = self._seen.get(cell.method)
+        of_sizes = self._seen.get(entrant_of(cell))
         if not of_sizes:
             return None
         size = min(of_sizes, key=lambda seen: (abs(math.log((seen + 1) / (cell.n_train + 1))), seen))

@@ -4,7 +4,7 @@ What is read here knows neither texts nor files any more. Statistics over it sta
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +20,11 @@ from fewshot.evaluation.runner.store import ResultStore
 
 
 class Entrant(NamedTuple):
-    """Who meets every slice and seed: a method with an encoder and a pool of some size."""
+    """Who meets every slice and seed: a method with an encoder and a pool."""
 
     method: str
     encoder: str
-    pool: int | None
+    pool: int | str | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class PredictionSet:
         """Return the cells of an entrant that have predictions, on one slice or on all."""
         return [cell for cell in self.answers if entrant_of(cell) == entrant and slice in (None, cell.slice)]
 
-    def entrant(self, method: str, encoder: str | None = None, pool: int | None = None) -> Entrant:
+    def entrant(self, method: str, encoder: str | None = None, pool: int | str | None = None) -> Entrant:
         """Return the one entrant of that name; ``encoder`` and ``pool`` are needed only where a method has several.
 
         Raises
@@ -131,16 +131,26 @@ def read_predictions(store: ResultStore, cells: Iterable[Cell], test: TextData) 
     >>> made.space.classes, made.truth, made.answers[cell]
     (('neg', 'pos'), array([1, 0], dtype=uint8), array([1, 1], dtype=uint8))
     """
+    found = {cell: store.predictions(cell) for cell in cells}
+    return predictions_of({cell: one for cell, one in found.items() if one is not None}, test)
+
+
+def predictions_of(found: Mapping[Cell, Predictions], test: TextData) -> PredictionSet:
+    """Bring the predictions of cells into codes of one label space; those for other test texts are left out.
+
+    Examples
+    --------
+    >>> test = TextData(["fine", "poor"], ["pos", "neg"], multi_label=False, rows=[0, 1])
+    >>> one = Predictions(LabelSpace(("neg", "pos"), False), np.array([1, 1]), fingerprint(test.texts))
+    >>> predictions_of({Cell("constant", "", None, 1, 1, 0, key="a"): one}, test).truth
+    array([1, 0], dtype=uint8)
+    """
     texts, own = fingerprint(test.texts), space_of(test.labels, multi_label=test.multi_label)
-    kept: dict[Cell, Predictions] = {}
-    for cell in cells:
-        found = store.predictions(cell)
-        if found is not None and found.texts == texts and _fits(found, own):
-            kept[cell] = found
-    predicted = {label for found in kept.values() for label in found.space.classes}
+    kept = {cell: one for cell, one in found.items() if one.texts == texts and _fits(one, own)}
+    predicted = {label for one in kept.values() for label in one.space.classes}
     space = space_of(test.labels, multi_label=test.multi_label, classes=sorted(predicted))
     width = np.uint8 if space.multi_label else np.min_scalar_type(max(len(space.classes) - 1, 0))
-    answers = {cell: found.codes_in(space).astype(width) for cell, found in kept.items()}
+    answers = {cell: one.codes_in(space).astype(width) for cell, one in kept.items()}
     return PredictionSet(space, space.encode(test.labels).astype(width), answers)
 
 

@@ -154,7 +154,7 @@ class ResultStore:
         kept = None if predictions is None else predictions.to_json()
         if kept is not None and len(json.dumps(kept)) > LARGEST_CELL - LARGEST_ROW:
             kept = None
-        record = {name: row[name] for name in COLUMNS} | {"predictions": kept}
+        record = {name: row[name] for name in (*COLUMNS, *cell.identity)} | {"predictions": kept}
         write_json(self._path(cell), record, ascii_only=True)
 
     def rows(self, cells: Iterable[Cell]) -> list[dict[str, Any]]:
@@ -170,16 +170,17 @@ class ResultStore:
             return None
         if not _is_row_of(cell, row) or (predictions is not None and row["status"] != "ok"):
             return None
-        return CellResult(row, predictions)
+        return CellResult(row | {"pool": cell.pool}, predictions)
 
     def _path(self, cell: Cell) -> Path:
         return self.folder / "cells" / f"{cell.key}.json"
 
 
 def _is_row_of(cell: Cell, row: Any) -> bool:
-    if not isinstance(row, dict) or set(row) != set(COLUMNS):
+    if not isinstance(row, dict) or set(row) != {*COLUMNS, *cell.identity}:
         return False
-    if any(row[name] != value for name, value in cell.identity.items()):
+    # The key decides which pool it was; its name is what this run calls it: alone by its size, beside others by a name.
+    if any(row[name] != value for name, value in cell.identity.items() if name != "pool"):
         return False
     if not all(row[name] is None or _is_number(row[name]) for name in NUMBERS):
         return False

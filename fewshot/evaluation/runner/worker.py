@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from fewshot.evaluation.runner.contest import CellResult, run_cell
 from fewshot.evaluation.runner.engine import Opening
+from fewshot.evaluation.runner.folds import judged_texts
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -52,14 +53,15 @@ class Worker:
     """
 
     def __init__(self, opening: Opening) -> None:
-        contests, self._test = opening()
+        contests, self._test, self._folds = opening()
         self._contests = {contest.cell.key: contest for contest in contests}
 
     def run(self, key: str) -> Answer:
         """Run the cell of that key."""
+        contest = self._contests[key]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
-            result = run_cell(*self._contests[key], self._test)
+            result = run_cell(*contest, judged_texts(contest.cell, self._test, self._folds))
         return Answer(result, [Warned(str(one.message), one.category, one.filename, one.lineno) for one in caught])
 
 

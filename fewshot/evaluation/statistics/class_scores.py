@@ -40,7 +40,7 @@ class ClassScores:
 
 
 def f1_by_class(
-    predictions: PredictionSet, method: str, *, encoder: str | None = None, pool: int | None = None
+    predictions: PredictionSet, method: str, *, encoder: str | None = None, pool: int | str | None = None
 ) -> ClassScores:
     """Count the F1 of each class for every seed and slice of a method.
 

@@ -30,6 +30,7 @@ from fewshot.evaluation.metrics import COMPARED
 from fewshot.evaluation.runner.prediction_set import Entrant, PredictionSet
 from fewshot.evaluation.statistics.resampling import draw_counts, resampled_scores
 from fewshot.evaluation.statistics.standard_error import Estimate, estimate_mean
+from fewshot.evaluation.statistics.summary import entrant_names
 
 BEST = "best"
 NEAR = "not distinguishable from best"
@@ -68,8 +69,9 @@ def contrast_methods(
           then the chance of another draw of training texts is in none of the figures.
         - ``mean`` and ``sd`` over seeds (``None`` with one), and the confidence band ``low`` to ``high`` of the mean.
         - ``mean_rank`` over resamples (1 is best, equals share) and ``share_best`` of resamples.
-        - ``best``, the method with the highest mean; ``difference`` to it (0 or less), its interval and ``p_value``
-          (two-sided), over the ``n_shared_seeds`` that both have; ``p_holm``, corrected for all pairs.
+        - ``best``, the method with the highest mean, with encoder or pool where it ran with several; ``difference`` to
+          it (0 or less), its interval and ``p_value`` (two-sided), over the ``n_shared_seeds`` that both have;
+          ``p_holm``, corrected for all pairs.
         - ``verdict``: ``"best"``, ``"not distinguishable from best"``, or ``"worse"``.
 
         What compares is ``None`` for the best itself, for a method alone on its slice, and where no seed is shared.
@@ -136,13 +138,14 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 class _Field:
     """All methods of a slice on one metric.
 
-    ``scores`` is of shape (n_entrants, n_seeds, 1 + n_resamples): on the test texts as they are, then resampled; NaN
-    where there is no cell. ``seeds`` of shape (n_seeds, n_resamples) counts how often each seed was drawn.
+    ``names`` are those of the entrants. ``scores`` is of shape (n_entrants, n_seeds, 1 + n_resamples): on the test
+    texts as they are, then resampled; NaN where there is no cell. ``seeds`` of shape (n_seeds, n_resamples) counts how
+    often each seed was drawn.
     """
 
     slice: int
     metric: str
-    entrants: list[Entrant]
+    names: dict[Entrant, str]
     scores: np.ndarray
     seeds: np.ndarray
     n_texts: int
@@ -155,7 +158,10 @@ class _Field:
 
 def _fields(predictions: PredictionSet, slice: int, n_resamples: int, random_state: int) -> list[_Field]:
     cells = [cell for cell in predictions.answers if cell.slice == slice]
-    entrants = [one for one in predictions.entrants if predictions.cells_of(one, slice)]
+    everyone = predictions.entrants
+    named = zip(everyone, entrant_names(one._asdict() for one in everyone), strict=True)
+    names = {one: name for one, name in named if predictions.cells_of(one, slice)}
+    entrants = list(names)
     seeds = sorted({cell.seed for cell in cells})
     found = resampled_scores(
         predictions.truth,
@@ -175,7 +181,7 @@ def _fields(predictions: PredictionSet, slice: int, n_resamples: int, random_sta
         scores[:, entrant, seed] = found[:, number]
     drawn = draw_counts(np.random.default_rng([random_state, 1]), len(seeds), n_resamples)
     return [
-        _Field(slice, metric, entrants, scores[number], drawn, len(predictions.truth))
+        _Field(slice, metric, names, scores[number], drawn, len(predictions.truth))
         for number, metric in enumerate(COMPARED)
     ]
 
@@ -187,12 +193,12 @@ def _rows_of(field: _Field, confidence: float) -> list[dict[str, Any]]:
     pairs = _pairs(field)
     against = _against(best, pairs)
     rows = []
-    for number, entrant in enumerate(field.entrants):
+    for number, entrant in enumerate(field.names):
         row = dict.fromkeys(CONTRAST_COLUMNS) | {"slice": field.slice, "metric": field.metric} | entrant._asdict()
         row |= _own_columns(field.scores[number, field.there[number], 0], own[number], confidence)
         row |= {"mean_rank": float(rank[number]), "share_best": float(share[number])}
         if len(own) > 1:
-            row["best"] = field.entrants[best].method
+            row["best"] = list(field.names.values())[best]
             row["n_shared_seeds"] = int((field.there[number] & field.there[best]).sum())
         if number == best and len(own) > 1:
             row["verdict"] = BEST
@@ -230,7 +236,7 @@ def _compared_columns(difference: Estimate, p_holm: float, confidence: float) ->
 def _pairs(field: _Field) -> dict[tuple[int, int], Estimate]:
     """Estimate the difference of every two entrants over the seeds that both have."""
     there = field.there
-    pairs = itertools.combinations(range(len(field.entrants)), 2)
+    pairs = itertools.combinations(range(len(field.names)), 2)
     shared = {(a, b): there[a] & there[b] for a, b in pairs}
     return {
         (a, b): estimate_mean(field.scores[a, seeds] - field.scores[b, seeds], field.n_texts)

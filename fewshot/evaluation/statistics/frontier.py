@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fewshot.evaluation.runner.prediction_set import Entrant
-from fewshot.evaluation.statistics.summary import variant_names
+from fewshot.evaluation.statistics.summary import entrant_names
 
 Row = Mapping[str, Any]
 
@@ -51,7 +51,7 @@ def frontier(summary: Sequence[Row], costs: Mapping[Entrant, Row], *, metric: st
     """
     finished = [row for row in summary if row[f"{metric}_mean"] is not None]
     largest = [row for row in finished if row["slice"] == max(one["slice"] for one in finished)]
-    points = [_point(row, name, costs, metric) for row, name in zip(largest, variant_names(largest), strict=True)]
+    points = [_point(row, name, costs, metric) for row, name in zip(largest, entrant_names(largest), strict=True)]
     for point in points:
         better = [other for other in points if other is not point and _beats(other, point)]
         best = max(better, key=lambda other: other["score"], default=None)

@@ -85,25 +85,40 @@ def variant_words(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """
     rows = list(rows)
     methods = {row["method"] for row in rows}
-    several = [name for name in ("encoder", "pool") if len({(row["method"], row[name]) for row in rows}) > len(methods)]
-    return [", ".join(_variant(name, row[name]) for name in several if row[name]) for row in rows]
+    kinds = {name: len({(row["method"], row.get(name)) for row in rows}) for name in ("encoder", "pool")}
+    several = [name for name, n_kinds in kinds.items() if n_kinds > len(methods)]
+    return [", ".join(_variant(row[name]) for name in several if row[name]) for row in rows]
 
 
-def variant_names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the method of each row, with the words that tell its variants apart.
+def entrant_names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Name each row by its method, and where that has several variants, by encoder and pool.
+
+    Parameters
+    ----------
+    rows : iterable of mappings
+        All that are shown together, each with ``method``, ``encoder`` and ``pool``.
 
     Examples
     --------
-    >>> variant_names([{"method": "knn", "encoder": encoder, "pool": None} for encoder in ("small", "large")])
-    ['knn (small)', 'knn (large)']
+    >>> rows = [("naive-bayes", ""), ("knn", "bundled"), ("knn", "my/encoder")]
+    >>> entrant_names([{"method": method, "encoder": encoder, "pool": None} for method, encoder in rows])
+    ['naive-bayes', 'knn (bundled)', 'knn (my/encoder)']
     """
     rows = list(rows)
-    words = variant_words(rows)
-    return [f"{row['method']} ({word})" if word else row["method"] for row, word in zip(rows, words, strict=True)]
+    return [
+        f"{row['method']} ({variant})" if variant else str(row["method"])
+        for row, variant in zip(rows, variant_words(rows), strict=True)
+    ]
 
 
-def _variant(name: str, value: Any) -> str:
-    return f"{value:,} unlabeled" if name == "pool" else str(value)
+def with_names(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows that have their name of :func:`entrant_names` under ``"name"``, too."""
+    rows = list(rows)
+    return [{**row, "name": name} for row, name in zip(rows, entrant_names(rows), strict=True)]
+
+
+def _variant(value: Any) -> str:
+    return f"{value:,} unlabeled" if isinstance(value, int) else str(value)
 
 
 def _values(rows: list[Mapping[str, Any]], name: str) -> list[float]:

@@ -1,5 +1,7 @@
 """Texts that the best methods answer differently."""
 
+import dataclasses
+
 from fewshot.data.texts import TextData
 from fewshot.evaluation.checks.disagreements import disagreements
 from fewshot.evaluation.checks.findings import Evidence
@@ -35,6 +37,14 @@ def test_order_of_labels_is_no_disagreement():
     """Prevents the same labels in another order from being listed."""
     evidence = evidence_of({"x": [("a", "b"), ()], "y": [("b", "a"), ("a",)]}, [("a", "b"), ()], multi=True)
     assert [(line["row"], line["label"], line["y"]) for line in disagreements(evidence)] == [(11, "none", "a")]
+
+
+def test_encoders_are_kept_apart():
+    """Prevents the answers of one encoder from standing under the name of a method that ran with two."""
+    evidence = evidence_of({"x": [*"aaab"]}, [*"aaaa"])
+    rows = [(evidence.answers[0][0] | {"encoder": name}, said) for name, said in (("e", "aaab"), ("f", "abaa"))]
+    lines = disagreements(dataclasses.replace(evidence, answers=rows))
+    assert [(line["row"], line["x (e)"], line["x (f)"]) for line in lines] == [(11, "a", "b"), (13, "b", "a")]
 
 
 def test_one_method_is_no_contest():

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fewshot.data.text_sketch import TextSketch
 from fewshot.data.texts import TextData
-from fewshot.evaluation.checks.findings import Evidence
+from fewshot.evaluation.checks.findings import Evidence, Used
 from fewshot.evaluation.checks.register import CHECKS, SHOWN, run_checks
 from fewshot.evaluation.metrics import score_labels
 
@@ -48,7 +49,8 @@ def sound():
     vectors = {name: rng.normal(size=(n, 32)) for name, n in (("labeled", 60), ("test", 900), ("pool", 100))}
     drawn = np.unique([row for slices in draws.values() for row in slices[8]])
     vectors["labeled"] = vectors["labeled"][: len(drawn)]
-    return Evidence(labeled, test, draws, [row for row, _ in found], found, {}, vectors)
+    used = [Used("runs/encoder", "learnt from", TextSketch.of(labeled.texts))]
+    return Evidence(labeled, test, draws, [row for row, _ in found], found, {}, vectors, used=used)
 
 
 def found_in(evidence):
@@ -71,7 +73,7 @@ def test_nothing_is_there():
     for finding in findings:
         numbers[finding.verdict].add(finding.number)
     assert numbers == {
-        "not checked": {101, 102, 105, 106, 107, 108},
+        "not checked": {101, 102, 105, 106, 107, 108, 112},
         "passed": {103, 104, 110, 111},
         "warning": {109},
     }
@@ -204,3 +206,73 @@ def test_few_test_texts_and_long_evidence(sound):
     draws = {seed: {1: np.array([0])} for seed in range(100)}
     assert len(found_in(dataclasses.replace(sound, draws=draws))[104].evidence) == SHOWN
     assert "100 of 100 slices" in found_in(dataclasses.replace(sound, draws=draws))[104].text
+
+
+def with_encoders(found):
+    """Return rows and answers once for each of two encoders, which say the same."""
+    return [(row | {"encoder": encoder}, said) for encoder in ("small", "large") for row, said in found]
+
+
+def test_encoders_are_told_apart(sound):
+    """Prevents findings about a method that is two, and answers of two encoders from being averaged."""
+    answers = with_encoders(sound.answers)
+    failed = dict.fromkeys(sound.rows[0]) | {"method": "poor", "encoder": "large", "pool": None, "slice": 8}
+    failed |= {"status": "failed", "error": "ValueError: no"}
+    evidence = dataclasses.replace(sound, rows=[*(row for row, _ in answers), failed], answers=answers)
+    found = found_in(evidence)
+    assert found[110].evidence == [{"method": "poor (large)", "cells": 1, "error": "ValueError: no"}]
+    assert {found[106].evidence[0][place] for place in ("first", "second")} == {"good (small)", "good (large)"}
+    wrong = ["c" if label == "a" else "a" for label in sound.test.labels]
+    worse = [result("bad", 8, 0, said, sound.test, encoder=name)[0] for name, said in (("e", wrong), ("f", wrong))]
+    below = found_in(dataclasses.replace(sound, rows=worse, answers=()))[103]
+    assert [row["method"] for row in below.evidence] == ["bad (e)", "bad (f)"]
+
+
+def test_two_encoders_are_two_to_choose_from(sound):
+    """Prevents the luck of choosing among a dozen encoders from being reckoned as that of one method."""
+    rng, test = np.random.default_rng(1), sound.test.select(range(100))
+    found = [result("knn", 8, 0, answers(rng, test.labels, 0.7), test, encoder=f"e{i}") for i in range(12)]
+    evidence = dataclasses.replace(sound, test=test, rows=[row for row, _ in found], answers=found)
+    assert found_in(evidence)[105].text.startswith("the best of 12 methods")
+
+
+def test_pools_are_told_apart(sound):
+    """Prevents a strange pool from hiding behind a good one."""
+    vectors = {name: rows for name, rows in sound.vectors.items() if name != "pool"}
+    vectors |= {"pool new": sound.vectors["pool"], "pool old": sound.vectors["pool"] + 3}
+    finding = found_in(dataclasses.replace(sound, vectors=vectors))[108]
+    assert finding.text.startswith("pool old: the pool is unlike the labelled texts")
+    assert [row["pool"] for row in finding.evidence] == ["old"]
+
+
+def test_copies_across_folds(sound):
+    """Prevents a twin in another fold from going unseen, and every text from being told as its own copy."""
+    data, vectors = sound.test.select(range(60)), np.random.default_rng(0).normal(size=(60, 32))
+    sides = {"labeled": vectors, "test": vectors}
+    draws = {"0, fold 1": {8: np.arange(60)}}
+    evidence = dataclasses.replace(sound, labeled=data, test=data, draws=draws, cross_validated=True, vectors=sides)
+    assert 101 not in found_in(dataclasses.replace(evidence, rows=[], answers=()))
+    vectors[7] = vectors[3]
+    finding = found_in(dataclasses.replace(evidence, rows=[], answers=()))[101]
+    assert [(row["text"], row["other text"]) for row in finding.evidence] == [("test 3", "test 7")]
+    assert "where one is held out" in finding.text
+
+
+def test_texts_used_before(sound):
+    """Prevents scores on texts that settings were chosen on, or a model learnt from, from being believed."""
+    used = [
+        Used("val.csv (validation)", "holds", TextSketch.of(["TEST  3", "test 5", "other"])),
+        Used("runs/encoder", "learnt from", TextSketch.of(sound.labeled.texts)),
+        Used("runs/prompt", "learnt from", TextSketch.of(["test 3"])),
+    ]
+    finding = found_in(dataclasses.replace(sound, used=used))[112]
+    assert finding.text.startswith(
+        "val.csv (validation) holds 2 of the 900 test texts; runs/prompt learnt from 1 of the 900 test texts: "
+    )
+    assert [(row["used by"], row["text"]) for row in finding.evidence] == [
+        ("val.csv (validation)", "test 3"),
+        ("val.csv (validation)", "test 5"),
+        ("runs/prompt", "test 3"),
+    ]
+    about = Used("runs/large", "learnt from", TextSketch.of(f"test {i}" for i in range(5_000)))
+    assert "learnt from about 900 of the 900" in found_in(dataclasses.replace(sound, used=[about]))[112].text

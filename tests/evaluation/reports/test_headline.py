@@ -31,6 +31,15 @@ def test_the_largest_slice_speaks():
     assert zero == ["On slices of 0 zero-shot is best, with 40.0 % macro F1."]
 
 
+def test_encoders_are_named_where_there_are_several():
+    """Prevents a best method that nobody can run again, for its encoder is not told."""
+    rows = [row("probe", 8, 0.6, BEST), row("probe", 8, 0.5, NEAR, "other"), row("nb", 8, 0.4, NEAR, "")]
+    assert headline(rows) == [
+        "On slices of 8 (104 labels in all) probe (e) is best, with 60.0 % macro F1.",
+        "Not distinguishable from it: probe (other) (50.0), nb (40.0).",
+    ]
+
+
 def test_the_forecast_is_that_of_the_best():
     """Prevents another method's, or another encoder's, forecast from being told as the best one's."""
     scores = [[0.5, 0.6, 0.67, 0.72], [0.52, 0.6, 0.68, 0.73]]

@@ -50,7 +50,7 @@ def main(job: dict) -> dict:
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     opening = Opening(("threads", "die", "ok", "fail"), job["desk"])
     engine = RayEngine(5, opening)
-    rows = run_comparison(*opening(), ResultStore(Path(job["desk"]) / "out"), engine=engine)
+    rows = run_comparison(*opening()[:2], ResultStore(Path(job["desk"]) / "out"), engine=engine)
     told |= {"errors": [row["error"] for row in rows], "workers": engine.workers, "there": ray.is_initialized()}
     ray.shutdown()
     return told

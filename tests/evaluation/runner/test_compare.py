@@ -213,7 +213,7 @@ def test_time_left_is_told_as_far_as_it_is_known(make_cell, monkeypatch):
     monkeypatch.setattr(compare, "remark", lambda left: told.append(left))
     pace, cells = Pace(), [make_cell(0), make_cell(1)]
     compare._tell(pace, cells)
-    pace.note({"method": cells[0].method, "n_train": cells[0].n_train, "fit_seconds": 60.0, "predict_seconds": 0.0})
+    pace.note(cells[0].identity | {"fit_seconds": 60.0, "predict_seconds": 0.0})
     compare._tell(pace, cells)
     compare._tell(pace, [*cells, dataclasses.replace(cells[0], method="another")])
     compare._tell(pace, [])

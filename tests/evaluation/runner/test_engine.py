@@ -34,7 +34,7 @@ class Shuffled:
 def test_the_table_is_the_same_in_whatever_order_cells_end(order):
     """Prevents a table that depends on which worker was faster."""
     with tempfile.TemporaryDirectory() as folder:
-        contests, _ = Opening(("ok", "fail", "ok", "ok", "fail"), folder)()
+        contests, *_ = Opening(("ok", "fail", "ok", "ok", "fail"), folder)()
         plain = [run_cell(*contest, TEST).row for contest in contests]
         store = ResultStore(Path(folder) / "out")
         rows = run_comparison(contests, TEST, store, engine=Shuffled(order))
@@ -51,7 +51,7 @@ def without_times(row):
 
 def test_the_plain_engine_begins_a_cell_when_the_last_one_was_taken(tmp_path):
     """Prevents cells that run ahead of what is on disk, or beyond a budget that is asked as they begin."""
-    contests, test = Opening(("ok", "ok"), str(tmp_path))()
+    contests, test, _ = Opening(("ok", "ok"), str(tmp_path))()
     asked = []
     results = PlainEngine(test).run(contest for contest in contests if asked.append(contest.cell.seed) is None)
     assert asked == []
@@ -65,6 +65,6 @@ def test_time_left_is_that_of_all_workers(tmp_path, monkeypatch):
     monkeypatch.setattr("fewshot.evaluation.runner.compare.WORTH_TELLING", -1)
     monkeypatch.setattr("fewshot.evaluation.runner.pace.Pace.left", lambda self, cells: (900.0 * len(cells), 0))
     monkeypatch.setattr("fewshot.evaluation.runner.compare.remark", lambda left: told.append(left))
-    contests, test = Opening(("ok", "ok"), str(tmp_path))()
+    contests, test, _ = Opening(("ok", "ok"), str(tmp_path))()
     run_comparison(contests, test, ResultStore(tmp_path / "out"), engine=Shuffled([1, 0]))
     assert told == ["about 2 min left", ""]

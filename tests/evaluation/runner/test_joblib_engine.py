@@ -24,7 +24,7 @@ def run(tmp_path):
     def run(*what, workers=2, out="out", data=None, **options):
         opening = Opening(what, str(desk)) if data is None else Opening(what, str(desk), data, data)
         engine = JoblibEngine(workers, opening) if workers > 1 else None
-        contests, test = opening()
+        contests, test, _ = opening()
         return run_comparison(contests, test, ResultStore(tmp_path / out), engine=engine, **options)
 
     run.desk, run.out = desk, tmp_path
@@ -95,7 +95,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(run):
 
 def test_what_cannot_be_opened_is_told_once(tmp_path):
     """Prevents a table of cells that all failed for a reason that is none of theirs."""
-    contests, test = Opening(("ok",) * 3, str(tmp_path))()
+    contests, test, _ = Opening(("ok",) * 3, str(tmp_path))()
     with pytest.raises(WorkerError, match="could not open the comparison: OSError: the key does not fit"):
         run_comparison(contests, test, ResultStore(tmp_path / "out"), engine=JoblibEngine(2, Locked()))
 

@@ -9,14 +9,15 @@ from fewshot.evaluation.runner.contest import Cell
 from fewshot.evaluation.runner.pace import Pace, in_time, seconds_in
 
 
-def cell(method, n):
+def cell(method, n, encoder="", pool=None):
     """Return a cell with ``n`` training texts."""
-    return Cell(method, "", None, n, n, 0, key=f"{method}{n}")
+    return Cell(method, encoder, pool, n, n, 0, key=f"{method}{n}")
 
 
-def row(method, n, fit, predict=0.0):
+def row(method, n, fit, predict=0.0, encoder="", pool=None):
     """Return the row of a finished cell."""
-    return {"method": method, "n_train": n, "fit_seconds": fit, "predict_seconds": predict}
+    seconds = {"fit_seconds": fit, "predict_seconds": predict}
+    return {"method": method, "encoder": encoder, "pool": pool, "n_train": n} | seconds
 
 
 def test_the_nearest_size_of_the_method_tells():
@@ -26,13 +27,24 @@ def test_the_nearest_size_of_the_method_tells():
         pace.note(row("setfit", 16, seconds))
     pace.note(row("setfit", 64, 20.0, 4.0))
     pace.note(row("knn", 16, 0.1))
-    pace.note({"method": "uda", "n_train": 16, "fit_seconds": None, "predict_seconds": None})
+    pace.note(row("uda", 16, None, None))
     assert pace.seconds_of(cell("setfit", 16)) == 3.0
     assert pace.seconds_of(cell("setfit", 0)) == 3.0
     assert pace.seconds_of(cell("setfit", 60)) == 24.0
     assert pace.seconds_of(cell("setfit", 128)) == 48.0
     assert pace.seconds_of(cell("uda", 16)) is None
     assert pace.left([cell("setfit", 16), cell("knn", 16), cell("uda", 16), cell("prompt", 2)]) == (3.1, 2)
+
+
+def test_another_encoder_or_pool_takes_its_own_time():
+    """Prevents the minutes of a large encoder from being reckoned by the seconds of a small one."""
+    pace = Pace()
+    pace.note(row("setfit", 16, 2.0, encoder="small"))
+    pace.note(row("uda", 16, 3.0, encoder="small", pool=200))
+    assert pace.seconds_of(cell("setfit", 16, "small")) == 2.0
+    assert pace.seconds_of(cell("setfit", 16, "large")) is None
+    assert pace.seconds_of(cell("uda", 16, "small", 2000)) is None
+    assert pace.left([cell("uda", 16, "small", 200), cell("uda", 16, "small", 2000)]) == (3.0, 1)
 
 
 def test_no_cell_is_begun_beyond_the_budget():

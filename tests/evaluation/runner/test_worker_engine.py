@@ -16,7 +16,7 @@ class Stack(WorkerEngine):
 
     def __init__(self, workers, opening, prepare=None):
         super().__init__(workers, opening, prepare)
-        self.contests, self.test = opening()
+        self.contests, self.test, _ = opening()
         self.under_way, self.most, self.closed = [], 0, 0
 
     def _start(self, cell):

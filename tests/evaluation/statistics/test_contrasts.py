@@ -1,5 +1,7 @@
 """Which methods differ: no false alarms, no blindness, and nothing said of what cannot be known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,19 @@ def alarms(n_methods, repeats, **options):
         for metric in COMPARED:
             counts[metric] += any(row["verdict"] == WORSE for row in rows if row["metric"] == metric)
     return {metric: count / repeats for metric, count in counts.items()}
+
+
+def test_encoders_of_one_method_are_told_apart():
+    """Prevents two encoders from being called by one name, and their seeds from being put together."""
+    made = world([0.0, 3.0, 1.0])
+    named = {"m0": ("m", "small"), "m1": ("m", "large"), "m2": ("plain", "")}
+    answers = {
+        dataclasses.replace(one, method=named[one.method][0], encoder=named[one.method][1]): codes
+        for one, codes in made.answers.items()
+    }
+    rows = contrast_methods(dataclasses.replace(made, answers=answers))
+    found = [(row["encoder"], row["best"], row["n_seeds"]) for row in rows if row["metric"] == "accuracy"]
+    assert found == [(encoder, "m (small)", 4) for encoder in ("small", "large", "")]
 
 
 @pytest.mark.parametrize(
