@@ -34,6 +34,7 @@ th[aria-sort=descending] button::after { content: " \\25BC"; }
 .near { background: var(--near); } .near::before { content: "~\\A0"; color: var(--good); }
 figure { margin: 1.5rem 0; } figcaption { color: var(--quiet); }
 img { max-width: 100%; height: auto; background: #fff; }
+@media screen { wbr { display: none; } }
 @media screen and (max-width: 40rem) {
   .broad { max-width: none; width: 40rem; }
   th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
