@@ -102,5 +102,5 @@ def write_hostile_page(folder: Path) -> Path:
 
 def _written(comparison: Comparison, settings: dict[str, Any]) -> Path:
     data = TextData(["a", "b"], [EVIL, "ham"], multi_label=False, rows=[0, 1])
-    write_page(comparison, data, data, None, settings=settings)
+    write_page(comparison, data, data, {}, settings=settings)
     return comparison.folder / "report.html"
