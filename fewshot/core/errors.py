@@ -7,6 +7,7 @@
     ├── SourceNotFoundError (OSError) a file, folder, data set or model that is not there
     ├── ModelFormatError (ValueError) a folder that is not a model of ours, or one that is damaged or unsafe
     ├── TeacherError (ValueError)    a teacher that has nothing to teach: constant or NaN outputs
+    ├── WorkerError (RuntimeError)   a process that was to do a part of the work and is gone
     └── MissingExtraError (ImportError) an optional package that is not installed
 
     DataWarning (UserWarning)        the input can be used, but probably is not what was meant
@@ -36,6 +37,10 @@ class ModelFormatError(FewshotError, ValueError):
 
 class TeacherError(FewshotError, ValueError):
     """A teacher whose outputs are constant or not finite: a student would train quietly on nonsense."""
+
+
+class WorkerError(FewshotError, RuntimeError):
+    """A process that was to do a part of the work and is gone, as when memory runs out."""
 
 
 class MissingExtraError(FewshotError, ImportError):
