@@ -4,8 +4,8 @@ What a record is and where reading goes on after a broken one is said by ``text_
 faster, because most files have no broken record at all.
 """
 
-import collections
 import csv
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,34 +13,36 @@ from fewshot.data.row_blocks import Chunk
 from fewshot.data.text_records import MAX_RECORD, RecordLines, delimited_records, is_text, mended
 
 CHUNK_CHARACTERS = 2**20
-_MOST_LINES = 2**14
 
 
 class Replayed:
-    r"""Lines that were read already, then the file that they came from.
+    r"""Text that was read already, then the file that it came from.
 
     Parameters
     ----------
-    lines : list of str
+    text : str
     handle : text file
 
     Examples
     --------
-    >>> import io
-    >>> replayed = Replayed(["a\n"], io.StringIO("b\n"))
-    >>> replayed.readline(9), len(replayed), replayed.readline(9)
-    ('a\n', 0, 'b\n')
+    >>> replayed = Replayed("a\n", io.StringIO("b\n"))
+    >>> replayed.readline(9), replayed.is_over, replayed.readline(9)
+    ('a\n', True, 'b\n')
     """
 
-    def __init__(self, lines: list[str], handle: Any) -> None:
-        self._lines, self._handle = collections.deque(lines), handle
+    def __init__(self, text: str, handle: Any) -> None:
+        self._text, self._handle, self._left = io.StringIO(text, newline=""), handle, len(text)
 
-    def __len__(self) -> int:
-        return len(self._lines)
+    @property
+    def is_over(self) -> bool:
+        """Whether all of the text was given."""
+        return not self._left
 
     def readline(self, limit: int) -> str:
         """Return the next line, or the piece of it that was read."""
-        return self._lines.popleft() if self._lines else str(self._handle.readline(limit))
+        line = self._text.readline(limit) or str(self._handle.readline(limit))
+        self._left = max(0, self._left - len(line))
+        return line
 
 
 def delimited_chunks(handle: Any, delimiter: str, width: int, not_text: str = "not text") -> Iterator[Chunk]:
@@ -66,60 +68,55 @@ def delimited_chunks(handle: Any, delimiter: str, width: int, not_text: str = "n
 
     Examples
     --------
-    >>> import io
     >>> list(delimited_chunks(io.StringIO('a,b\n"open,c\nd\n'), ",", 2))
     [([['a', 'b'], [None, None], ['d', None]], {1: 'unexpected end of data', 2: '1 fields where the header has 2'}, 14)]
     """
-    while lines := _some_lines(handle):
-        text = "".join(lines)
-        records = _whole_records(lines, delimiter, len(text))
+    while text := _some_lines(handle):
+        records = _whole_records(text, delimiter)
         is_clean = records is not None and is_text(text)
         if records is None:
-            records = list(_one_by_one(lines, handle, delimiter))
+            records = list(_one_by_one(text, handle, delimiter))
         rows, broken = _of_width(records, width)
         if not is_clean:
             _mend(rows, broken, not_text)
         yield rows, broken, len(text)
 
 
-def _some_lines(handle: Any) -> list[str]:
-    """Read lines up to about a megabyte, and then on to where no quote is open, if that is near."""
-    readline = handle.readline
-    lines: list[str] = []
-    size = 0
-    while size < CHUNK_CHARACTERS and len(lines) < _MOST_LINES and (line := readline(MAX_RECORD + 1)):
-        lines.append(line)
-        size += len(line)
-    is_open = _has_open_quote("".join(lines))
-    while is_open and size < 2 * CHUNK_CHARACTERS and len(lines) < 2 * _MOST_LINES:
-        if not (line := readline(MAX_RECORD + 1)):
+def _some_lines(handle: Any) -> str:
+    """Read about a megabyte to the end of a line, and then on to where no quote is open, if that is near."""
+    lines = [handle.read(CHUNK_CHARACTERS)]
+    size, is_open = len(lines[0]), _has_open_quote(lines[0])
+    at_line_end = lines[0].endswith("\n")
+    while (is_open or not at_line_end) and size < 2 * CHUNK_CHARACTERS:
+        line = handle.readline(MAX_RECORD + 1)
+        if not line:
             break
         lines.append(line)
-        size += len(line)
-        is_open ^= _has_open_quote(line)
-    return lines
+        size, is_open, at_line_end = size + len(line), is_open ^ _has_open_quote(line), True
+    return "".join(lines)
 
 
 def _has_open_quote(text: str) -> bool:
     return text.count('"') % 2 == 1
 
 
-def _whole_records(lines: list[str], delimiter: str, size: int) -> list[Any] | None:
+def _whole_records(text: str, delimiter: str) -> list[Any] | None:
     """Parse lines that make whole records; ``None`` where they do not, or one may be too long."""
-    if size > MAX_RECORD:
+    if len(text) > MAX_RECORD:
         return None
+    lines = io.StringIO(text, newline="")
     try:
         return [fields for fields in csv.reader(lines, delimiter=delimiter, strict=True) if fields]
     except csv.Error:
         return None
 
 
-def _one_by_one(lines: list[str], handle: Any, delimiter: str) -> Iterator[list[str] | csv.Error]:
+def _one_by_one(text: str, handle: Any, delimiter: str) -> Iterator[list[str] | csv.Error]:
     """Parse at least these lines; a record that they begin is read to its end."""
-    replayed = Replayed(lines, handle)
-    record_lines = RecordLines(replayed)
-    records = delimited_records(record_lines, delimiter)
-    while len(replayed) or record_lines.waiting:
+    replayed = Replayed(text, handle)
+    lines = RecordLines(replayed)
+    records = delimited_records(lines, delimiter)
+    while not replayed.is_over or lines.waiting:
         _, fields = next(records, (0, None))
         if fields is not None:
             yield fields

@@ -10,6 +10,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -195,19 +196,19 @@ class DelimitedWriter(RowWriter):
 
     def _body(self, columns: Columns) -> bytes:
         cells = [self._texts(name, values) for name, values in self._layout.cells(columns)]
+        quoted = [_quoted(values, self.delimiter) for values in cells]
+        if len(cells) > 1 and all(quoted):
+            return _encoded("\n".join(map(self.delimiter.join, zip(*quoted, strict=True))) + "\n")
         return self._lines(list(zip(*cells, strict=True)))
 
     def _lines(self, rows: Sequence[Sequence[Any]]) -> bytes:
         text = io.StringIO()
-        csv.writer(text, delimiter=self.delimiter, lineterminator="\n").writerows(rows)
-        if "\r" in text.getvalue():
+        plain = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
+        quoted = csv.writer(text, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in rows:
             # csv leaves a carriage return bare where it does not end its own lines, and then cannot read it.
-            text = io.StringIO()
-            plain = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
-            quoted = csv.writer(text, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            for row in rows:
-                bare = any("\r" in cell for cell in row if isinstance(cell, str))
-                (quoted if bare else plain).writerow(row)
+            bare = any("\r" in cell for cell in row if isinstance(cell, str))
+            (quoted if bare else plain).writerow(row)
         return _encoded(text.getvalue())
 
     def _texts(self, name: str, values: list[Any]) -> list[Any]:
@@ -305,6 +306,32 @@ class ParquetWriter(RowWriter):
 
     def _body(self, columns: Columns) -> bytes:
         raise NotImplementedError
+
+
+def _quoted(values: list[Any], delimiter: str) -> list[str]:
+    r"""Return cells as ``csv`` writes them in rows of several, at a fraction of its time.
+
+    Empty where there are none, and where a cell has a carriage return, for which whole rows are quoted.
+
+    Examples
+    --------
+    >>> _quoted(["a", 'say "b" ', None, 0.5], ","), _quoted(["a\r"], ",")
+    (['a', '"say ""b"" "', '', '0.5'], [])
+    """
+    if set(map(type, values)) == {str}:
+        cells = values
+    else:
+        cells = ["" if value is None else value if type(value) is str else str(value) for value in values]
+    together = "".join(cells)
+    if "\r" in together:
+        return []
+    special = [sign for sign in (delimiter, '"', "\n") if sign in together]
+    if not special:
+        return cells
+    if special == [delimiter]:
+        return [f'"{cell}"' if delimiter in cell else cell for cell in cells]
+    found = re.compile(f"[{''.join(special)}]").search
+    return ['"' + cell.replace('"', '""') + '"' if found(cell) else cell for cell in cells]
 
 
 def _encoded(text: str) -> bytes:

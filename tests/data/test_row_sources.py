@@ -61,7 +61,7 @@ def test_chunks_of_any_size_find_the_same_broken_rows(lines):
                 broken |= {len(rows) + place: reason for place, reason in reasons.items()}
                 rows += some
         found.append((rows, broken))
-    slow = list(delimited_rows._one_by_one(content.splitlines(keepends=True)[1:], io.StringIO(""), ","))
+    slow = list(delimited_rows._one_by_one(content.partition("\n")[2], io.StringIO(""), ","))
     assert found == [delimited_rows._of_width(slow, 2)] * 3
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.loading import load_classifier, model_folder
+from fewshot.core.collector import older_objects_kept
 from fewshot.core.errors import InputError
 from fewshot.core.progress import remark, track
 from fewshot.core.scratch import ScratchFolder
@@ -294,7 +295,7 @@ class _Run:
 
     def work(self, answer: Engine) -> None:
         """Do the shards that this run is to do and that are not done."""
-        with _Progress(self._place.source.name, self._rows) as progress:
+        with _Progress(self._place.source.name, self._rows) as progress, older_objects_kept():
             answered = answer(self._jobs())
             for number, blocks in itertools.groupby(answered, key=lambda one: one[0][0].shard):
                 self._write(number, blocks, progress)
