@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 def predict(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     source: Annotated[str, typer.Argument(help="File with texts, or one text in quotes.")],
-    out: Annotated[str | None, typer.Option(help="File for the predictions, or a folder (OUT/) for a file a shard; needed where SOURCE is a file.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="File for the predictions, or a folder (OUT/) for a file a shard; needed where SOURCE is a file."
+        ),
+    ] = None,
     precision: Annotated[
         float | None, typer.Option(help="Answer only where this share of answers is expected to be right.")
     ] = None,
@@ -33,7 +38,9 @@ def predict(
         str | None, typer.Option(help="2/5: the second of five parts, as one of several machines that share OUT.")
     ] = None,
     rows_per_shard: Annotated[int, typer.Option(help="Rows that a stopped run loses at most.")] = 100_000,
-    engine: Annotated[str, typer.Option(help="Who runs the processes: 'processes' (this machine) or 'ray'.")] = "processes",
+    engine: Annotated[
+        str, typer.Option(help="Who runs the processes: 'processes' (this machine) or 'ray'.")
+    ] = "processes",
     text: options.Text = None,
     label_separator: options.LabelSeparator = "|",
     encoding: options.Encoding = "utf-8",

@@ -5,12 +5,19 @@ faster, because most files have no broken record at all.
 """
 
 import csv
+import functools
+import gzip
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
+from fewshot.core.errors import InputError
+from fewshot.data.delimited import checked_header
+from fewshot.data.formats import format_of
 from fewshot.data.row_blocks import Chunk
-from fewshot.data.text_records import MAX_RECORD, RecordLines, delimited_records, is_text, mended
+from fewshot.data.row_sources import RowSource
+from fewshot.data.text_records import MAX_RECORD, RecordLines, delimited_records, is_text, mended, read_line
 
 CHUNK_CHARACTERS = 2**20
 
@@ -141,3 +148,43 @@ def _mend(rows: list[list[str | None]], broken: dict[int, str], reason: str) -> 
         if not is_text("".join(filter(None, fields))):
             broken.setdefault(place, reason)
             rows[place] = [cell and mended(cell) for cell in fields]
+
+
+class DelimitedRows(RowSource):
+    """The rows of a CSV or TSV file; all cells are strings."""
+
+    _DELIMITERS: ClassVar = {"csv": ",", "tsv": "\t"}
+
+    def __init__(self, path: Path, encoding: str) -> None:
+        super().__init__(path, encoding)
+        self._delimiter = self._DELIMITERS[format_of(path)]
+        with self._open("") as handle:
+            header = self._header(handle)
+            if not is_text("".join(header)):
+                raise InputError(f"{self.source}, line 1: {self._not_text}")
+            lines = iter(functools.partial(read_line, handle), "")
+            if not any(line.strip("\r\n") for line in lines):
+                raise InputError(f"{self.source} is empty: it holds no rows of data")
+        self.columns = tuple(header)
+
+    def _header(self, handle: Any) -> list[str]:
+        _, header = next(delimited_records(RecordLines(handle), self._delimiter), (1, None))
+        if isinstance(header, csv.Error):
+            raise InputError(f"{self.source}, line 1: {header}; expected column names")
+        return checked_header(header, self.source)
+
+    def _chunks(self, wanted: Callable[[int, int], bool]) -> Iterator[Chunk]:
+        with self._open("") as handle:
+            self._header(handle)
+            for chunk in delimited_chunks(handle, self._delimiter, len(self.columns), self._not_text):
+                self.position = _bytes_read(handle)
+                yield chunk
+
+    def _columns_of(self, rows: Any) -> dict[str, Sequence[Any]]:
+        return dict(zip(self.columns, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _bytes_read(handle: Any) -> int:
+    """Return how far the file below a text file was read, packed or not."""
+    binary = handle.buffer
+    return int((binary.fileobj if isinstance(binary, gzip.GzipFile) else binary).tell())

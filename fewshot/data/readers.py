@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from fewshot.core.errors import InputError, SourceNotFoundError, did_you_mean
 from fewshot.data.delimited import parse_delimited
@@ -133,7 +133,9 @@ def open_text(
     except LookupError:
         raise InputError(f"encoding {encoding!r} is not known; try 'utf-8', 'cp1252' or 'utf-16'") from None
     with open_bytes(path) as handle:
-        yield io.TextIOWrapper(handle, encoding="utf-8-sig" if codec == "utf-8" else codec, newline=newline, errors=errors)
+        yield io.TextIOWrapper(
+            handle, encoding="utf-8-sig" if codec == "utf-8" else codec, newline=newline, errors=errors
+        )
 
 
 def _read_csv(path: Path, encoding: str, max_rows: int | None) -> Table:

@@ -1,17 +1,15 @@
 """Columns to files, some rows at a time: CSV, TSV, JSONL, JSON and Parquet, each also gzipped.
 
-A file may be written in parts by several hands: each part holds rows alone, and :func:`join_parts` puts what belongs
-before, between and behind them. That files appear whole or not at all is left to those who name them.
+A file may be written in parts by several hands: each part holds rows alone, and ``row_parts`` puts what belongs before,
+between and behind them. That files appear whole or not at all is left to those who name them.
 """
 
 import contextlib
 import csv
 import gzip
 import io
-import itertools
 import json
 import re
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +20,6 @@ import numpy as np
 from fewshot.core.errors import InputError
 from fewshot.data.formats import format_of, is_gzipped
 from fewshot.data.row_blocks import listed
-from fewshot.data.row_streams import seekable
 from fewshot.data.tables import is_null
 
 Columns = Mapping[str, Sequence[Any]]
@@ -59,10 +56,11 @@ class RowWriter(ABC):
 
     def close(self) -> None:
         """Write what is still to be written; the file stays open."""
+        self._handle.flush()
 
 
 class Layout:
-    """What a file of rows looks like, whoever writes it.
+    r"""What a file of rows looks like, whoever writes it.
 
     Parameters
     ----------
@@ -85,7 +83,7 @@ class Layout:
     >>> with layout.opened(out, whole=True) as writer:
     ...     writer.write({"text": ["good"], "labels": [["a", "b"]]})
     >>> out.getvalue()
-    b'text,labels\\ngood,a|b\\n'
+    b'text,labels\ngood,a|b\n'
     """
 
     def __init__(
@@ -103,7 +101,7 @@ class Layout:
     @contextlib.contextmanager
     def opened(self, raw: IO[bytes], *, whole: bool) -> Iterator[RowWriter]:
         """Give a writer to an open file: of a whole file, or of a part of one."""
-        with self._packed(raw) as handle:
+        with self.packed(raw) as handle:
             writer = self.writer(handle)
             if whole:
                 handle.write(writer.head)
@@ -117,7 +115,8 @@ class Layout:
         return _WRITERS[self.form](handle, self)
 
     @contextlib.contextmanager
-    def _packed(self, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    def packed(self, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+        """Give what packs all that is written to it, if the file is to be packed."""
         if not self.is_gzipped:
             yield raw
             return
@@ -131,46 +130,6 @@ class Layout:
             kinds = set(map(type, cells))
             plain = kinds <= _PLAIN and not (float in kinds and any(cell != cell for cell in cells))
             yield name, cells if plain else list(map(_plain, cells))
-
-
-def join_parts(parts: Sequence[Path], out: Path, layout: Layout) -> None:
-    """Put parts together to one file.
-
-    Parameters
-    ----------
-    parts : sequence of Path
-        Written by ``layout.opened(…, whole=False)``, in order, none without rows.
-    out : Path
-        Written in place; give a temporary path to have it appear whole.
-    layout : Layout
-    """
-    with out.open("wb") as raw:
-        if layout.form == "parquet":
-            with layout._packed(raw) as handle:
-                _join_parquet(parts, handle, layout)
-            return
-        writer = layout.writer(raw)
-        for before, part in zip(itertools.chain([writer.head], itertools.repeat(writer.between)), parts, strict=False):
-            _write_piece(raw, before, layout)
-            with part.open("rb") as handle:
-                shutil.copyfileobj(handle, raw, 2**20)
-        _write_piece(raw, writer.tail if parts else writer.head + writer.empty, layout)
-
-
-def _write_piece(raw: IO[bytes], piece: bytes, layout: Layout) -> None:
-    if piece:  # packed pieces, one behind the other, are a packed file, too
-        with layout._packed(raw) as handle:
-            handle.write(piece)
-
-
-def _join_parquet(parts: Sequence[Path], handle: IO[bytes], layout: Layout) -> None:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetWriter(handle, layout.schema) as writer:
-        for part in parts:
-            with seekable(part) as opened, pq.ParquetFile(opened) as file:
-                for group in range(file.num_row_groups):
-                    writer.write_table(file.read_row_group(group))
 
 
 def _plain(value: Any) -> Any:
@@ -242,7 +201,9 @@ class JsonLinesWriter(RowWriter):
     def _body(self, columns: Columns) -> bytes:
         encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
         names, cells = zip(*self._layout.cells(columns), strict=True)
-        return _encoded("".join([f"{encode(dict(zip(names, row, strict=True)))}\n" for row in zip(*cells, strict=True)]))
+        return _encoded(
+            "".join([f"{encode(dict(zip(names, row, strict=True)))}\n" for row in zip(*cells, strict=True)])
+        )
 
 
 class JsonWriter(RowWriter):
@@ -270,7 +231,9 @@ class ParquetWriter(RowWriter):
         import pyarrow as pa
 
         schema = self._layout.schema
-        types = dict.fromkeys(self._layout.names) if schema is None else dict(zip(schema.names, schema.types, strict=True))
+        types = (
+            dict.fromkeys(self._layout.names) if schema is None else dict(zip(schema.names, schema.types, strict=True))
+        )
         arrays = [self._array(name, columns[name], types[name]) for name in self._layout.names]
         table = pa.table(arrays, names=self._layout.names) if schema is None else pa.table(arrays, schema=schema)
         self._tables.append(table)

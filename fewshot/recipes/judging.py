@@ -1,6 +1,6 @@
-"""Scores of a classifier on files, and its answers on texts: what ``fewshot evaluate`` does, and ``predict`` block by block.
+"""Scores of a classifier on files, and its answers on texts: what ``fewshot evaluate`` and ``fewshot predict "text"`` do.
 
-Files of any size are left to ``predicting``.
+Files of any size are predicted by ``predicting``.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from fewshot.classifiers.loading import load_classifier
 from fewshot.core.errors import InputError
 from fewshot.evaluation.metrics import score_labels, scores_per_label
 from fewshot.recipes.sources import Reading, require_labels
+
 
 def evaluate_classifier(
     classifier: str | Path | TextClassifier,
@@ -73,7 +74,7 @@ class Abstaining:
     in_scope_only : bool, default False
         Give none for texts unlike all training texts.
     min_confidence : float, optional
-        Give only answers with at least this confidence, from 0 to 1, whatever it is worth.
+        Give only answers with at least this confidence as it is shown, with four digits, whatever it is worth.
     """
 
     precision: float | None = None
@@ -98,13 +99,12 @@ class Abstaining:
         if self.precision is None and not self.in_scope_only:
             probabilities, kept = classifier.predict_proba(texts), np.ones(len(texts), dtype=bool)
         elif isinstance(classifier, HeadClassifier):
-            probabilities, kept = classifier.judged(
-                texts, precision=self.precision, in_scope_only=self.in_scope_only
-            )
+            probabilities, kept = classifier.judged(texts, precision=self.precision, in_scope_only=self.in_scope_only)
         else:
             raise InputError(f"a {classifier.kind!r} classifier cannot abstain; train setfit or linear-probe for that")
         if self.min_confidence is not None:
-            kept = kept & (classifier.confidence_of(probabilities) >= self.min_confidence)
+            shown = np.array(_shown_confidence(classifier, probabilities))  # a row that shows 0.7 is not below 0.7
+            kept = kept & (shown >= self.min_confidence)
         return probabilities, kept
 
 
@@ -142,8 +142,7 @@ def answer_texts(
     probabilities, kept = abstaining.of(classifier, distinct)
     labels = classifier.labels_from(probabilities, at_least_one=at_least_one)
     plain = labels.tolist() if isinstance(labels, np.ndarray) else list(map(_plain, labels))
-    confidence = [round(value, 4) for value in classifier.confidence_of(probabilities).tolist()]
-    answers = Answers(plain, confidence, kept.tolist())
+    answers = Answers(plain, _shown_confidence(classifier, probabilities), kept.tolist())
     if len(distinct) == len(texts):
         return answers
     place = {text: at for at, text in enumerate(distinct)}
@@ -168,6 +167,10 @@ def predict_texts(
         {name: label if keep else None, "confidence": confidence}
         for label, confidence, keep in zip(answers.labels, answers.confidence, answers.kept, strict=True)
     ]
+
+
+def _shown_confidence(classifier: TextClassifier, probabilities: np.ndarray) -> list[float]:
+    return [round(value, 4) for value in classifier.confidence_of(probabilities).tolist()]
 
 
 def _opened(classifier: str | Path | TextClassifier, device: str | None) -> TextClassifier:

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 
 from fewshot.data import row_writers
 from fewshot.data.readers import read_rows
-from fewshot.data.row_writers import Layout, join_parts
+from fewshot.data.row_parts import join_parts
+from fewshot.data.row_writers import Layout
 from fewshot.data.writers import write_rows
 
 ROWS = [{"text": f'line {n}\n"quoted", é', "labels": ["a", "b"][: n % 3], "p": n / 7, "n": None} for n in range(7)]
-SCHEMA = pa.schema(
-    [("text", pa.string()), ("labels", pa.list_(pa.string())), ("p", pa.float64()), ("n", pa.int64())]
+SCHEMA = pa.schema([("text", pa.string()), ("labels", pa.list_(pa.string())), ("p", pa.float64()), ("n", pa.int64())])
+
+
+CELLS = st.one_of(
+    st.text(st.sampled_from('ab,"\n\r\t ü\udce9'), max_size=5), st.integers(), st.floats(), st.none(), st.booleans()
 )
-
-
-CELLS = st.one_of(st.text(st.sampled_from('ab,"\n\r\t ü\udce9'), max_size=5), st.integers(), st.floats(), st.none(), st.booleans())
 
 
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1), st.sampled_from(["a.csv", "a.tsv"]))
@@ -33,6 +34,7 @@ def test_cells_are_quoted_as_csv_quotes_them(rows, name):
 
 
 def columns(rows):
+    """Return rows as columns."""
     return {name: [row[name] for row in rows] for name in ROWS[0]}
 
 

@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 
+from fewshot.core.collector import older_objects_kept
 from fewshot.training import running
 from fewshot.training.schedule import Schedule
 
@@ -75,7 +76,7 @@ def test_a_training_does_not_walk_through_all_that_is_there(tmp_path, clean_stat
     assert min(seen) > 10_000
     gc.freeze()
     try:
-        with running.older_objects_kept():
+        with older_objects_kept():
             pass
         assert gc.get_freeze_count(), "what the caller has frozen stays so"
     finally:

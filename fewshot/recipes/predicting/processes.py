@@ -40,7 +40,10 @@ def worker_processes(folder: Path, staff: Staff, answering: Answering) -> Iterat
     )
     try:
         yield lambda jobs: in_order(
-            jobs, lambda texts: executor.submit(_work, texts), lambda future: future.result(), JOBS_AHEAD * staff.workers
+            jobs,
+            lambda texts: executor.submit(_work, texts),
+            lambda future: future.result(),
+            JOBS_AHEAD * staff.workers,
         )
     except BrokenProcessPool:
         raise WorkerError(

@@ -26,7 +26,8 @@ from typing import IO, Any
 from fewshot.core.artifacts import atomic_path, check_replaceable, read_json, sha256_file, write_json
 from fewshot.core.errors import FewshotError, InputError, SourceNotFoundError
 from fewshot.core.locks import take_lock
-from fewshot.data.row_writers import Layout, RowWriter, join_parts
+from fewshot.data.row_parts import join_parts
+from fewshot.data.row_writers import Layout, RowWriter
 from fewshot.recipes.predicting.plan import Plan
 
 MANIFEST, WORK, LOCK = "manifest.json", ".work", "lock"
@@ -69,7 +70,7 @@ class Shard:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Shard":
         """Return the shard that :meth:`to_json` gave."""
-        return cls(**{**value, "counts": {label: count for label, count in value["counts"]}})
+        return cls(**{**value, "counts": dict(value["counts"])})
 
 
 class ShardFolder:
@@ -110,7 +111,8 @@ class ShardFolder:
         with (self._work / LOCK).open("ab") as handle:
             if not take_lock(handle, shared=shared):
                 raise BusyError(
-                    f"another run is writing to {str(self.folder)!r}; wait until it is done, or choose another out (--out)"
+                    f"another run is writing to {str(self.folder)!r}; wait until it is done, or choose another out "
+                    "(--out)"
                 )
             try:
                 yield
@@ -136,8 +138,8 @@ class ShardFolder:
             raise InputError(f"{str(self.folder)!r} cannot be gone on with: {error}; {_WAY_OUT}") from None
         if changed:
             raise InputError(
-                f"{str(self.folder)!r} holds {self.n_finished()} finished shards that were begun otherwise; changed since: "
-                f"{', '.join(changed)}. To go on with them, give what was given then; {_WAY_OUT}"
+                f"{str(self.folder)!r} holds {self.n_finished()} finished shards that were begun otherwise; changed "
+                f"since: {', '.join(changed)}. To go on with them, give what was given then; {_WAY_OUT}"
             )
 
     @property
@@ -200,7 +202,9 @@ class ShardFolder:
 
     def _path(self, kind: str, number: int) -> Path:
         suffix = self._suffixes[kind]
-        return self.folder / f"part-{number:05}{suffix}" if kind == "part" else self._work / f"{number:05}.{kind}{suffix}"
+        return (
+            self.folder / f"part-{number:05}{suffix}" if kind == "part" else self._work / f"{number:05}.{kind}{suffix}"
+        )
 
     def shards(self, n: int) -> list[Shard] | None:
         """Return all ``n`` shards, or ``None`` while one is missing."""

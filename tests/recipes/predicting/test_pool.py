@@ -34,7 +34,9 @@ FORMATS = [".csv", ".tsv", ".jsonl", ".json", ".parquet", ".csv.gz", ".jsonl.gz"
 
 def made_up(n):
     """Return rows with columns of all kinds, some of them without a text."""
-    return [{"id": n, "text": f"{WORDS[n % 9]} {WORDS[n * 7 % 8]}" if n % 9 < 8 else "", "tags": ["a"]} for n in range(n)]
+    return [
+        {"id": n, "text": f"{WORDS[n % 9]} {WORDS[n * 7 % 8]}" if n % 9 < 8 else "", "tags": ["a"]} for n in range(n)
+    ]
 
 
 @pytest.fixture
@@ -109,7 +111,9 @@ def test_every_row_in_order_in_every_format(tmp_path, students, small_blocks, su
 CELLS = st.text(st.sampled_from('ab,"\n\r\t üß😀'), max_size=6)
 
 
-@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12), st.integers(1, 14), st.sampled_from([".csv", ".jsonl"]))
+@given(
+    st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12), st.integers(1, 14), st.sampled_from([".csv", ".jsonl"])
+)
 @settings(max_examples=40)
 def test_whatever_the_cells_hold(tmp_path_factory, student, rows, rows_per_shard, suffix):
     """Prevents quotes, line ends, signs or empty cells from changing the input's columns or the labels' order."""
@@ -193,7 +197,9 @@ def test_what_changed_is_told_and_nothing_is_lost(source, students, monkeypatch)
     student = students["single"]
     out = begun(student, source, monkeypatch)
     before = sorted((path, path.read_bytes()) for path in out.with_name("out.csv.shards").rglob("*") if path.is_file())
-    with pytest.raises(InputError, match=r"holds 1 finished shards.*changed since: at_least_one \(was False, is True\)"):
+    with pytest.raises(
+        InputError, match=r"holds 1 finished shards.*changed since: at_least_one \(was False, is True\)"
+    ):
         predict_pool(student, source, out=out, rows_per_shard=6, at_least_one=True)
     with pytest.raises(InputError, match=r"rows_per_shard \(was 6, is 7\).*choose another out"):
         predict_pool(student, source, out=out, rows_per_shard=7)
@@ -216,7 +222,7 @@ def test_what_changed_is_told_and_nothing_is_lost(source, students, monkeypatch)
     with pytest.raises(InputError, match="not replaced"):
         predict_pool(student, source, out=out)
     (folder / "diary.txt").rename(folder / "manifest.json")
-    with pytest.raises(InputError, match="not valid JSON.*remove that folder"):
+    with pytest.raises(InputError, match=r"not valid JSON.*remove that folder"):
         predict_pool(student, source, out=out)
 
 
@@ -315,7 +321,12 @@ def test_a_folder_keeps_a_file_a_shard(source, student):
     again = predict_pool(student, source, out=folder, rows_per_shard=20, abstaining=Abstaining(min_confidence=1.0))
     assert again == dataclasses.replace(made, n_resumed=3)
     parts[1].unlink()
-    assert predict_pool(student, source, out=folder, rows_per_shard=20, abstaining=Abstaining(min_confidence=1.0)).n_resumed == 2
+    assert (
+        predict_pool(
+            student, source, out=folder, rows_per_shard=20, abstaining=Abstaining(min_confidence=1.0)
+        ).n_resumed
+        == 2
+    )
     with pytest.raises(InputError, match="changed since: min_confidence"):
         predict_pool(student, source, out=folder, rows_per_shard=20)
 
@@ -394,7 +405,9 @@ def test_a_gzipped_output_is_one_file_for_others_too(source, student):
     assert gzip.decompress(source.with_name("out.csv.gz").read_bytes()) == whole(student, source)
 
 
-SCRIPT = "import sys; from fewshot.recipes.predicting.pool import predict_pool as p; p(*sys.argv[1:3], out=sys.argv[3], "
+SCRIPT = (
+    "import sys; from fewshot.recipes.predicting.pool import predict_pool as p; p(*sys.argv[1:3], out=sys.argv[3], "
+)
 
 
 @pytest.mark.slow
@@ -402,7 +415,14 @@ def test_sigkill_at_any_moment(tmp_path, student):
     """Prevents what only a real kill shows: locks that stay, temporary files, a torn shard."""
     write_rows(tmp_path / "in.csv", [{"id": n, "text": f"refund {n} card {n * 7 % 101}"} for n in range(60_000)])
     predict_pool(student, tmp_path / "in.csv", out=tmp_path / "whole.csv", rows_per_shard=2_000)
-    command = [sys.executable, "-c", f"{SCRIPT}rows_per_shard=2000)", student, tmp_path / "in.csv", tmp_path / "out.csv"]
+    command = [
+        sys.executable,
+        "-c",
+        f"{SCRIPT}rows_per_shard=2000)",
+        student,
+        tmp_path / "in.csv",
+        tmp_path / "out.csv",
+    ]
     folder = tmp_path / "out.csv.shards"
     for n_shards in (1, 9, 20):
         process = subprocess.Popen(command, start_new_session=True)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError, SourceNotFoundError
-from fewshot.data import delimited_rows, row_blocks, row_sources
+from fewshot.data import delimited_rows, row_blocks
 from fewshot.data.readers import read_rows
-from fewshot.data.row_sources import open_rows
+from fewshot.data.row_files import open_rows
 
 CELLS = st.text(st.sampled_from('ab,"\n\r\t üß😀'), max_size=6)
 
@@ -119,8 +119,7 @@ def test_broken_rows_keep_their_place(tmp_path):
 
 def test_one_endless_line_is_one_broken_row(tmp_path, monkeypatch):
     """Prevents a line without end, or an open quote, from taking all memory and all rows behind it."""
-    monkeypatch.setattr(row_sources, "MAX_RECORD", 50)
-    for module in ("text_records", "delimited_rows"):
+    for module in ("text_records", "delimited_rows", "json_rows"):
         monkeypatch.setattr(f"fewshot.data.{module}.MAX_RECORD", 50)
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x" * 500}) + '\n{"text": "b"}\n')
     assert rows_of(tmp_path / "a.jsonl")[1].keys() == {0}
