@@ -1,6 +1,5 @@
 """``fewshot predict``: labels for a file, or for one text on the terminal."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from fewshot.cli.tables import percent
 from fewshot.core.progress import show_progress
 
 if TYPE_CHECKING:
-    from fewshot.recipes.predicting.pool import PredictedPool
+    from fewshot.recipes.predicting.run import PredictedPool
 
 
 def predict(
@@ -87,13 +86,22 @@ def predict(
             engine=engine,
             device=device,
         )
-    facts = dataclasses.asdict(made)
-    facts = {name.removeprefix("n_"): value for name, value in facts.items()} | {"whole": facts.pop("is_whole")}
-    facts["counts"] = {str(label): count for label, count in made.counts.items()}
-    options.finish(_told(made, out, model), facts, as_json=as_json)
+    facts = {
+        "out": out,
+        "rows": made.n_rows,
+        "rejected": made.n_rejected,
+        "abstained": made.n_abstained,
+        "counts": {str(label): count for label, count in made.counts.items()},
+        "rejected_file": made.rejected_file,
+        "review_file": made.review_file,
+        "shards": made.n_shards,
+        "resumed": made.n_resumed,
+        "whole": made.is_whole,
+    }
+    options.finish(_told(made, out, model, text), facts, as_json=as_json)
 
 
-def _told(made: "PredictedPool", out: str, model: str) -> str:
+def _told(made: "PredictedPool", out: str, model: str, text: list[str] | None) -> str:
     """Say what was made, where, and what to do next."""
     resumed = f" ({made.n_resumed} shards were there already)" if made.n_resumed else ""
     if not made.is_whole:
@@ -106,7 +114,8 @@ def _told(made: "PredictedPool", out: str, model: str) -> str:
     abstained = f", {made.n_abstained:,} left without a label to be looked at" if made.n_abstained else ""
     done = f"Predicted {made.n_rows:,} rows{rejected}{abstained}: {out}{resumed}"
     if made.review_file:
-        again = f"fewshot train {made.review_file} --from {model} --out {model}-2"
+        columns = "".join(f" --text {name}" for name in text or ())
+        again = f"fewshot train {made.review_file}{columns} --from {model} --out {model}-2"
         return f"{done}\nNext: correct the labels in {made.review_file}, then: {again}"
     return f"{done}\nNext: rows that need a person: --min-confidence 0.7 writes them to a file of their own"
 

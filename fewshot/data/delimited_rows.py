@@ -186,5 +186,7 @@ class DelimitedRows(RowSource):
 
 def _bytes_read(handle: Any) -> int:
     """Return how far the file below a text file was read, packed or not."""
-    binary = handle.buffer
-    return int((binary.fileobj if isinstance(binary, gzip.GzipFile) else binary).tell())
+    binary: Any = handle.buffer
+    if isinstance(binary, gzip.GzipFile):
+        binary = binary.fileobj
+    return int(binary.tell())

@@ -1,4 +1,4 @@
-"""What every file of rows promises: its columns before the first row is read, and its rows in blocks, in constant memory.
+"""What every file of rows promises: its columns before a row is read, and its rows in blocks, in constant memory.
 
 Formats fill in how chunks of rows are read: ``delimited_rows``, ``json_rows``, ``parquet_rows``. Cells of one column
 alone are left to ``row_streams``, whole tables to ``readers``.

@@ -35,28 +35,46 @@ class RowWriter(ABC):
     ----------
     handle : binary file
     layout : Layout
+
+    Attributes
+    ----------
+    has_rows : bool
+        Whether any were written.
     """
 
-    head = between = tail = empty = b""
-    """What stands before the first part, between two, behind the last, and for a file without any row."""
+    between = tail = empty = b""
+    """What stands between two parts, behind the last, and in a file without any row."""
 
     def __init__(self, handle: IO[bytes], layout: "Layout") -> None:
         self._handle, self._layout = handle, layout
-        self._begun = False
+        self.has_rows = False
 
-    def write(self, columns: Columns) -> None:
-        """Write rows, given as columns of one length in the order of the layout."""
-        body = self._body(columns)
-        self._handle.write(self.between + body if self._begun and self.between else body)
-        self._begun = True
+    @property
+    def head(self) -> bytes:
+        """What stands before the first part."""
+        return b""
 
     @abstractmethod
-    def _body(self, columns: Columns) -> bytes:
-        """Return the rows as they stand in the file."""
+    def write(self, columns: Columns) -> None:
+        """Write rows, given as columns of one length."""
 
     def close(self) -> None:
         """Write what is still to be written; the file stays open."""
         self._handle.flush()
+
+
+class TextWriter(RowWriter):
+    """Writes rows as text."""
+
+    def write(self, columns: Columns) -> None:
+        """Write rows, given as columns of one length."""
+        body = self.body(columns)
+        self._handle.write(self.between + body if self.has_rows else body)
+        self.has_rows = True
+
+    @abstractmethod
+    def body(self, columns: Columns) -> bytes:
+        """Return rows as they stand in the file."""
 
 
 class Layout:
@@ -108,7 +126,7 @@ class Layout:
             yield writer
             writer.close()
             if whole:
-                handle.write(writer.tail if writer._begun else writer.empty)
+                handle.write(writer.tail if writer.has_rows else writer.empty)
 
     def writer(self, handle: IO[bytes]) -> RowWriter:
         """Return what writes this format to an open file."""
@@ -143,7 +161,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-class DelimitedWriter(RowWriter):
+class DelimitedWriter(TextWriter):
     """CSV, or with another delimiter TSV."""
 
     delimiter = ","
@@ -153,7 +171,8 @@ class DelimitedWriter(RowWriter):
         """The column names."""
         return self._lines([self._layout.names])
 
-    def _body(self, columns: Columns) -> bytes:
+    def body(self, columns: Columns) -> bytes:
+        """Return one record a row."""
         cells = [self._texts(name, values) for name, values in self._layout.cells(columns)]
         quoted = [_quoted(values, self.delimiter) for values in cells]
         if len(cells) > 1 and all(quoted):
@@ -195,10 +214,11 @@ class TabbedWriter(DelimitedWriter):
     delimiter = "\t"
 
 
-class JsonLinesWriter(RowWriter):
+class JsonLinesWriter(TextWriter):
     """One object a line."""
 
-    def _body(self, columns: Columns) -> bytes:
+    def body(self, columns: Columns) -> bytes:
+        """Return one line a row."""
         encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
         names, cells = zip(*self._layout.cells(columns), strict=True)
         return _encoded(
@@ -206,12 +226,18 @@ class JsonLinesWriter(RowWriter):
         )
 
 
-class JsonWriter(RowWriter):
+class JsonWriter(TextWriter):
     """One list of objects."""
 
-    head, between, tail, empty = b"[", b",", b"\n]\n", b"]\n"
+    between, tail, empty = b",", b"\n]\n", b"]\n"
 
-    def _body(self, columns: Columns) -> bytes:
+    @property
+    def head(self) -> bytes:
+        """The opening bracket."""
+        return b"["
+
+    def body(self, columns: Columns) -> bytes:
+        """Return the objects, with commas between."""
         names, cells = zip(*self._layout.cells(columns), strict=True)
         rows = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
         return _encoded(json.dumps(rows, ensure_ascii=False, indent=1, default=str)[1:-2])
@@ -227,9 +253,10 @@ class ParquetWriter(RowWriter):
         self._bytes = 0
 
     def write(self, columns: Columns) -> None:
-        """Take rows."""
+        """Take rows, given as columns of one length."""
         import pyarrow as pa
 
+        self.has_rows = True
         schema = self._layout.schema
         types = (
             dict.fromkeys(self._layout.names) if schema is None else dict(zip(schema.names, schema.types, strict=True))
@@ -266,9 +293,6 @@ class ParquetWriter(RowWriter):
             self._flush()
         if self._writer:
             self._writer.close()
-
-    def _body(self, columns: Columns) -> bytes:
-        raise NotImplementedError
 
 
 def _quoted(values: list[Any], delimiter: str) -> list[str]:

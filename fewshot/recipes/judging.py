@@ -1,4 +1,4 @@
-"""Scores of a classifier on files, and its answers on texts: what ``fewshot evaluate`` and ``fewshot predict "text"`` do.
+"""Scores of a classifier on files, and its answers on texts, as ``evaluate`` and ``predict`` give them.
 
 Files of any size are predicted by ``predicting``.
 """
@@ -81,11 +81,6 @@ class Abstaining:
     in_scope_only: bool = False
     min_confidence: float | None = None
 
-    @property
-    def is_on(self) -> bool:
-        """Whether any answer may be left out."""
-        return self != ANSWER_ALL
-
     def of(self, classifier: TextClassifier, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities, and which answers to give.
 
@@ -131,7 +126,11 @@ class Answers:
 
     def take(self, places: Sequence[int]) -> "Answers":
         """Return the answers at some places, which may come twice."""
-        return Answers(*([values[place] for place in places] for values in (self.labels, self.confidence, self.kept)))
+        return Answers(
+            [self.labels[place] for place in places],
+            [self.confidence[place] for place in places],
+            [self.kept[place] for place in places],
+        )
 
 
 def answer_texts(

@@ -7,7 +7,7 @@ import pytest
 
 from fewshot.core.errors import WorkerError
 from fewshot.data.readers import read_rows
-from fewshot.data.row_writers import RowWriter
+from fewshot.data.row_writers import DelimitedWriter
 from fewshot.recipes.predicting import staff
 from tests.cli.test_story import Done, last_json, run
 
@@ -117,7 +117,7 @@ def test_a_full_disk_and_a_dead_worker_say_how_to_go_on(desk, monkeypatch):
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(RowWriter, "write", write)
+            patch.setattr(DelimitedWriter, "write", write)
             assert words in one_line(run(*command, folder=desk, code=1))
     run(*command, folder=desk)
     assert (desk / "full.csv").exists()

@@ -30,7 +30,7 @@ def test_cells_are_quoted_as_csv_quotes_them(rows, name):
     writer = Layout(name, ["x", "y"]).writer(io.BytesIO())
     cells = dict(zip("xy", map(list, zip(*rows, strict=True)), strict=True))
     plain = [[None if cell != cell else cell for cell in row] for row in rows]
-    assert writer._body(cells) == writer._lines(plain)
+    assert writer.body(cells) == writer._lines(plain)
 
 
 def columns(rows):

@@ -25,8 +25,6 @@ def engine_of(staff: Staff, folder: Path, classifier: TextClassifier, answering:
 
     Raises
     ------
-    MissingExtraError
-        If Ray is asked and not installed.
     WorkerError
         If a process ends before its work is done.
     """

@@ -63,10 +63,10 @@ class Plan:
             If what was found is no plan.
         """
         try:
-            known, number = found["settings"], found["format"]
+            known, number = dict(found["settings"]), found["format"]
             parts = [("the input", self.to_json()["input"], found["input"]), ("the model", self.model, found["model"])]
             names = dict.fromkeys([*self.settings, *known])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"its manifest is damaged ({type(error).__name__}: {error})") from None
         changed = [name for name, mine, theirs in parts if mine != theirs]
         changed += [f"the manifest's format (was {number}, is {FORMAT})"] if number != FORMAT else []

@@ -88,8 +88,9 @@ def predict_pool(
     WorkerError
         If a worker process dies.
     OSError
-        If the disk is full. After this and all but the first errors the finished shards are kept, and the same call
-        goes on with them.
+        If the disk is full.
+
+    In all these cases finished shards are kept, and the same call goes on with them.
 
     Notes
     -----

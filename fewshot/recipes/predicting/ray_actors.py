@@ -5,6 +5,7 @@ that take every one leave none for those who feed them, and all wait for each ot
 """
 
 import contextlib
+import importlib
 import itertools
 import logging
 import os
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.core.errors import InputError, WorkerError
-from fewshot.core.optional import import_extra
 from fewshot.recipes.predicting.staff import JOBS_AHEAD, Answering, Engine, Staff, Worker, in_order
 
 
@@ -26,14 +26,12 @@ def ray_actors(folder: Path, staff: Staff, answering: Answering) -> Iterator[Eng
 
     Raises
     ------
-    MissingExtraError
-        If Ray is not installed.
     InputError
         If the cluster has no processor left besides those for the workers.
     WorkerError
         If an actor dies.
     """
-    ray = import_extra("ray", extra="ray", purpose="engine='ray' (--engine ray)")
+    ray: Any = importlib.import_module("ray")
     with _running(ray, staff.workers):
         variables = {"RAYON_NUM_THREADS": str(staff.threads), "OMP_NUM_THREADS": str(staff.threads)}
         kind = ray.remote(Worker).options(num_cpus=1, runtime_env={"env_vars": variables})

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.core.errors import InputError
+from fewshot.core.optional import import_extra
 from fewshot.recipes.judging import ANSWER_ALL, Abstaining, Answers, answer_texts
 
 ENGINES = ("processes", "ray")
@@ -66,6 +67,8 @@ class Staff:
     ------
     InputError
         If a setting is none of these.
+    MissingExtraError
+        If Ray is asked and not installed.
     """
 
     workers: int = 1
@@ -77,6 +80,8 @@ class Staff:
             raise InputError(f"workers must be a positive integer, got {self.workers!r}")
         if self.engine not in ENGINES:
             raise InputError(f"engine must be one of {', '.join(ENGINES)}, got {self.engine!r}")
+        if self.engine == "ray":  # before anything is written
+            import_extra("ray", extra="ray", purpose="engine='ray' (--engine ray)")
 
     @property
     def is_here(self) -> bool:

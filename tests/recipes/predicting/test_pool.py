@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewshot.classifiers.loading import load_classifier
-from fewshot.core.errors import InputError, WorkerError
+from fewshot.core.errors import InputError
 from fewshot.core.locks import take_lock
 from fewshot.data import row_blocks
 from fewshot.data.readers import read_rows
-from fewshot.data.row_writers import RowWriter
+from fewshot.data.row_writers import DelimitedWriter
 from fewshot.data.writers import write_rows
 from fewshot.recipes.judging import Abstaining, predict_texts
 from fewshot.recipes.predicting import staff
@@ -254,7 +254,7 @@ def test_an_input_that_changes_under_the_run_is_not_put_together(source, student
 def test_a_full_disk_keeps_finished_shards(source, student, monkeypatch):
     """Prevents a disk that fills up from costing more than the shard that no longer fits."""
     wanted, out = whole(student, source), source.with_name("out.csv")
-    real, written = RowWriter.write, []
+    real, written = DelimitedWriter.write, []
 
     def write(self, columns):
         written.append(1)
@@ -263,7 +263,7 @@ def test_a_full_disk_keeps_finished_shards(source, student, monkeypatch):
         real(self, columns)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RowWriter, "write", write)
+        patch.setattr(DelimitedWriter, "write", write)
         with pytest.raises(OSError, match="disk is full; finished shards are kept") as failure:
             predict_pool(student, source, out=out, rows_per_shard=6)
     assert failure.value.errno == errno.ENOSPC
@@ -434,39 +434,3 @@ def test_sigkill_at_any_moment(tmp_path, student):
     assert made.n_resumed >= 19
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-
-
-@pytest.mark.slow
-def test_workers_give_the_same_bytes_and_a_dead_one_is_told(tmp_path, student, monkeypatch):
-    """Prevents answers in another order, and a run that waits for ever for a worker that is gone."""
-    import multiprocessing
-
-    write_rows(tmp_path / "in.csv", [{"id": n, "text": f"refund {n} card {n * 7 % 101}"} for n in range(40_000)])
-    predict_pool(student, tmp_path / "in.csv", out=tmp_path / "one.csv", rows_per_shard=3_000)
-    real = RowWriter.write
-
-    def write(self, columns):
-        for process in multiprocessing.active_children():
-            process.kill()
-        real(self, columns)
-
-    out = tmp_path / "two.csv"
-    with monkeypatch.context() as patch:
-        patch.setattr(RowWriter, "write", write)
-        with pytest.raises(WorkerError, match="finished shards are kept"):
-            predict_pool(student, tmp_path / "in.csv", out=out, rows_per_shard=3_000, workers=2)
-    assert multiprocessing.active_children() == []
-    predict_pool(student, tmp_path / "in.csv", out=out, rows_per_shard=3_000, workers=2)
-    assert out.read_bytes() == (tmp_path / "one.csv").read_bytes()
-    assert multiprocessing.active_children() == []
-
-
-@pytest.mark.slow
-def test_ray_gives_the_same_bytes(tmp_path, student):
-    """Prevents actors that take every processor, answers out of order, and a Ray that stays behind."""
-    ray = pytest.importorskip("ray")
-    write_rows(tmp_path / "in.csv", [{"id": n, "text": f"refund {n} card {n * 7 % 101}"} for n in range(5_000)])
-    predict_pool(student, tmp_path / "in.csv", out=tmp_path / "one.csv", rows_per_shard=1_000)
-    predict_pool(student, tmp_path / "in.csv", out=tmp_path / "two.csv", rows_per_shard=1_000, workers=2, engine="ray")
-    assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
-    assert not ray.is_initialized()
