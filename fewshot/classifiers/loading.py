@@ -43,7 +43,7 @@ def model_folder(path: str | Path) -> Path:
 
     Examples
     --------
-    >>> model_folder("runs/student").name
+    >>> model_folder("./student").name
     'student'
     """
     return fetch_from_hub(str(path)) if names_hub_model(path) else Path(path)

@@ -6,7 +6,6 @@ the way from file to file. Each run is a process of its own; the high-water mark
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -56,27 +55,13 @@ def make_pool(path: Path, n: int) -> None:
 def run_once(folder: Path, n: int, out: str, **options: Any) -> dict[str, Any]:
     """Predict a file in a process of its own; return its seconds, with the model's opening, and its peak memory."""
     done = subprocess.run(_command(folder, n, out, **options), cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _command(folder: Path, n: int, out: str, **options: Any) -> list[str]:
     given = json.dumps({"model": str(folder / "student"), "source": str(folder / f"{n}.csv"), "out": out, **options})
-    return [sys.executable, "-m", "tests.benchmarks.production_predict", given]
-
-
-def in_child(model: str, source: str, out: str, **options: Any) -> dict[str, Any]:
-    """Predict a file, and return seconds and peak memory of this process."""
-    from fewshot.recipes.predicting.pool import predict_pool
-
-    start = time.perf_counter()
-    made = predict_pool(model, source, out=out, **options)
-    seconds = time.perf_counter() - start
-    return {
-        "rows": made.n_rows,
-        "seconds": seconds,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "sha256": sha256_file(out),
-    }
+    return [sys.executable, "-m", "tests.benchmarks.production_predict_run", given]
 
 
 def measure_size(folder: Path, n: int) -> dict[str, Any]:
@@ -128,7 +113,7 @@ def measure_kills(folder: Path, n: int, kills: int) -> dict[str, Any]:
     moments, kept, wrong = [], [], 0
     while len(moments) < kills:
         before = _finished(work)
-        process = subprocess.Popen(_command(folder, n, str(out), rows_per_shard=SHARD_ROWS), cwd=ROOT, stdout=-3)
+        process = subprocess.Popen(_command(folder, n, str(out), rows_per_shard=SHARD_ROWS), cwd=ROOT, stdout=subprocess.DEVNULL)
         moment = rng.uniform(0, 2 + whole["seconds"] / 2)
         try:
             process.wait(moment)
@@ -165,7 +150,7 @@ def measure(quick: bool, folder: Path) -> dict[str, Any]:
     parts = {
         "few": partial(measure_size, folder, few),
         "many": partial(measure_size, folder, many),
-        "rate": partial(measure_rate, folder, few),
+        "rate": partial(measure_rate, folder, many if quick else few),
         "workers": partial(measure_workers, folder, many if quick else few),
         "kills": partial(measure_kills, folder, many if quick else few, QUICK_KILLS if quick else KILLS),
     }
@@ -189,7 +174,3 @@ def measure(quick: bool, folder: Path) -> dict[str, Any]:
         goal("same bytes with two workers (1: yes)", 1, float(found["workers"]["same_bytes"])),
     ]
     return {"parts": found, "goals": goals}
-
-
-if __name__ == "__main__":
-    print(json.dumps(in_child(**json.loads(sys.argv[1]))))

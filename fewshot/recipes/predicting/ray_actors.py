@@ -53,9 +53,9 @@ def ray_actors(folder: Path, staff: Staff, answering: Answering) -> Iterator[Eng
 
 @contextlib.contextmanager
 def _running(ray: Any, workers: int) -> Iterator[None]:
-    """Use the Ray that runs, or start one of our own for the time being."""
-    is_ours = not ray.is_initialized() and not os.environ.get("RAY_ADDRESS")
-    if is_ours:
+    """Use the Ray that this process uses already, that ``RAY_ADDRESS`` names, or one of our own for the time being."""
+    is_ours = not ray.is_initialized()
+    if is_ours and not os.environ.get("RAY_ADDRESS"):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
             address="local",
@@ -65,7 +65,7 @@ def _running(ray: Any, workers: int) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    elif not ray.is_initialized():
+    elif is_ours:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     try:
         there = int(ray.cluster_resources().get("CPU", 0))
