@@ -113,7 +113,9 @@ def measure_kills(folder: Path, n: int, kills: int) -> dict[str, Any]:
     moments, kept, wrong = [], [], 0
     while len(moments) < kills:
         before = _finished(work)
-        process = subprocess.Popen(_command(folder, n, str(out), rows_per_shard=SHARD_ROWS), cwd=ROOT, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            _command(folder, n, str(out), rows_per_shard=SHARD_ROWS), cwd=ROOT, stdout=subprocess.DEVNULL
+        )
         moment = rng.uniform(0, 2 + whole["seconds"] / 2)
         try:
             process.wait(moment)

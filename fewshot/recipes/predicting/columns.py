@@ -1,6 +1,7 @@
 """What a file of predictions holds: the columns of the input under names that collide with none of ours, and ours."""
 
 import dataclasses
+import io
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,11 @@ class OutputColumns:
     ----------
     layouts : dict of str to Layout
         Of the output (``part``), of rows left without a label (``review``) and of rejected ones.
+
+    Raises
+    ------
+    InputError
+        If a class name holds the separator that would stand between several of them.
     """
 
     def __init__(self, rows: RowSource, space: LabelSpace, named: str, separator: str) -> None:
@@ -51,6 +57,9 @@ class OutputColumns:
             ),
             "rejected": Layout("rejected.csv", ["row", "reason"]),
         }
+        trial = Layout(named, [self._column], separator=separator)
+        if space.multi_label and trial.form in ("csv", "tsv"):  # found now, not at the first row of such a class
+            trial.writer(io.BytesIO()).write({self._column: [list(space.classes)]})
 
     def of(self, block: RowBlock, good: Sequence[int], answers: Answers) -> "BlockColumns":
         """Return the columns of one block, of which the rows at the places ``good`` were answered."""

@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 
+from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
 from fewshot.data.row_files import open_rows
 from fewshot.data.writers import write_rows
@@ -47,3 +48,12 @@ def test_parquet_has_the_types_of_the_classes(rows, space, name, kind):
     assert schema.field(name).type == kind
     assert schema.field("row").type == pa.int64()
     assert OutputColumns(rows, space, "a.csv", "|").layouts["part"].schema is None
+
+
+def test_a_separator_in_a_class_name_is_found_before_the_work(rows):
+    """Prevents a run that ends after hours, at the first row of such a class."""
+    space = LabelSpace(("a", "b|c"), True)
+    with pytest.raises(InputError, match=r"label 'b\|c' contains the label_separator"):
+        OutputColumns(rows, space, "a.csv.gz", "|")
+    OutputColumns(rows, space, "a.csv.gz", ";")
+    OutputColumns(rows, space, "a.jsonl", "|")
