@@ -38,6 +38,17 @@ def is_model_folder(path: str | Path) -> bool:
     return any((Path(path) / marker).is_file() for marker in (MARKER, SETFIT_MARKER))
 
 
+def model_folder(path: str | Path) -> Path:
+    """Return the folder here that ``path`` means: itself, or the copy of a model on the Hub; see below.
+
+    Examples
+    --------
+    >>> model_folder("./student").name
+    'student'
+    """
+    return fetch_from_hub(str(path)) if names_hub_model(path) else Path(path)
+
+
 def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
     """Open a model directory.
 
@@ -62,7 +73,7 @@ def load_classifier(path: str | Path, *, device: str | None = None) -> Any:
     ModelFormatError
         If it is no model directory, or is damaged or unsafe. Nothing in it is ever executed.
     """
-    folder = fetch_from_hub(str(path)) if names_hub_model(path) else Path(path)
+    folder = model_folder(path)
     if (folder / SETFIT_MARKER).is_file() and not (folder / MARKER).is_file():
         return kind_class("setfit").from_setfit_folder(folder, device=device)
     content = read_content(folder)

@@ -13,7 +13,8 @@ from fewshot.core.errors import DataWarning, FewshotError
 FAILED, INTERRUPTED = 1, 130
 
 _INTERRUPTED = (
-    "interrupted; nothing half-written was left; a comparison goes on with the same command, a training with --resume"
+    "interrupted; nothing half-written was left; a comparison or a prediction of a file goes on with the same command, "
+    "a training with --resume"
 )
 
 
@@ -45,7 +46,10 @@ def explained() -> Iterator[None]:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full ({error.filename or 'while writing'}); nothing half-written was left; make room first"
+        return (
+            f"the disk is full ({error.filename or 'while writing'}); nothing half-written was left, and what is "
+            "finished is kept: make room, then give the same command again"
+        )
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename!r}; check its rights, or choose another place"
     if isinstance(error, MemoryError):

@@ -1,7 +1,7 @@
 """``fewshot predict``: labels for a file, or for one text on the terminal."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,18 +9,37 @@ from fewshot.cli import options
 from fewshot.cli.tables import percent
 from fewshot.core.progress import show_progress
 
+if TYPE_CHECKING:
+    from fewshot.recipes.predicting.run import PredictedPool
+
 
 def predict(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     source: Annotated[str, typer.Argument(help="File with texts, or one text in quotes.")],
-    out: Annotated[str | None, typer.Option(help="File for the predictions; needed where SOURCE is a file.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="File for the predictions, or a folder (OUT/) for a file a shard; needed where SOURCE is a file."
+        ),
+    ] = None,
     precision: Annotated[
         float | None, typer.Option(help="Answer only where this share of answers is expected to be right.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Leave less sure rows without a label, for review in a file of their own.")
     ] = None,
     in_scope_only: Annotated[
         bool, typer.Option("--in-scope-only", help="Give no answer for texts unlike all training texts.")
     ] = False,
     at_least_one: options.AtLeastOne = False,
+    workers: Annotated[int, typer.Option(help="Processes that answer, each with a model of its own.")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(help="2/5: the second of five parts, as one of several machines that share OUT.")
+    ] = None,
+    rows_per_shard: Annotated[int, typer.Option(help="Rows that a stopped run loses at most.")] = 100_000,
+    engine: Annotated[
+        str, typer.Option(help="Who runs the processes: 'processes' (this machine) or 'ray'.")
+    ] = "processes",
     text: options.Text = None,
     label_separator: options.LabelSeparator = "|",
     encoding: options.Encoding = "utf-8",
@@ -28,15 +47,17 @@ def predict(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Predict the label of every row of a file, or of one text.
+    """Predict the label of every row of a file of any size, or of one text. A run that was stopped goes on.
 
     Example: fewshot predict runs/student tickets.csv --out labelled.csv
+    Example: fewshot predict runs/student pool.parquet --out labelled/ --workers 4 --min-confidence 0.7
     Example: fewshot predict runs/student "I was charged twice"
     """
     from fewshot.classifiers.loading import load_classifier
-    from fewshot.recipes.judging import Abstaining, predict_file, predict_texts
+    from fewshot.recipes.judging import Abstaining, predict_texts
+    from fewshot.recipes.predicting.pool import predict_pool
 
-    abstaining = Abstaining(precision, in_scope_only)
+    abstaining = Abstaining(precision, in_scope_only, min_confidence)
 
     names_file = out is not None or _names_a_file(source)
     with show_progress(enabled=False if quiet else None):
@@ -52,22 +73,51 @@ def predict(
                 f"is needed to predict the file {source!r}, such as --out labelled.csv", param_hint="--out"
             )
         how = options.reading(text, None, label_separator, None, None, encoding)
-        made = predict_file(
-            model, source, out=out, reading=how, abstaining=abstaining, at_least_one=at_least_one, device=device
+        made = predict_pool(
+            model,
+            source,
+            out=out,
+            reading=how,
+            abstaining=abstaining,
+            at_least_one=at_least_one,
+            rows_per_shard=rows_per_shard,
+            shard=shard,
+            workers=workers,
+            engine=engine,
+            device=device,
         )
-    rejected = f", {made.n_rejected} of them not predictable (see {made.rejected_file})" if made.n_rejected else ""
-    abstained = f", {made.n_abstained} left without a label to be looked at" if made.n_abstained else ""
-    options.finish(
-        f"Predicted {made.n_rows} rows{rejected}{abstained}: {out}",
-        {
-            "out": out,
-            "rows": made.n_rows,
-            "rejected": made.n_rejected,
-            "abstained": made.n_abstained,
-            "counts": {str(label): count for label, count in made.counts.items()},
-        },
-        as_json=as_json,
-    )
+    facts = {
+        "out": out,
+        "rows": made.n_rows,
+        "rejected": made.n_rejected,
+        "abstained": made.n_abstained,
+        "counts": {str(label): count for label, count in made.counts.items()},
+        "rejected_file": made.rejected_file,
+        "review_file": made.review_file,
+        "shards": made.n_shards,
+        "resumed": made.n_resumed,
+        "whole": made.is_whole,
+    }
+    options.finish(_told(made, out, model, text), facts, as_json=as_json)
+
+
+def _told(made: "PredictedPool", out: str, model: str, text: list[str] | None) -> str:
+    """Say what was made, where, and what to do next."""
+    resumed = f" ({made.n_resumed} shards were there already)" if made.n_resumed else ""
+    if not made.is_whole:
+        return (
+            f"{made.n_shards} shards, {made.n_rows:,} rows, are done{resumed}; {out} is put together when all are: let "
+            "the other parts end, or give the command without --shard"
+        )
+    where = f" (see {made.rejected_file})" if made.rejected_file else ""
+    rejected = f", {made.n_rejected:,} of them not predictable{where}" if made.n_rejected else ""
+    abstained = f", {made.n_abstained:,} left without a label to be looked at" if made.n_abstained else ""
+    done = f"Predicted {made.n_rows:,} rows{rejected}{abstained}: {out}{resumed}"
+    if made.review_file:
+        columns = "".join(f" --text {name}" for name in text or ())
+        again = f"fewshot train {made.review_file}{columns} --from {model} --out {model}-2"
+        return f"{done}\nNext: correct the labels in {made.review_file}, then: {again}"
+    return f"{done}\nNext: rows that need a person: --min-confidence 0.7 writes them to a file of their own"
 
 
 def _shown(answer: dict[str, Any]) -> str:

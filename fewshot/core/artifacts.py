@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,30 @@ def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def folder_fingerprint(path: str | Path, *, leave_out: Collection[str] = ()) -> str:
+    """Return 32 hexadecimal digits that change with the name or the bytes of any file below ``path``.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder.
+    leave_out : collection of str
+        Names of files that do not count.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_text(folder / "a.txt", "one")
+    >>> before = folder_fingerprint(folder)
+    >>> write_text(folder / "a.txt", "two")
+    >>> before == folder_fingerprint(folder), before == folder_fingerprint(folder, leave_out=["a.txt"])
+    (False, False)
+    """
+    files = sorted(file for file in Path(path).rglob("*") if file.is_file() and file.name not in leave_out)
+    return fingerprint(part for file in files for part in (file.relative_to(path).as_posix(), sha256_file(file)))
 
 
 def fingerprint(parts: Iterable[str]) -> str:

@@ -7,7 +7,7 @@
     ├── SourceNotFoundError (OSError) a file, folder, data set or model that is not there
     ├── ModelFormatError (ValueError) a folder that is not a model of ours, or one that is damaged or unsafe
     ├── TeacherError (ValueError)    a teacher that has nothing to teach: constant or NaN outputs
-    ├── WorkerError (RuntimeError)   a worker process that died, or could not begin
+    ├── WorkerError (RuntimeError)   a process that was to do a part of the work and is gone, or could not begin
     └── MissingExtraError (ImportError) an optional package that is not installed
 
     DataWarning (UserWarning)        the input can be used, but probably is not what was meant
@@ -40,7 +40,7 @@ class TeacherError(FewshotError, ValueError):
 
 
 class WorkerError(FewshotError, RuntimeError):
-    """A worker process that died, or could not begin."""
+    """A process that was to do a part of the work and is gone, as when memory runs out, or could not begin."""
 
 
 class MissingExtraError(FewshotError, ImportError):

@@ -3,7 +3,7 @@
 from typing import IO
 
 
-def take_lock(handle: IO[bytes], *, otherwise: bool = True) -> bool:
+def take_lock(handle: IO[bytes], *, otherwise: bool = True, shared: bool = False) -> bool:
     """Take the lock of an open file, if nobody else has it; closing the file, or the end of the process, gives it back.
 
     Parameters
@@ -12,6 +12,8 @@ def take_lock(handle: IO[bytes], *, otherwise: bool = True) -> bool:
         Open for writing.
     otherwise : bool, default=True
         The answer where there are no locks: on Windows, and on some network file systems.
+    shared : bool, default=False
+        Whether others may hold the lock at the same time, if they share it, too.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def take_lock(handle: IO[bytes], *, otherwise: bool = True) -> bool:
     except ImportError:
         return otherwise
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -44,7 +44,7 @@ def parse_delimited(lines: Iterable[str], *, delimiter: str, source: str, max_ro
     """
     csv.field_size_limit(max(MAX_FIELD, csv.field_size_limit()))
     records = _records(csv.reader(lines, delimiter=delimiter, strict=True), source)
-    header = _checked_header(next(records, None), source)
+    header = checked_header(next(records, None), source)
     rows: list[dict[str, Any]] = []
     rejected = {}
     for number, fields in enumerate(itertools.islice(records, max_rows)):
@@ -70,7 +70,8 @@ def _records(reader: Any, source: str) -> Iterator[list[str]]:
             yield fields
 
 
-def _checked_header(header: list[str] | None, source: str) -> list[str]:
+def checked_header(header: list[str] | None, source: str) -> list[str]:
+    """Return the column names of a first record, or raise if there is none or one stands there twice."""
     if header is None:
         raise InputError(f"{source} is empty; expected a first line of column names, then rows")
     twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]

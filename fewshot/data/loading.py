@@ -93,7 +93,7 @@ def load_texts(
     if empty_labels not in (None, "unlabeled", "none"):
         raise InputError(f"empty_labels must be 'unlabeled', 'none' or None, got {empty_labels!r}")
     table = read_source(source, split=split, split_column=split_column, encoding=encoding, max_rows=max_rows)
-    columns = _text_columns(table, text)
+    columns = text_columns(table, text)
     label = _label_column(table, label)
     table, rejected = _without_rejected(table)
     cells = [None if label is None else row.get(label) for row in table.rows]
@@ -102,13 +102,28 @@ def load_texts(
     column = LabelColumn(
         f"{table.source}, column {label!r}", multi_label, label_separator, empty_labels, read_label_map(label_map)
     )
-    texts = [_text_of(row, columns, f"{table.source}, row {number}") for row, number in _numbered(table)]
+    texts = [
+        text_of_cells([row.get(name) for name in columns], f"{table.source}, row {number}")
+        for row, number in _numbered(table)
+    ]
     labels = column.read(cells, rows=table.numbers) if label is not None else cells
     return TextData(texts, labels, multi_label, list(table.numbers), source=table.source, rejected=rejected)
 
 
-def _text_columns(table: Table, text: str | Sequence[str]) -> tuple[str, ...]:
-    if text == "text" and _is_github(table):
+def text_columns(table: Table, text: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that make up the text: those named, or title and body of GitHub's issues.
+
+    Raises
+    ------
+    InputError
+        If one is not there, or none is named.
+
+    Examples
+    --------
+    >>> text_columns(Table(("title", "body"), [], [], "memory"), "text")
+    ('title', 'body')
+    """
+    if text == "text" and is_github(table):
         return GITHUB_TEXT
     columns = (text,) if isinstance(text, str) else tuple(text)
     if not columns:
@@ -125,14 +140,15 @@ def _label_column(table: Table, label: str | None) -> str | None:
     return next((name for name in ("label", "labels") if name in table.columns), None)
 
 
-def _is_github(table: Table) -> bool:
+def is_github(table: Table) -> bool:
+    """Return whether the columns are those of issues as GitHub's API gives them."""
     return "text" not in table.columns and set(GITHUB_TEXT) <= set(table.columns)
 
 
 def _without_rejected(table: Table) -> tuple[Table, list[tuple[int, str]]]:
     """Leave out malformed rows and, among GitHub's issues, pull requests."""
     reasons = dict(table.rejected)
-    if _is_github(table):
+    if is_github(table):
         requests = (number for row, number in _numbered(table) if not is_missing(row.get("pull_request")))
         reasons = {**dict.fromkeys(requests, "pull request"), **reasons}
     if not reasons:
@@ -148,9 +164,27 @@ def _numbered(table: Table) -> Iterable[tuple[dict[str, Any], int]]:
     return zip(table.rows, table.numbers, strict=True)
 
 
-def _text_of(row: dict[str, Any], columns: Sequence[str], where: str) -> str:
-    skipped = is_null if len(columns) == 1 else is_missing
-    cells = [row.get(column) for column in columns]
+def text_of_cells(cells: Sequence[Any], where: str) -> str:
+    r"""Return the text of one row: its cells joined by an empty line, leaving out what is null.
+
+    Parameters
+    ----------
+    cells : sequence
+        One a text column.
+    where : str
+        Source and row, for messages.
+
+    Raises
+    ------
+    InputError
+        If a cell is a list or an object.
+
+    Examples
+    --------
+    >>> text_of_cells(["Title", None], "row 1"), text_of_cells(["Title", 5], "row 2")
+    ('Title', 'Title\n\n5')
+    """
+    skipped = is_null if len(cells) == 1 else is_missing
     return "\n\n".join(_string(cell, where) for cell in cells if not skipped(cell))
 
 

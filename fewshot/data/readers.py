@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from fewshot.core.errors import InputError, SourceNotFoundError, did_you_mean
 from fewshot.data.delimited import parse_delimited
@@ -121,14 +121,21 @@ def called(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def open_text(path: Path, encoding: str, newline: str | None = None) -> Iterator[IO[str]]:
-    """Open a file of text, gzipped or not; a byte order mark is left out."""
+def open_text(
+    path: Path, encoding: str, newline: str | None = None, *, errors: str = "strict"
+) -> Iterator[io.TextIOWrapper]:
+    """Open a file of text, gzipped or not; a byte order mark is left out.
+
+    With ``errors="surrogateescape"`` bytes that are no text come as half a surrogate pair each, which no text is.
+    """
     try:
         codec = codecs.lookup(encoding).name
     except LookupError:
         raise InputError(f"encoding {encoding!r} is not known; try 'utf-8', 'cp1252' or 'utf-16'") from None
     with open_bytes(path) as handle:
-        yield io.TextIOWrapper(handle, encoding="utf-8-sig" if codec == "utf-8" else codec, newline=newline)
+        yield io.TextIOWrapper(
+            handle, encoding="utf-8-sig" if codec == "utf-8" else codec, newline=newline, errors=errors
+        )
 
 
 def _read_csv(path: Path, encoding: str, max_rows: int | None) -> Table:

@@ -162,11 +162,11 @@ def stream_rows(path: Path, column: str, encoding: str = "utf-8") -> Iterator[Ro
         try:
             yield from _READERS[format_of(path)](path, column, encoding)
         except UnicodeDecodeError as error:
-            raise InputError(_undecodable(path, error.encoding, encoding)) from None
+            raise InputError(undecodable(path, error.encoding, encoding)) from None
 
 
-def _undecodable(path: Path, codec: str, encoding: str) -> str:
-    """Find the line by decoding again, a block at a time."""
+def undecodable(path: Path, codec: str, encoding: str) -> str:
+    """Say in which line a file cannot be decoded; it is decoded again, a block at a time."""
     decoder, line = codecs.getincrementaldecoder(codec)(), 1
     reason = f"it ends in the middle of a sign, so it is torn or not {encoding}"
     with open_bytes(path) as handle:
@@ -224,12 +224,13 @@ def _jsonl_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
             if not line:
                 break
             if not line.isspace():
-                row = _json_object(line)
+                row = json_value(line)
                 yield lines.number, row if isinstance(row, Broken) else watch.cell(row)
     watch.check()
 
 
-def _json_object(line: str) -> Any:
+def json_value(line: str) -> Any:
+    """Return what a line of JSON holds, or why it holds nothing."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -252,7 +253,7 @@ def _json_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
 
 
 @contextlib.contextmanager
-def _seekable(path: Path) -> Iterator[IO[bytes]]:
+def seekable(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that can be read from its end; a gzipped one is unpacked to disk."""
     with open_bytes(path) as handle:
         if not is_gzipped(path):
@@ -269,7 +270,7 @@ def _parquet_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     number = 0
-    with _seekable(path) as handle:
+    with seekable(path) as handle:
         try:
             # Row group by row group, and of these a page at a time: one may hold millions of rows.
             file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=2**20)

@@ -3,7 +3,7 @@
 import collections
 import csv
 from collections.abc import Iterator
-from typing import IO
+from typing import Any
 
 from fewshot.data.delimited import MAX_FIELD
 
@@ -38,7 +38,7 @@ class RecordLines:
     (1, 'b\n')
     """
 
-    def __init__(self, handle: IO[str]) -> None:
+    def __init__(self, handle: Any) -> None:
         self.number = 0
         self._handle = handle
         self._returned: collections.deque[str] = collections.deque()
@@ -69,11 +69,33 @@ class RecordLines:
         self._returned.extendleft(reversed(self._taken[1:]))
         self.number -= len(self._taken) - 1
 
+    @property
+    def waiting(self) -> bool:
+        """Whether lines that were given back have yet to come again."""
+        return bool(self._returned)
+
     def _fresh(self) -> str:
-        line = rest = self._handle.readline(MAX_RECORD + 1)
-        while len(rest) > MAX_RECORD and not rest.endswith(("\n", "\r")):  # what is too long is not kept
-            rest = self._handle.readline(MAX_RECORD + 1)
-        return line
+        return read_line(self._handle)
+
+
+def read_line(handle: Any) -> str:
+    r"""Return the next line of a file; of one that is too long no more than :data:`MAX_RECORD` signs and one.
+
+    Parameters
+    ----------
+    handle : text file
+        Or anything with its ``readline``.
+
+    Examples
+    --------
+    >>> import io
+    >>> read_line(io.StringIO("a\nb"))
+    'a\n'
+    """
+    line = rest = handle.readline(MAX_RECORD + 1)
+    while len(rest) > MAX_RECORD and not rest.endswith(("\n", "\r")):  # what is too long is not kept
+        rest = handle.readline(MAX_RECORD + 1)
+    return str(line)
 
 
 def delimited_records(lines: RecordLines, delimiter: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
@@ -113,3 +135,29 @@ def delimited_records(lines: RecordLines, delimiter: str) -> Iterator[tuple[int,
         else:
             if fields:
                 yield first, fields
+
+
+def is_text(text: str) -> bool:
+    r"""Return whether UTF-8 can hold ``text``: no half surrogate pairs, which stand for bytes that are no text.
+
+    Examples
+    --------
+    >>> is_text("café"), is_text(b"caf\xe9".decode("utf-8", "surrogateescape"))
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def mended(text: str) -> str:
+    r"""Return ``text`` with the sign U+FFFD where bytes were that are no text.
+
+    Examples
+    --------
+    >>> mended(b"caf\xe9".decode("utf-8", "surrogateescape"))
+    'caf\ufffd'
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

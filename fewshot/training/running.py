@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import gc
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from accelerate.utils import broadcast_object_list
 from torch.utils.data import BatchSampler
 from transformers import TrainerCallback, TrainingArguments
 
+from fewshot.core.collector import older_objects_kept
 from fewshot.core.errors import InputError
 from fewshot.core.progress import track
 from fewshot.encoders.device import choose_device, computes_apart, has_native_bfloat16
@@ -129,24 +129,6 @@ def prepare_run(
         with torch.cuda.device(args.device) if args.device.type == "cuda" else contextlib.nullcontext():
             # checkpoints hold the random state of the current card
             yield Run(args, callbacks, schedule, device, checkpoints is not None, resume)
-
-
-@contextlib.contextmanager
-def older_objects_kept() -> Iterator[None]:
-    """Spare the garbage collector the objects that are there already, inside a ``with`` block.
-
-    accelerate collects before each training. On a device that shares its memory with Python that frees nothing that is
-    wanted, and to walk through all of torch's and transformers' objects takes a third of a second: more than a training
-    on a handful of texts. What the caller has frozen stays so.
-    """
-    if gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -26,6 +26,18 @@ def test_one_holder_at_a_time(tmp_path):
     second.close()
 
 
+def test_those_that_share_keep_out_those_that_do_not(tmp_path):
+    """Prevents machines that share their work from being taken for rivals, and a rival that is let in beside them."""
+    one, other, rival = ((tmp_path / "lock").open("ab") for _ in range(3))
+    assert take_lock(one, shared=True)
+    assert take_lock(other, shared=True)
+    assert not take_lock(rival)
+    one.close()
+    other.close()
+    assert take_lock(rival)
+    rival.close()
+
+
 def test_a_killed_process_holds_nothing(tmp_path):
     """Prevents a folder that stays locked after SIGKILL."""
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "lock")], stdout=subprocess.PIPE) as process:

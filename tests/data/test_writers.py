@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewshot.core.errors import InputError
-from fewshot.data import writers
+from fewshot.data import row_writers
 from fewshot.data.readers import read_rows
 from fewshot.data.writers import write_rows
 
@@ -85,11 +85,11 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
     write_rows(path, [{"a": "old"}])
 
-    def full(handle, rows, names):
-        handle.write(b"half")
+    def full(self, columns):
+        self._handle.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setitem(writers._WRITERS, "csv", full)
+    monkeypatch.setattr(row_writers.DelimitedWriter, "write", full)
     with pytest.raises(OSError, match="No space"):
         write_rows(path, [{"a": "new"}])
     assert path.read_text() == "a\nold\n"
