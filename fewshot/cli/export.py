@@ -12,7 +12,7 @@ from fewshot.core.progress import show_progress
 def export(
     model: Annotated[str, typer.Argument(help="Model folder.")],
     out: Annotated[str, typer.Option(help="Folder of the exported model.")] = "runs/exported",
-    format: Annotated[str, typer.Option(help="onnx.")] = "onnx",  # noqa: A002 - the name of the flag
+    format: Annotated[str, typer.Option(help="onnx.")] = "onnx",
     quantize: Annotated[
         str | None, typer.Option(help="int8 for processors, float16 for cards [default: weights as they are].")
     ] = None,

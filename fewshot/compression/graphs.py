@@ -127,7 +127,7 @@ class SequenceGraph(Graph):
     def parts(self, features: dict[str, torch.Tensor]) -> Parts:
         """Return calibrated logits in the order of the classes."""
         logits = self.model(**features).logits.float()
-        return {"logits": logits.index_select(1, self.columns) * self.scale + self.offset}  # type: ignore[arg-type]
+        return {"logits": logits.index_select(1, self.columns) * self.scale + self.offset}
 
 
 def write_graph(graph: Graph, features: Mapping[str, torch.Tensor], folder: Path) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ def write_graph(graph: Graph, features: Mapping[str, torch.Tensor], folder: Path
                 opset_version=OPSET,
                 input_names=list(graph.inputs),
                 output_names=list(graph.outputs),
-                dynamic_axes={name: axes for name in graph.inputs} | {name: {0: "batch"} for name in graph.outputs},
+                dynamic_axes=dict.fromkeys(graph.inputs, axes) | {name: {0: "batch"} for name in graph.outputs},
             )
         except torch.OutOfMemoryError:
             raise

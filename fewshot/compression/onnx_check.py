@@ -55,9 +55,9 @@ def check_equal(original: Original, exported: TextClassifier, texts: Sequence[st
     difference = max(largest_difference(values, expected[list(places)]) for places, values in found)
     if not difference <= TOLERANCE or not _same_vectors(original.reference, exported, texts):
         raise InputError(
-            f"the exported model is not the original: probabilities differ by up to {difference:.2g} ({TOLERANCE:g} and "
-            f"as much in vectors is allowed); the first part that differs: {first_difference(original, texts)}. "
-            "Nothing was written"
+            f"the exported model is not the original: probabilities differ by up to {difference:.2g}, and {TOLERANCE:g} "
+            "is allowed, in vectors, too; the first part that differs: "
+            f"{first_difference(original, texts)}. Nothing was written"
         )
     return difference
 
@@ -101,7 +101,8 @@ def first_difference(original: Original, texts: Sequence[str]) -> str:
 
 def _first_part(original: Original, features: list[dict[str, torch.Tensor]]) -> str:
     runtime = import_extra("onnxruntime", extra="onnx", purpose="exported models")
-    graph, outputs = original.graph, original.graph.outputs
+    graph: Any = original.graph
+    outputs = graph.outputs
     graph.outputs = graph.part_names
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -147,7 +147,7 @@ def _as_graph(
     checked_on = dict.fromkeys([*probe_texts(classifier.label_space_.classes), *judged_on[:MOST_CHECKED]])
     difference = check_equal(original, exported, list(checked_on))
     if quantize is None:
-        told = {**agreement(original.reference, exported, judged_on), "largest_difference": difference}
+        told: dict[str, Any] = {**agreement(original.reference, exported, judged_on), "largest_difference": difference}
         exported.report_ = {**report, "precision": "float32", **told}
         return exported
     small = workplace / quantize

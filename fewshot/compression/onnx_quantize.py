@@ -15,7 +15,6 @@ from fewshot.core.optional import import_extra
 from fewshot.encoders.onnx_folder import GRAPH
 
 
-
 def quantize_int8(source: Path, folder: Path) -> None:
     """Write the graph in ``source`` with int8 weights into ``folder``.
 
@@ -26,8 +25,8 @@ def quantize_int8(source: Path, folder: Path) -> None:
 
     Notes
     -----
-    Matrices are rounded by column, tables of tokens as a whole. The last layer, which gives the classes, stays as it is:
-    it is small, and its rounding would count in full.
+    Matrices are rounded by column, tables of tokens as a whole. The last layer, which gives the classes, stays as it
+    is: it is small, and its rounding would count in full.
     """
     quantization = import_extra("onnxruntime.quantization", extra="onnx", purpose="quantizing")
     proto = _load(source)

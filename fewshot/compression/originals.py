@@ -106,9 +106,7 @@ def check_linear(classifier: HeadClassifier) -> None:
         )
     rule = getattr(classifier, "rule_", None)
     if classifier.label_space_.multi_label and getattr(rule, "top_k", None) is not None:
-        raise InputError(
-            f"{rule} applying cannot be exported, thresholds can; choose them with decision='threshold'"
-        )
+        raise InputError(f"{rule} applying cannot be exported, thresholds can; choose them with decision='threshold'")
 
 
 def _of_sentence(classifier: HeadClassifier, encoder: SentenceEncoder) -> Original:

@@ -9,7 +9,7 @@ from typing import Any
 _SENTENCES = (
     "The card was charged twice last Tuesday.",
     "Why does it take eleven minutes to open one folder?",
-    "My parcel has been \"out for delivery\" since Monday; nobody answers the phone!",
+    'My parcel has been "out for delivery" since Monday; nobody answers the phone!',
     "Thanks, that worked.",
     "Please cancel my subscription and delete everything you hold about me.",
     "After the update the screen stays black, and the fan runs at full speed for about ten minutes.",
@@ -17,7 +17,7 @@ _SENTENCES = (
     "J'ai oublié mon mot de passe et l'e-mail n'arrive pas.",
     "¿Dónde puedo cambiar la dirección de envío?",
     "Где мой заказ? Уже вторая неделя.",
-    "我的账户被锁定了，请帮我解锁。",
+    "我的账户被锁定了。请帮我解锁。",
     "この商品を返品したいです。",
     "أريد استرداد المبلغ من فضلك",
     "12,5 % of 3.400 € — çà & là; see http://example.org/a?b=c#d",

@@ -1,6 +1,6 @@
 """Classifiers on a token table, which predict without torch as they are: their export rounds the table.
 
-A folder of an int8 table otherwise holds the table as float16, too, for sentence-transformers; an exported one does not.
+A folder of an int8 table otherwise holds it as float16, too, for sentence-transformers; an exported one does not.
 """
 
 import copy

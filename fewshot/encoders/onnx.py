@@ -16,7 +16,6 @@ from fewshot.encoders.base import CHUNK_TEXTS, Encoder, rows_of
 from fewshot.encoders.onnx_folder import (
     LISTING,
     WEIGHTS,
-    OnnxListing,
     copy_files,
     read_graph,
     read_onnx_listing,
@@ -25,8 +24,9 @@ from fewshot.encoders.onnx_folder import (
 from fewshot.encoders.token_reader import TokenReader, batches_of
 from fewshot.encoders.windows import WindowCutter, average_windows
 
-BATCH_TOKENS = 1024
-"""Tokens of a pass, padding included: on a processor small batches of like length are fastest."""
+BATCH_TOKENS = 512
+"""Tokens of a pass, padding included: on a processor small batches of like length are fastest. One thread read 344
+texts a second of Banking77 one by one; 603, 571 and 412 in batches of 256, 1,024 and 4,096 tokens (MiniLM-L6, int8)."""
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -74,9 +74,7 @@ class OnnxModel:
         options.log_severity_level = 4  # what goes wrong comes as an exception
         options.intra_op_num_threads = threads or 0
         if WEIGHTS in self.listing.files:
-            options.add_session_config_entry(
-                "session.model_external_initializers_file_folder_path", str(self.folder)
-            )
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self.folder))
         try:
             session = runtime.InferenceSession(graph, options, providers=[provider])
         except Exception as error:  # ONNX Runtime has classes of its own for each failure

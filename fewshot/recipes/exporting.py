@@ -39,7 +39,7 @@ def export_model(
     model: str | Path,
     *,
     out: str | Path,
-    format: str = "onnx",  # noqa: A002 - the name of the flag
+    format: str = "onnx",
     quantize: str | None = None,
     texts: Any = None,
     reading: Reading | None = None,

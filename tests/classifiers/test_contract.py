@@ -94,5 +94,5 @@ def test_the_ready_refuse_to_learn(task, fitted, request):
     toy = request.getfixturevalue(task)
     for method in READY:
         for classifier in (fitted(method, task), type(fitted(method, task))()):
-            with pytest.raises(InputError, match="does not learn by fit: (open a trained one|train the classifier)"):
+            with pytest.raises(InputError, match=r"does not learn by fit: (open a trained one|train the classifier)"):
                 classifier.fit(toy.texts, toy.labels)

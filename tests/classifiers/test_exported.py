@@ -11,14 +11,14 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
-from fewshot.classifiers.exported import ExportedClassifier, ExportedSequenceClassifier  # noqa: E402
-from fewshot.classifiers.linear_probe import LinearProbeClassifier  # noqa: E402
-from fewshot.classifiers.loading import load_classifier  # noqa: E402
-from fewshot.compression.onnx_export import export_classifier  # noqa: E402
-from fewshot.core.artifacts import sha256_file  # noqa: E402
-from fewshot.core.errors import InputError, MissingExtraError, ModelFormatError  # noqa: E402
-from tests.distillation.logit_cases import make_classifier, make_tokenizer  # noqa: E402
-from tests.jobs import ROOT  # noqa: E402
+from fewshot.classifiers.exported import ExportedClassifier, ExportedSequenceClassifier
+from fewshot.classifiers.linear_probe import LinearProbeClassifier
+from fewshot.classifiers.loading import load_classifier
+from fewshot.compression.onnx_export import export_classifier
+from fewshot.core.artifacts import sha256_file
+from fewshot.core.errors import InputError, MissingExtraError, ModelFormatError
+from tests.distillation.logit_cases import make_classifier, make_tokenizer
+from tests.jobs import ROOT
 
 
 @pytest.fixture(scope="module")

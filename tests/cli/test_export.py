@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
-from tests.cli.test_story import last_json, run  # noqa: E402
+from tests.cli.test_story import last_json, run
 
 
 @pytest.fixture(scope="module")

@@ -200,7 +200,7 @@ def test_the_first_part_that_differs_is_named(tiny_model, single, tmp_path, monk
         },
     )
     assert torch.is_grad_enabled()
-    with pytest.raises(InputError, match="first part that differs: embeddings. Nothing was written"):
+    with pytest.raises(InputError, match=r"first part that differs: embeddings\. Nothing was written"):
         export_classifier(probe, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -209,7 +209,9 @@ def test_tokens_that_differ_are_named(tiny_model, single, tmp_path, monkeypatch)
     """Prevents a tokenizer that reads otherwise without transformers from being blamed on the graph."""
     probe = probe_of(tiny_model, single)
     read = onnx_check.TokenReader.encode
-    monkeypatch.setattr(onnx_check.TokenReader, "encode", lambda self, texts: read(self, [t.upper() + "!" for t in texts]))
+    monkeypatch.setattr(
+        onnx_check.TokenReader, "encode", lambda self, texts: read(self, [t.upper() + "!" for t in texts])
+    )
     with pytest.raises(InputError, match="first part that differs: tokens"):
         export_classifier(probe, tmp_path / "out")
 

@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
-import onnx  # noqa: E402
+import onnx
 
-from fewshot.classifiers.loading import load_classifier  # noqa: E402
-from fewshot.compression.onnx_export import agreement, export_classifier  # noqa: E402
-from fewshot.core.errors import InputError  # noqa: E402
-from tests.compression.tiny_transformers import CONFIGS, probe_of, sentence_model, sequence_of  # noqa: E402
+from fewshot.classifiers.loading import load_classifier
+from fewshot.compression.onnx_export import agreement, export_classifier
+from fewshot.core.errors import InputError
+from tests.compression.tiny_transformers import CONFIGS, probe_of, sentence_model, sequence_of
 
 
 def weight_bytes(folder):
@@ -101,7 +101,9 @@ def test_agreement_counts_sets_of_labels(tiny_tokenizer, multi, tmp_path):
     """Prevents a text from counting as agreed on where one of its labels was lost."""
     probe = probe_of(sentence_model("Bert", tiny_tokenizer, tmp_path / "bare"), multi)
     made = export_classifier(probe, tmp_path / "small", quantize="int8", texts=multi.test_texts)
-    same = [a == b for a, b in zip(probe.predict(multi.test_texts), made.classifier.predict(multi.test_texts), strict=True)]
+    same = [
+        a == b for a, b in zip(probe.predict(multi.test_texts), made.classifier.predict(multi.test_texts), strict=True)
+    ]
     assert made.report["agreement"] == pytest.approx(np.mean(same), abs=0.04)
     assert agreement(probe, probe, multi.test_texts) == {"agreement": 1.0, "largest_difference": 0.0}
 

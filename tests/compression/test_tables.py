@@ -27,9 +27,7 @@ def test_int8_table(task, tiny_static, tmp_path, request):
     assert folder_bytes(tmp_path / "small") < folder_bytes(tmp_path / "before")
     loaded = load_classifier(tmp_path / "small")
     assert type(loaded) is LinearProbeClassifier
-    np.testing.assert_array_equal(
-        loaded.predict_proba(toy.test_texts), made.classifier.predict_proba(toy.test_texts)
-    )
+    np.testing.assert_array_equal(loaded.predict_proba(toy.test_texts), made.classifier.predict_proba(toy.test_texts))
     assert "int8 table" in (tmp_path / "small" / "README.md").read_text()
     assert probe.encoder_.table_dtype == "float16"
 

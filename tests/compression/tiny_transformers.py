@@ -1,4 +1,4 @@
-"""Tiny transformers of every kind that is exported, with random weights, as sentence-transformers and as classifiers."""
+"""Tiny transformers of every kind that is exported, with random weights: sentence encoders and classifiers."""
 
 import numpy as np
 import transformers

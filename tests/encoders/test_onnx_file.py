@@ -58,7 +58,12 @@ HIDDEN = {
         ADD,
         functions=[
             helper.make_function(
-                "", "f", [], ["y"], [helper.make_node("Constant", [], ["y"], value=tensor)], [helper.make_opsetid("", 17)]
+                "",
+                "f",
+                [],
+                ["y"],
+                [helper.make_node("Constant", [], ["y"], value=tensor)],
+                [helper.make_opsetid("", 17)],
             )
         ],
     ),
