@@ -55,7 +55,7 @@ def check_equal(original: Original, exported: TextClassifier, texts: Sequence[st
     difference = max(largest_difference(values, expected[list(places)]) for places, values in found)
     if not difference <= TOLERANCE or not _same_vectors(original.reference, exported, texts):
         raise InputError(
-            f"the exported model is not the original: probabilities differ by up to {difference:.2g}, and {TOLERANCE:g} "
+            f"the exported model is not the original: probabilities differ by up to {difference:.2g}; {TOLERANCE:g} "
             "is allowed, in vectors, too; the first part that differs: "
             f"{first_difference(original, texts)}. Nothing was written"
         )

@@ -120,14 +120,15 @@ class OnnxModel:
             of one without tokens zeros.
         """
         return rows_of(
-            lambda some: self._rows(some, output),
+            lambda some: self.batch_rows(some, output),
             texts,
             self.listing.outputs[output],
             chunk_texts=CHUNK_TEXTS,
             description=f"reading with {name}",
         )
 
-    def _rows(self, texts: list[str], output: str) -> np.ndarray:
+    def batch_rows(self, texts: list[str], output: str) -> np.ndarray:
+        """Return one output of the graph for texts of like length; see :meth:`rows`."""
         heads = texts if self._cutter is None else self._cutter.heads(texts)  # a tokenizer reads all before it cuts
         if self.max_windows == 1 or self._cutter is None:
             return self._pass(self.reader.encode(heads), output)
@@ -205,7 +206,7 @@ class OnnxEncoder(Encoder):
         }
 
     def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
-        return self.model._rows(list(texts), "embeddings")
+        return self.model.batch_rows(list(texts), "embeddings")
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that :meth:`load` opens; sentence-transformers does not."""
