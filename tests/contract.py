@@ -87,6 +87,10 @@ POOL = [f"{opening} {text}" for opening in ("my", "the") for text in ("card refu
 
 READY: dict[str, Callable[[Any, Any], TextClassifier]] = {
     "sequence": lambda models, toy: models.sequence(toy),
+    "exported": lambda models, toy: models.exported(
+        LinearProbeClassifier(encoder=models.sentence, random_state=3).fit(toy.texts, toy.labels)
+    ),
+    "exported-sequence": lambda models, toy: models.exported(models.sequence(toy)),
 }
 """Every classifier whose ``fit`` refuses, made from tiny models and trained otherwise on a toy task. They keep all
 promises that need no ``fit``: those of :data:`LOOKING`."""

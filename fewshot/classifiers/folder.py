@@ -160,6 +160,7 @@ def model_card(listing: dict[str, Any]) -> str:
         "",
         *_lengths(listing["encoder"] or {}),
         *_choice(listing["settings"].get("report")),
+        *_export(listing["settings"].get("export")),
         *_section("Scores", {name: value for name, value in listing["metrics"].items() if name != "estimate"}),
         *_estimate(listing["metrics"].get("estimate")),
         *_section("Where it came from", listing["provenance"]),
@@ -200,6 +201,21 @@ def _choice(report: Any) -> list[str]:
         known["held-out labels right"] = f"{100 * score:.1f} %"
     lines = [f"- {name}: {value}" for name, value in known.items() if value is not None]
     return ["## How it was chosen", "", *lines, *(f"- {note}" for note in report.get("notes", [])), ""]
+
+
+def _export(report: Any) -> list[str]:
+    """Say what an exported classifier was made of, and how it was held against it."""
+    if not isinstance(report, dict) or not report:
+        return []
+    share, difference = f"{100 * report['agreement']:.1f} %", f"{report['largest_difference']:.2g}"
+    lines = [
+        f"- made of: {report['kind']}, encoder {report['encoder']}",
+        f"- weights: {report['precision']}",
+        f"- the same labels on {share} of {report['n_texts']} texts; probabilities differ by up to {difference}",
+        *(f"- {note}" for note in report["notes"]),
+    ]
+    words = "One ONNX graph: it predicts by ONNX Runtime, tokenizers and NumPy, without torch and transformers."
+    return ["## Exported", "", words, "", *lines, ""]
 
 
 def _estimate(estimate: Any) -> list[str]:

@@ -9,6 +9,8 @@ from fewshot.classifiers.hub import fetch_from_hub, names_hub_model
 from fewshot.core.errors import FewshotError, ModelFormatError
 
 KINDS = {
+    "exported": "fewshot.classifiers.exported:ExportedClassifier",
+    "exported-sequence": "fewshot.classifiers.exported:ExportedSequenceClassifier",
     "fine-tune": "fewshot.classifiers.finetune:FineTunedClassifier",
     "knn": "fewshot.classifiers.knn:KNNClassifier",
     "linear-probe": "fewshot.classifiers.linear_probe:LinearProbeClassifier",

@@ -4,16 +4,16 @@ transformers turns each token into a Python object several times on its way into
 fast card takes to read it. Here a batch goes from the tokenizer into one array.
 """
 
-import itertools
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
 from fewshot.encoders.chunked import fast_tokenizer, window_length
+from fewshot.encoders.token_reader import TokenReader, TokenSettings
 
 _PROBES = (
     "",
@@ -40,19 +40,10 @@ class BareTokens:
         theirs: Any = model.tokenizer
         original = fast_tokenizer(model)
         assert original is not None
-        self._tokenizer = Tokenizer.from_str(original.to_str())
-        self._tokenizer.encode_special_tokens = original.encode_special_tokens  # ``to_str`` leaves it out
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
         self.max_length = window_length(model)
-        if self.max_length is not None:
-            self._tokenizer.enable_truncation(
-                self.max_length, direction=getattr(theirs, "truncation_side", "right"), strategy="longest_first"
-            )
-        self._pads_left = getattr(theirs, "padding_side", "right") == "left"
-        self._pad, self._type_pad = (getattr(theirs, name, 0) or 0 for name in ("pad_token_id", "pad_token_type_id"))
-        self._names = set(getattr(theirs, "model_input_names", ()))
-        self._typed = any(any(encoding.type_ids) for encoding in self.encode(_PROBES))
+        self._reader = TokenReader(original, TokenSettings.of(theirs, self.max_length))
+        if not any(any(encoding.type_ids) for encoding in self.encode(_PROBES)):
+            self._reader.settings = dataclasses.replace(self._reader.settings, typed=False)
         self._others: dict[str, str] = {}
 
     @classmethod
@@ -70,33 +61,16 @@ class BareTokens:
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Return the tokens of each text, special ones included, as many as the model reads."""
-        return self._tokenizer.encode_batch_fast(list(texts))
+        return self._reader.encode(texts)
 
     def features(self, encodings: Sequence[Encoding]) -> dict[str, Any]:
         """Return what the model's own ``preprocess`` would, on the CPU, padded to the longest."""
-        lengths = np.fromiter(map(len, encodings), dtype=np.int64, count=len(encodings))
-        places = np.arange(lengths.max(initial=0))
-        if self._pads_left:
-            places = places[::-1]
-        mask = places[None, :] < lengths[:, None]
-        features: dict[str, Any] = {"input_ids": _padded((e.ids for e in encodings), mask, self._pad)}
-        if "token_type_ids" in self._names:
-            if self._typed:
-                features["token_type_ids"] = _padded((e.type_ids for e in encodings), mask, self._type_pad)
-            else:
-                features["token_type_ids"] = torch.zeros(mask.shape, dtype=torch.int64)
-        features["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
-        return features | self._others
+        arrays = self._reader.features(encodings)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()} | self._others
 
     def __call__(self, texts: Sequence[str]) -> dict[str, Any]:
         """Return the features of texts."""
         return self.features(self.encode(texts))
-
-
-def _padded(rows: Any, mask: np.ndarray, padding: int) -> torch.Tensor:
-    matrix = np.full(mask.shape, padding, dtype=np.int64)
-    matrix[mask] = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.int64, count=int(mask.sum()))
-    return torch.from_numpy(matrix)
 
 
 def _are_equal(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ progress bar moves, bad input is refused. A new encoder fills in :meth:`Encoder.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +83,59 @@ class Encoder(ABC):
             If ``texts`` is one string, or an item is not a string.
         """
         check_texts(texts)
-        unique = list(dict.fromkeys(texts))
-        order = sorted(range(len(unique)), key=lambda i: (-len(unique[i]), i))
-        vectors = np.empty((len(unique), self.dimension), dtype=np.float32)
-        with track(f"embedding with {self.name}", total=len(unique)) as advance:
-            for start in range(0, len(order), self.chunk_texts):
-                chunk = order[start : start + self.chunk_texts]
-                vectors[chunk] = self._encode_batch([unique[i] for i in chunk])
-                advance(len(chunk))
-        if len(unique) == len(texts):
-            return vectors
-        position = {text: i for i, text in enumerate(unique)}
-        return vectors[[position[text] for text in texts]]
+        return rows_of(
+            self._encode_batch,
+            texts,
+            self.dimension,
+            chunk_texts=self.chunk_texts,
+            description=f"embedding with {self.name}",
+        )
+
+
+def rows_of(
+    compute: Callable[[list[str]], np.ndarray],
+    texts: Sequence[str],
+    n_columns: int,
+    *,
+    chunk_texts: int,
+    description: str,
+) -> np.ndarray:
+    """Return a row a text: each distinct text computed once, texts of like length together.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(list of texts)`` returns rows ``(n_texts, n_columns)``.
+    texts : sequence of str
+    n_columns : int
+    chunk_texts : int
+        Texts a call, at most.
+    description : str
+        Label of the progress bar.
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_columns), float32
+
+    Examples
+    --------
+    >>> def lengths(texts):
+    ...     return np.array([[len(text)] for text in texts])
+    >>> rows_of(lengths, ["ab", "c", "ab"], 1, chunk_texts=2, description="counting").ravel()
+    array([2., 1., 2.], dtype=float32)
+    """
+    unique = list(dict.fromkeys(texts))
+    order = sorted(range(len(unique)), key=lambda i: (-len(unique[i]), i))
+    rows = np.empty((len(unique), n_columns), dtype=np.float32)
+    with track(description, total=len(unique)) as advance:
+        for start in range(0, len(order), chunk_texts):
+            chunk = order[start : start + chunk_texts]
+            rows[chunk] = compute([unique[i] for i in chunk])
+            advance(len(chunk))
+    if len(unique) == len(texts):
+        return rows
+    position = {text: i for i, text in enumerate(unique)}
+    return rows[[position[text] for text in texts]]
 
 
 def check_texts(texts: Sequence[str]) -> None:

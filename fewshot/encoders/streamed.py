@@ -15,6 +15,7 @@ from torch.func import functional_call
 from fewshot.core.ahead import Ahead
 from fewshot.encoders.bare_tokens import BareTokens
 from fewshot.encoders.chunked import window_length
+from fewshot.encoders.token_reader import batches_of
 
 BATCH_TOKENS = 65_536
 """Tokens of a forward pass, padding included: large matrices, and little time in which the device waits for a call."""
@@ -103,30 +104,6 @@ class TextStream:
             name: value.to(self.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
             for name, value in features.items()
         }
-
-
-def batches_of(lengths: Sequence[int], batch_size: int | None, batch_tokens: int) -> Iterator[list[int]]:
-    """Give the places of texts, longest first, batch by batch.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each text.
-    batch_size : int or None
-        Texts a batch; ``None``: as many as have no more than ``batch_tokens`` once padded, one at least.
-    batch_tokens : int
-
-    Examples
-    --------
-    >>> list(batches_of([2, 9, 3, 4], None, 8))
-    [[1], [3, 2], [0]]
-    """
-    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
-    start = 0
-    while start < len(order):
-        size = batch_size or max(1, batch_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
 
 
 def half_weights(model: SentenceTransformer) -> dict[str, torch.Tensor] | None:

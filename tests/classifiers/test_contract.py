@@ -7,6 +7,7 @@ import pytest
 
 from fewshot.classifiers.loading import KINDS
 from fewshot.classifiers.sequence import SequenceClassifier
+from fewshot.compression.onnx_export import export_classifier
 from fewshot.core.errors import InputError
 from tests.contract import LEARN_FROM_POOLS, LOOKING, METHODS, POOL, PROMISES, READY, Case
 from tests.distillation.logit_cases import make_tokenizer, train_classifier
@@ -37,9 +38,13 @@ def pool_at_hand():
 
 
 @pytest.fixture(scope="session")
-def models(tiny_encoder, tiny_static, tiny_tokenizer, tiny_topical, tiny_nli, tiny_masked):
+def models(tiny_encoder, tiny_static, tiny_tokenizer, tiny_topical, tiny_nli, tiny_masked, tmp_path_factory):
     """The models that :data:`METHODS` and :data:`READY` build on."""
     tokenizer = make_tokenizer(tiny_tokenizer)
+
+    def exported(classifier):
+        return export_classifier(classifier, tmp_path_factory.mktemp("exported") / "model").classifier
+
     return types.SimpleNamespace(
         sentence=tiny_encoder,
         static=tiny_static,
@@ -47,6 +52,7 @@ def models(tiny_encoder, tiny_static, tiny_tokenizer, tiny_topical, tiny_nli, ti
         nli=str(tiny_nli),
         masked=tiny_masked,
         sequence=lambda toy: train_classifier(tokenizer, toy),
+        exported=exported,
     )
 
 
@@ -87,6 +93,6 @@ def test_the_ready_refuse_to_learn(task, fitted, request):
     """Prevents a classifier from being left out of the promises of ``fit`` although it learns by it."""
     toy = request.getfixturevalue(task)
     for method in READY:
-        for classifier in (fitted(method, task), SequenceClassifier()):
-            with pytest.raises(InputError, match="does not learn by fit: open a trained one"):
+        for classifier in (fitted(method, task), type(fitted(method, task))()):
+            with pytest.raises(InputError, match=r"does not learn by fit: (open a trained one|train the classifier)"):
                 classifier.fit(toy.texts, toy.labels)

@@ -1,0 +1,72 @@
+"""Graphs with weights of fewer bits: int8 by ONNX Runtime's dynamic quantization, float16 for cards.
+
+Dynamic int8 rounds weights once, a scale a column, and what passes between layers anew in each pass, a scale for the
+whole batch. So the same text may get slightly other probabilities beside other texts.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fewshot.compression.graphs import LARGEST_FILE, save_graph
+from fewshot.core.errors import InputError
+from fewshot.core.optional import import_extra
+from fewshot.encoders.onnx_folder import GRAPH
+
+
+def quantize_int8(source: Path, folder: Path) -> None:
+    """Write the graph in ``source`` with int8 weights into ``folder``.
+
+    Parameters
+    ----------
+    source, folder : Path
+        Folders of ``model.onnx``; different ones.
+
+    Notes
+    -----
+    Matrices are rounded by column, tables of tokens as a whole. The last layer, which gives the classes, stays as it
+    is: it is small, and its rounding would count in full.
+    """
+    quantization = import_extra("onnxruntime.quantization", extra="onnx", purpose="quantizing")
+    proto = _load(source)
+    last = [node.name for node in proto.graph.node if node.op_type in ("Gemm", "MatMul")][-1]
+    with _quietly():
+        quantization.quantize_dynamic(
+            proto,
+            str(folder / GRAPH),
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+            nodes_to_exclude=[last, f"{last}_MatMul"],  # a Gemm is first made a MatMul of that name
+        )
+
+
+def to_float16(source: Path, folder: Path) -> None:
+    """Write the graph in ``source`` with float16 weights into ``folder``; outputs stay float32."""
+    float16 = import_extra("onnxruntime.transformers.float16", extra="onnx", purpose="float16 graphs")
+    with _quietly():
+        save_graph(float16.convert_float_to_float16(_load(source), keep_io_types=True), folder)
+
+
+REDUCTIONS: dict[str, Callable[[Path, Path], None]] = {"int8": quantize_int8, "float16": to_float16}
+"""Ways to fewer bits, by the precision that they lead to."""
+
+
+def _load(folder: Path) -> Any:
+    onnx = import_extra("onnx", extra="onnx", purpose="export")
+    proto = onnx.load(str(folder / GRAPH))
+    if proto.ByteSize() >= LARGEST_FILE:
+        raise InputError("the graph is too large to be quantized (2 GiB); distil it into a smaller student first")
+    return proto
+
+
+class _quietly:  # noqa: N801 - used as a statement
+    """Keep the root logger's advice to preprocess, which does not fit traced transformers, off the terminal."""
+
+    def __enter__(self) -> None:
+        self._level = logging.root.level
+        logging.root.setLevel(logging.ERROR)
+
+    def __exit__(self, *failure: object) -> None:
+        logging.root.setLevel(self._level)

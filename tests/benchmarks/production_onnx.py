@@ -1,0 +1,200 @@
+"""Exported classifiers: equality with PyTorch, and what int8 costs and gains.
+
+A linear probe on all-MiniLM-L6-v2, float32, one thread a side. Equality: probabilities and labels of the float32 graph
+against PyTorch on the full test set of Banking77. Accuracy: float32 and int8 on three sets, five draws of labels each.
+Speed: PyTorch, float32 graph and int8 graph taking turns in one run, from texts to labels. Cold start: a new process
+that imports, opens the model and labels one text.
+
+Batch size and what to quantize were chosen on train texts of Banking77; the test sets give these figures once.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("RAYON_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from fewshot import LinearProbeClassifier, load_encoder, sample_few_shot
+from fewshot.classifiers.exported import ExportedClassifier
+from fewshot.compression.onnx_export import export_classifier
+from fewshot.core.artifacts import folder_bytes
+from fewshot.data.texts import TextData
+from fewshot.evaluation.benchmark import measure_latency, measure_throughput
+from tests.benchmarks.common import ROOT, cell, finish, load_split, machine, mean_sd
+
+SETS = {"banking77": 8, "clinc150": 8, "ag_news": 16}
+"""Labels a class."""
+
+AIMS = {
+    "float32_difference": 1e-4,
+    "float32_same_labels": 1.0,
+    "latency_ratio": 6.0,
+    "throughput_ratio": 2.0,
+    "accuracy_loss": 0.005,
+    "size_ratio": 0.26,
+    "cold_start_seconds": 1.0,
+}
+SEEDS, ROUNDS, QUICK_TEXTS = 5, 5, 300
+START = """
+import sys, time
+start = time.perf_counter()
+from fewshot import load_classifier
+load_classifier(sys.argv[1], device="cpu").predict(["I lost my card"])
+print(time.perf_counter() - start)
+"""
+
+
+def in_scope(data: TextData) -> TextData:
+    """Leave out texts of no class."""
+    return data.select([row for row, label in enumerate(data.labels) if label != "oos"])
+
+
+def shuffled(data: TextData, n: int) -> TextData:
+    """Draw so many texts."""
+    return data.select(np.random.default_rng(0).permutation(len(data))[:n])
+
+
+def run_cell(name: str, seed: int, train: TextData, test: TextData, encoder: Any, *, measure: bool) -> dict[str, Any]:
+    """Return the figures of one draw of labels; with ``measure`` those of speed and size, too."""
+    labeled = train.select(sample_few_shot(train.labels, SETS[name], random_state=seed))
+    probe = LinearProbeClassifier(encoder, random_state=seed).fit(labeled.texts, labeled.labels)
+    with tempfile.TemporaryDirectory() as place:
+        folders = {kind: Path(place) / kind for kind in ("pytorch", "float32", "int8")}
+        probe.save(folders["pytorch"])
+        reports = {
+            "float32": export_classifier(probe, folders["float32"], texts=labeled.texts[:200]).report,
+            "int8": export_classifier(probe, folders["int8"], quantize="int8", texts=labeled.texts).report,
+        }
+        opened = {kind: ExportedClassifier.load(folders[kind], threads=1) for kind in ("float32", "int8")}
+        models = {"pytorch": probe, **opened}
+        figures = {"reports": reports, **_accuracy(models, test)}
+        if measure:
+            figures |= _speed(models, test.texts) | _size(folders) | _cold_start(folders)
+    print(name, seed, json.dumps(figures), flush=True)
+    return figures
+
+
+def _accuracy(models: dict[str, Any], test: TextData) -> dict[str, Any]:
+    probabilities = {kind: model.predict_proba(test.texts) for kind, model in models.items()}
+    predicted = {kind: models[kind].labels_from(values) for kind, values in probabilities.items()}
+    right = {kind: float(np.mean(labels == np.asarray(test.labels))) for kind, labels in predicted.items()}
+    return {
+        "n_test": len(test),
+        "accuracy": right,
+        "accuracy_loss": right["pytorch"] - right["int8"],
+        "float32_difference": float(np.abs(probabilities["pytorch"] - probabilities["float32"]).max()),
+        "float32_same_labels": float(np.mean(predicted["pytorch"] == predicted["float32"])),
+        "int8_same_labels": float(np.mean(predicted["pytorch"] == predicted["int8"])),
+    }
+
+
+def _speed(models: dict[str, Any], texts: list[str]) -> dict[str, Any]:
+    """Measure each model for one text and for many, taking turns, one thread each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        calls = {kind: model.predict for kind, model in models.items()}
+        turns = [
+            {kind: measure_latency(call, texts, n_calls=60)["p50_ms"] for kind, call in calls.items()}
+            for _ in range(ROUNDS)
+        ]
+        speeds = measure_throughput(calls, texts[:1000], rounds=ROUNDS)
+    finally:
+        torch.set_num_threads(threads)
+    latency = {kind: float(np.median([turn[kind] for turn in turns])) for kind in calls}
+    return {
+        "latency_ms": latency,
+        "latency_ratio": float(np.median([turn["pytorch"] / turn["int8"] for turn in turns])),
+        "latency_ratio_float32": float(np.median([turn["pytorch"] / turn["float32"] for turn in turns])),
+        "texts_per_second": speeds,
+        "throughput_ratio": speeds["int8"] / speeds["pytorch"],
+        "throughput_ratio_float32": speeds["float32"] / speeds["pytorch"],
+    }
+
+
+def _size(folders: dict[str, Path]) -> dict[str, Any]:
+    graphs = {kind: (folders[kind] / "model.onnx").stat().st_size for kind in ("float32", "int8")}
+    return {
+        "graph_bytes": graphs,
+        "folder_bytes": {kind: folder_bytes(folder) for kind, folder in folders.items()},
+        "size_ratio": graphs["int8"] / graphs["float32"],
+    }
+
+
+def _cold_start(folders: dict[str, Path]) -> dict[str, Any]:
+    """Start each model in a process of its own, in turns."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    seconds: dict[str, list[float]] = {"int8": [], "pytorch": []}
+    for _ in range(ROUNDS):
+        for kind, values in seconds.items():
+            command = [sys.executable, "-c", START, str(folders[kind])]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+            values.append(float(done.stdout.splitlines()[-1]))
+    medians = {kind: float(np.median(values)) for kind, values in seconds.items()}
+    return {"cold_start": medians, "cold_start_seconds": medians["int8"]}
+
+
+def main() -> None:
+    """Run the cells that have no result yet, then print the means."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one draw of labels, 300 test texts of each set")
+    quick = parser.parse_args().quick
+    torch.set_num_threads(1)
+    name = "production_onnx_quick" if quick else "production_onnx"
+    folder, encoder = ROOT / "runs" / "benchmarks" / name, load_encoder("bundled", device="cpu", precision="float32")
+    cells: dict[str, list[dict[str, Any]]] = {}
+    for data in SETS:
+        train, test = in_scope(load_split(data, "train")), in_scope(load_split(data, "test"))
+        test = shuffled(test, QUICK_TEXTS if quick else len(test))
+        cells[data] = [
+            cell(
+                folder,
+                f"{data}-{seed}",
+                lambda data=data, seed=seed, train=train, test=test: run_cell(
+                    data, seed, train, test, encoder, measure=data == "banking77" and seed == 0
+                ),
+            )
+            for seed in range(1 if quick else SEEDS)
+        ]
+    finish(name, {"setting": _setting(quick), "machine": machine(), **_summary(cells)})
+
+
+def _setting(quick: bool) -> dict[str, Any]:
+    return {"encoder": "all-MiniLM-L6-v2", "labels_per_class": SETS, "threads": 1, "quick": quick, "rounds": ROUNDS}
+
+
+def _summary(cells: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    measured = cells["banking77"][0]
+    banking = cells["banking77"]
+    sets = {
+        data: {
+            "n_test": rows[0]["n_test"],
+            **{kind: mean_sd([row["accuracy"][kind] for row in rows]) for kind in ("pytorch", "float32", "int8")},
+            "accuracy_loss": mean_sd([row["accuracy_loss"] for row in rows]),
+            "int8_same_labels": mean_sd([row["int8_same_labels"] for row in rows]),
+        }
+        for data, rows in cells.items()
+    }
+    found = {
+        "float32_difference": max(row["float32_difference"] for row in banking),
+        "float32_same_labels": min(row["float32_same_labels"] for row in banking),
+        "accuracy_loss": max(row["accuracy_loss"]["mean"] for row in sets.values()),
+        **{key: measured[key] for key in ("latency_ratio", "throughput_ratio", "size_ratio", "cold_start_seconds")},
+    }
+    at_least = {"float32_same_labels", "latency_ratio", "throughput_ratio"}
+    met = {key: value >= AIMS[key] if key in at_least else value <= AIMS[key] for key, value in found.items()}
+    others = {key: value for key, value in measured.items() if key not in found and key != "reports"}
+    return {"found": found, "aims": AIMS, "met": met, "sets": sets, "measured": others, "reports": measured["reports"]}
+
+
+if __name__ == "__main__":
+    main()
