@@ -43,7 +43,7 @@ class DistillationTrainer(Distiller):
         :class:`~fewshot.distillation.teachers.NLITeacher`. Several are averaged
         (:class:`~fewshot.distillation.several_teachers.TeacherMixture`), and students are cut from the first.
     student : str, PreTrainedConfig or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
-        ``"static"``, ``"layers:N"``, ``"width:N"``, an encoder's name and more; see :func:`fewshot.build_student`.
+        ``"static"``, ``"layers:N"``, ``"pruned:S"``, an encoder's name and more; see :func:`fewshot.build_student`.
     encoder : str or Encoder, optional
         The encoder whose similarities the student learns and which it is made from. Default: the teacher's own.
     loss : str or mapping of str to float, default="cosine"
@@ -205,11 +205,16 @@ class DistillationTrainer(Distiller):
         )
         student = make_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
         task, statistics = open_task(
-            teacher, transfer, store=as_store(self.targets), observe=student is None, confidence=self.confidence
+            teacher, transfer, store=as_store(self.targets), observe=is_table(self.student), confidence=self.confidence
         )
         if student is None:  # a table is made of what the teacher said of the pool's tokens
             student = build_student(
-                teacher.encoder_, self.student, texts=transfer.pool, statistics=statistics, device=self.device
+                teacher.encoder_,
+                self.student,
+                texts=transfer.pool,
+                statistics=statistics,
+                device=self.device,
+                random_state=self.random_state,
             )
         before = task.look(student)
         trained = self._training(checkpoints, resume).run(

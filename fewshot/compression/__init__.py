@@ -1,0 +1,1 @@
+"""Smaller and faster forms of trained classifiers: exported, quantized, pruned."""
