@@ -26,6 +26,7 @@ from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
 from fewshot.distillation.vector_teacher import open_vector_teacher
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT
+from fewshot.encoders.static import StaticEncoder
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
@@ -243,7 +244,7 @@ class DistillationTrainer(Distiller):
         check_pruning(self.pruning)
         if self.pruning is not None and self.patience is not None:
             raise InputError("patience would keep weights from before the pruning was done; leave it or pruning out")
-        if self.pruning is not None and is_table(self.student):
+        if self.pruning is not None and (is_table(self.student) or isinstance(self.student, StaticEncoder)):
             raise InputError(f"pruning takes a transformer, and student {self.student!r} is a table of tokens")
 
     def _training(self, checkpoints: str | Path | None, resume: bool) -> StudentTraining:
