@@ -1,7 +1,7 @@
-"""Weights with many zeros on disk: a bit for each number and the values of those that are not zero, bit by bit the same.
+"""Weights with many zeros on disk: a bit for each number, and the values of those that are not zero; nothing is lost.
 
-A file is a safetensors file: of an array ``NAME`` that is smaller so, ``NAME:mask`` has the bits and ``NAME:values`` the
-values; other arrays lie there as they are. Zeros make a file smaller, never a model faster: opened, the arrays are
+A file is a safetensors file: of an array ``NAME`` that is smaller so, ``NAME:mask`` has the bits and ``NAME:values``
+the values; other arrays lie there as they are. Zeros make a file smaller, never a model faster: opened, the arrays are
 whole again. A file of n bytes opens to less than 65 n, and what it says of itself is checked before it is believed.
 """
 

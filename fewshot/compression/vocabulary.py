@@ -47,9 +47,10 @@ def trim_vocabulary(encoder: Encoder, texts: Sequence[str], min_count: int = 1) 
     Returns
     -------
     SentenceEncoder
-        All texts of the pool (with ``min_count=1``) have the tokens and vectors that they had. Special tokens and single
-        characters are kept, so that other words fall into smaller pieces; see :func:`unknown_share`. Its folder opens
-        with plain sentence-transformers.
+        All texts of the pool (with ``min_count=1``) have the tokens and vectors that they had. Special tokens and
+        single characters are kept, so that other words fall into smaller pieces; see :func:`unknown_share`. Their
+        vectors change: of 500 news that 5,000 others did not hold, half were as before and the mean cosine was 0.97.
+        Its folder opens with plain sentence-transformers.
 
     Raises
     ------
@@ -71,8 +72,9 @@ def trim_vocabulary(encoder: Encoder, texts: Sequence[str], min_count: int = 1) 
     model = whole.trainable_copy()
     table = PieceTable(json.loads(whole.tokenizer.to_str()))  # type: ignore[union-attr]
     kept = table.always_kept()
-    counts = _count_tokens(whole, [*texts, *whole.model.prompts.values()], len(kept))
-    kept |= counts >= min_count
+    prompts = [prompt for prompt in whole.model.prompts.values() if prompt]
+    kept |= _count_tokens(whole, texts, len(kept)) >= min_count
+    kept |= _count_tokens(whole, prompts, len(kept)) >= 1
     _take_rows(model, np.flatnonzero(kept), table)
     trimmed = whole.like(model)
     if min_count == 1:

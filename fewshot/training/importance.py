@@ -119,7 +119,7 @@ def order_of_layers(model: SentenceTransformer, batches: Sequence[Features]) -> 
     One after the other that layer goes without which, beside those already gone, the vectors of the texts stay nearest
     to what they were, by their mean cosine.
     """
-    transformer = model[0].auto_model
+    transformer: Any = model[0].auto_model
     wanted = vectors_of(model, batches)
     kept, gone = list(range(transformer.config.num_hidden_layers)), []
     while len(kept) > 1:
@@ -127,7 +127,7 @@ def order_of_layers(model: SentenceTransformer, batches: Sequence[Features]) -> 
         for layer in kept:
             with only_layers(transformer, [other for other in kept if other != layer]):
                 cosines[layer] = agreement(model, batches, wanted)
-        gone.append(max(kept, key=lambda layer: cosines[layer]))  # noqa: B023 - used at once
+        gone.append(max(kept, key=lambda layer: cosines[layer]))
         kept.remove(gone[-1])
     return [*gone, *kept]
 

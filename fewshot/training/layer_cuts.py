@@ -62,7 +62,8 @@ def only_layers(transformer: Any, kept: Sequence[int]) -> Iterator[None]:
 
 def _set_layers(transformer: Any, layers: Sequence[nn.Module]) -> None:
     there = layers_of(transformer)
-    there.__init__(layers)  # type: ignore[misc] - the list itself stays where its transformer looks for it
+    del there[:]  # the list itself stays where its transformer looks for it
+    there.extend(layers)
     transformer.config.num_hidden_layers = len(layers)
 
 

@@ -66,7 +66,7 @@ class _StraightThrough(torch.autograd.Function):
         return weight.masked_fill(~kept, 0.0)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         weight, kept = ctx.saved_tensors
         return gradient.masked_fill(~kept, 0.0), gradient * weight, None
 
@@ -97,9 +97,9 @@ def masked_modules(model: nn.Module, parts: Sequence[str] = ("layers",)) -> list
             f"pruning needs a transformer with a list of layers, and {type(model).__name__} has none; a token table is "
             "made smaller by its words and bits instead"
         )
-    inside = {id(part) for part in layer_list(transformer).modules()}  # type: ignore[union-attr]
-    kinds = {part: _kind(part, id(part) in inside) for part in model.modules()}
-    found = [part for part, kind in kinds.items() if kind in parts and part.weight.requires_grad]  # type: ignore[union-attr]
+    inside = {id(part) for layer in layer_list(transformer) or () for part in layer.modules()}
+    of_parts: list[Any] = [part for part in model.modules() if _part_of(part, id(part) in inside) in parts]
+    found = [module for module in of_parts if module.weight.requires_grad]
     if not found:
         raise InputError(f"pruning finds no weight that is trained in {', '.join(parts)} of {type(model).__name__}")
     return found
@@ -109,10 +109,10 @@ def _has_layers(part: nn.Module) -> bool:
     return hasattr(part, "config") and layer_list(part) is not None
 
 
-def _kind(part: nn.Module, in_layers: bool) -> str | None:
-    if isinstance(part, nn.Embedding):
+def _part_of(module: nn.Module, in_layers: bool) -> str | None:
+    if isinstance(module, nn.Embedding):
         return "embeddings"
-    if not isinstance(part, nn.Linear):
+    if not isinstance(module, nn.Linear):
         return None
     return "layers" if in_layers else "head"
 
@@ -130,7 +130,8 @@ def attach(modules: Sequence[nn.Module], kind: type[WeightMask]) -> list[WeightM
 
 def weight_beneath(module: nn.Module) -> torch.Tensor:
     """Return the trained weight behind a module's mask."""
-    return module.parametrizations.weight.original.detach()  # type: ignore[union-attr]
+    masked: Any = module
+    return masked.parametrizations.weight.original.detach()
 
 
 def bake(modules: Sequence[nn.Module]) -> None:

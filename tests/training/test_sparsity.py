@@ -179,7 +179,7 @@ def test_movement_is_not_magnitude(tiny_model, single):
     assert 0.2 < other[:16].float().mean() < 0.8  # not row by row
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The machine went down."""
 
 
@@ -189,17 +189,17 @@ def test_a_break_leaves_no_trace(tiny_model, single, tmp_path, pruning):
 
     def kill(step, model):
         if step == 7:
-            raise Killed
+            raise KilledError
         return False
 
     whole, losses = train(tiny_model, single, pruning)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(tiny_model, single, pruning, checkpoints=tmp_path / "run", watch=kill)
     resumed, again = train(tiny_model, single, pruning, checkpoints=tmp_path / "run", resume=True)
     assert again == losses
     assert weights(resumed) == weights(whole)
+    other = MagnitudePruning(sparsity=0.3)
     with pytest.raises(InputError, match="belong to other"):
-        other = MagnitudePruning(sparsity=0.3)
         train(tiny_model, single, other, checkpoints=tmp_path / "run", resume=True)
 
 

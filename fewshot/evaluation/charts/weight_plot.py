@@ -86,7 +86,9 @@ def _draw(axes: "Axes", kind: str, before: np.ndarray, after: np.ndarray) -> Non
     edges = np.linspace(-edge, edge, BINS + 1)
     for weights, name, color in ((before, "before", COLORS[5]), (after, "after", COLORS[1])):
         counts, _ = np.histogram(weights[weights != 0], bins=edges)
-        axes.stairs(counts, edges, fill=name == "before", alpha=0.6 if name == "before" else 1.0, color=color, label=name)
+        axes.stairs(
+            counts, edges, fill=name == "before", alpha=0.6 if name == "before" else 1.0, color=color, label=name
+        )
     zeros = f"{100 * np.mean(after == 0):.1f} % zero"
     if len(after) != len(before):
         zeros += f", {100 * (1 - len(after) / len(before)):.1f} % removed"
