@@ -58,7 +58,7 @@ class TransformerShape:
     Examples
     --------
     >>> TransformerShape(layers=6, width=384, units=1536).flops(128) / 1e9
-    2.86785536
+    2.868903936
     """
 
     layers: int

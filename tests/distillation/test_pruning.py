@@ -70,7 +70,7 @@ def test_tables_given_as_encoders_are_refused(teacher, tiny_static, pool):
         DistillationTrainer(teacher, tiny_static, pruning=MagnitudePruning()).fit(pool)
 
 
-def test_a_pruned_teacher_is_a_student(teacher, pool, tmp_path):
+def test_a_pruned_teacher_is_a_student(teacher, pool):
     """Prevents a name that distillation does not know, and a student that is cut without a look at the pool."""
     trainer = DistillationTrainer(teacher, "pruned:0.5", **QUICK).fit(pool)
     model = trainer.student_.encoder_.model
@@ -79,8 +79,7 @@ def test_a_pruned_teacher_is_a_student(teacher, pool, tmp_path):
     asked = build_student(teacher.encoder_, "pruned:0.5", texts=pool)
     assert shape_of(asked.model[0].auto_model) == shape_of(model[0].auto_model)
     assert asked.name == trainer.student_.encoder_.name == "pruned:0.5"
-    with open_pool(pool, tmp_path / "pool") as stored:
-        again = DistillationTrainer(teacher, "pruned:0.5", **QUICK).fit(stored)
+    again = DistillationTrainer(teacher, "pruned:0.5", **QUICK).fit(open_pool(pool))
     np.testing.assert_allclose(again.student_.predict_proba(pool), trainer.student_.predict_proba(pool), atol=0.2)
 
 
