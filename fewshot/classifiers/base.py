@@ -242,7 +242,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
 
     def _plain_params(self) -> dict[str, Any]:
         params = dict(self.get_params(deep=False))
-        return params | {name: described(params[name]) for name in ("augment", "unlabeled_augment") if name in params}
+        objects = ("augment", "unlabeled_augment", "pruning")
+        return params | {name: described(params[name]) for name in objects if name in params}
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "label_space_"):

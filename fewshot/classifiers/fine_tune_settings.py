@@ -6,6 +6,7 @@ from fewshot.core.errors import InputError
 from fewshot.training.layer_rates import LayerRates
 from fewshot.training.samplers import steps_per_epoch
 from fewshot.training.schedule import Schedule
+from fewshot.training.sparsity import Pruning, check_pruning
 
 LOOKS = 8
 """How often a training that is judged is looked at, at most, evenly spread."""
@@ -37,6 +38,7 @@ class FineTuneSettings:
     label_smoothing: float
     precision: str
     patience: int
+    pruning: Pruning | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps", "accumulation", "patience"):
@@ -47,6 +49,7 @@ class FineTuneSettings:
             raise InputError("epochs and steps both say how long to train; give one of them")
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup must be a share of the steps, at least 0 and below 1, got {self.warmup}")
+        check_pruning(self.pruning)
         _ = self.plan(2).schedule, self.rates("mean")  # refuse what they cannot be
 
     def rates(self, pooling: str) -> LayerRates:

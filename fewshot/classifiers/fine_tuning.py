@@ -139,7 +139,7 @@ class FineTuning:
         if not can_judge(self.y, self.folds):
             return self.unjudged()
         held_out = self._judge(self._run_fold)
-        look = choose_look(held_out)
+        look = choose_look(held_out) if self.settings.pruning is None else len(held_out.looks) - 1
         step = plan.looks[look]
         model, losses = self._train(rows, "body", "fine-tuning", stop_at=step)
         return Outcome(model, losses, plan, step, held_out, look)
@@ -157,11 +157,14 @@ class FineTuning:
         """Train on all texts, and stop on validation texts."""
         rows = np.arange(len(self.texts))
         plan = self.settings.plan(len(rows))
-        looks = self._looks(texts, y, stage, patience=self.settings.patience)
+        stops = self.settings.pruning is None
+        looks = self._looks(texts, y, stage, patience=self.settings.patience if stops else None)
         model, losses = self._train(rows, stage, description, looks=looks)
-        looks.restore(model)
+        kept = looks.best if stops else plan.schedule.steps
+        if stops:
+            looks.restore(model)
         held_out = HeldOut(y, list(looks.logits.values()), f"{len(texts)} validation texts")
-        return Outcome(model, losses, plan, looks.best, held_out, list(looks.logits).index(looks.best))
+        return Outcome(model, losses, plan, kept, held_out, list(looks.logits).index(kept))
 
     def _judge(self, run_fold: Callable[[int, np.ndarray, np.ndarray], list[np.ndarray]]) -> HeldOut:
         """Return what models say, at each look, of the texts of the fold that they were trained without.
@@ -244,6 +247,7 @@ class FineTuning:
                 watch=watch,
                 watch_every=plan.look_every if stop_at is None else stop_at,
                 description=description,
+                pruning=settings.pruning,
             )
         last = plan.schedule.steps
         if looks is not None and len(losses) == last and last not in looks.logits:

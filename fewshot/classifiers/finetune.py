@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fewshot.classifiers.fine_tuning import FineTuning, HeldOut, Outcome
     from fewshot.classifiers.stages import Stages
     from fewshot.classifiers.starting_model import StartingModel
+    from fewshot.training.sparsity import Pruning
 
 CLASS_WEIGHTS = (None, "balanced")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -82,6 +83,10 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         where half of the classes have fewer than two labels a fold.
     patience : int, default=3
         On validation texts, stop after so many looks (8 in a training at most) without a better one.
+    pruning : Pruning, optional
+        How single weights of the layers become zeros in the course of each training, such as
+        :class:`~fewshot.training.sparsity.MagnitudePruning`. Trainings then go to their end, since weights from before
+        it are not yet pruned; held-out texts calibrate alone. Default: none do.
     max_length : int, optional
         Tokens that are read of a text. Default: a sentence encoder's own, else as many as the model can read, at most
         512.
@@ -151,6 +156,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         label_smoothing: float = 0.0,
         folds: int = 2,
         patience: int = 3,
+        pruning: "Pruning | None" = None,
         max_length: int | None = None,
         precision: str = "auto",
         device: str | None = None,
@@ -172,6 +178,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         self.label_smoothing = label_smoothing
         self.folds = folds
         self.patience = patience
+        self.pruning = pruning
         self.max_length = max_length
         self.precision = precision
         self.device = device

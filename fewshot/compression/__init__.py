@@ -1,1 +1,1 @@
-"""Trained classifiers made smaller and faster: graphs that run without torch, and weights of fewer bits."""
+"""Smaller and faster forms of trained classifiers: exported, quantized, pruned."""

@@ -12,6 +12,7 @@ from transformers import AutoModel, PreTrainedConfig
 
 from fewshot.core.errors import InputError
 from fewshot.training import layer_rates
+from fewshot.training.layer_cuts import cut_layers, evenly_spaced
 
 
 class Cut(NamedTuple):
@@ -102,9 +103,7 @@ def drop_layers(transformer: Any, n_layers: int) -> None:
     """Keep ``n_layers`` evenly spaced layers of a transformer of transformers, in place."""
     layers = layer_list(transformer)
     check_depth(len(layers), n_layers)
-    for index in sorted(set(range(len(layers))) - set(evenly_spaced(len(layers), n_layers)), reverse=True):
-        del layers[index]
-    transformer.config.num_hidden_layers = n_layers
+    cut_layers(transformer, evenly_spaced(len(layers), n_layers))
 
 
 def keep_width(model: SentenceTransformer, width: int) -> SentenceTransformer:
@@ -181,17 +180,6 @@ def from_config(config: PreTrainedConfig, teacher: SentenceTransformer, random_s
         if isinstance(module, Pooling):
             model[place] = Pooling(config.hidden_size)
     return model
-
-
-def evenly_spaced(n: int, n_kept: int) -> list[int]:
-    """Return which of ``n`` things to keep, evenly spaced from the first to the last.
-
-    Examples
-    --------
-    >>> evenly_spaced(6, 3), evenly_spaced(12, 4), evenly_spaced(6, 1)
-    ([0, 2, 5], [0, 4, 7, 11], [0])
-    """
-    return [round(i * (n - 1) / max(1, n_kept - 1)) for i in range(n_kept)]
 
 
 def check_depth(there: int, wanted: int) -> None:

@@ -26,6 +26,7 @@ from fewshot.training.example_trainer import Features
 from fewshot.training.running import Run, prepare_run
 from fewshot.training.samplers import ShuffledBatches
 from fewshot.training.schedule import Schedule
+from fewshot.training.sparsity import Pruning
 from fewshot.training.targets import array_fingerprint
 
 
@@ -62,6 +63,7 @@ def distill_logits(
     checkpoints: Path | None = None,
     resume: bool = False,
     description: str = "distilling logits",
+    pruning: Pruning | None = None,
 ) -> list[float]:
     """Train ``student`` in place to give a teacher's logits, gold labels, or both.
 
@@ -98,6 +100,9 @@ def distill_logits(
         start where there is none. Otherwise older checkpoints in the folder are removed first.
     description : str
         Label of the progress bar.
+    pruning : Pruning, optional
+        How weights become zeros in the course of the training, such as
+        :class:`~fewshot.training.sparsity.MagnitudePruning`; ``student`` has them afterwards. Default: none do.
 
     Returns
     -------
@@ -133,6 +138,7 @@ def distill_logits(
         accumulation=accumulation,
         checkpoints=checkpoints,
         resume=resume,
+        pruning=pruning,
     )
     with run as prepared, _in_eval_mode(teacher, prepared.args.device):
         student.to(prepared.args.device)

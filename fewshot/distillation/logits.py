@@ -29,6 +29,7 @@ from fewshot.distillation.transfer_set import make_transfer_set
 from fewshot.encoders.resolve import DEFAULT_STUDENT
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state, seeded
+from fewshot.training.sparsity import Pruning, check_pruning
 
 _PROBED = 32
 
@@ -71,6 +72,9 @@ class LogitDistillationTrainer(Distiller):
         Peak learning rate. Default: 2e-4.
     accumulation : int, default=1
         Batches a step.
+    pruning : Pruning, optional
+        How single weights of the student's layers become zeros while it learns, such as
+        :class:`~fewshot.training.sparsity.MagnitudePruning`. Default: none do.
     tokenizer : PreTrainedTokenizer, optional
         Of a student made from a configuration. Default: the teacher's.
     targets : TargetStore, str or Path, optional
@@ -115,6 +119,7 @@ class LogitDistillationTrainer(Distiller):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         accumulation: int = 1,
+        pruning: Pruning | None = None,
         tokenizer: Any = None,
         targets: TargetStore | str | Path | None = None,
         device: str | None = None,
@@ -132,6 +137,7 @@ class LogitDistillationTrainer(Distiller):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.accumulation = accumulation
+        self.pruning = pruning
         self.tokenizer = tokenizer
         self.targets = targets
         self.device = device
@@ -180,6 +186,7 @@ class LogitDistillationTrainer(Distiller):
         """
         check_random_state(self.random_state)
         check_rule(str(self.confidence))
+        check_pruning(self.pruning)
         teacher = open_logit_teacher(self.teacher)
         space = space_of(teacher)
         objective = LogitObjective(self.alpha, self.temperature, self.loss, space.multi_label, self.ramp)
@@ -270,4 +277,5 @@ class LogitDistillationTrainer(Distiller):
             checkpoints=None if checkpoints is None else Path(checkpoints),
             resume=resume,
             description=f"distilling into {student.model}",
+            pruning=self.pruning,
         )

@@ -16,7 +16,7 @@ from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.several_teachers import TaskBatches, TaskSimilarity
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining
-from fewshot.distillation.students import build_student, make_student
+from fewshot.distillation.students import build_student, is_table, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
 from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
@@ -138,14 +138,21 @@ class MultiTaskDistillationTrainer(Distiller):
             transfer = make_transfer_set(
                 teacher.label_space_, unlabeled_texts[name], *(gold or {}).get(name, ()), most_joined=MOST_JOINED
             )
-            observe = student is None and not tasks  # a table is made of the first teacher's tokens
+            observe = is_table(self.student) and not tasks  # a table is made of the first teacher's tokens
             tasks[name], seen = open_task(
                 teacher, transfer, store=as_store(self.targets), observe=observe, confidence="none"
             )
             statistics = statistics or seen
         if student is None:
             pool = list(itertools.chain.from_iterable(task.transfer.pool for task in tasks.values()))
-            student = build_student(base, self.student, texts=pool, statistics=statistics, device=self.device)
+            student = build_student(
+                base,
+                self.student,
+                texts=pool,
+                statistics=statistics,
+                device=self.device,
+                random_state=self.random_state,
+            )
         self._learn(student, tasks, None if checkpoints is None else Path(checkpoints), resume)
         return self
 

@@ -19,16 +19,18 @@ from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.mining import check_mining, make_batches
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining
-from fewshot.distillation.students import build_student, check_student, make_student
+from fewshot.distillation.students import build_student, check_student, is_table, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
 from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
 from fewshot.distillation.vector_teacher import open_vector_teacher
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT
+from fewshot.encoders.static import StaticEncoder
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
+from fewshot.training.sparsity import Pruning, check_pruning
 
 
 class DistillationTrainer(Distiller):
@@ -42,7 +44,7 @@ class DistillationTrainer(Distiller):
         :class:`~fewshot.distillation.teachers.NLITeacher`. Several are averaged
         (:class:`~fewshot.distillation.several_teachers.TeacherMixture`), and students are cut from the first.
     student : str, PreTrainedConfig or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
-        ``"static"``, ``"layers:N"``, ``"width:N"``, an encoder's name and more; see :func:`fewshot.build_student`.
+        ``"static"``, ``"layers:N"``, ``"pruned:S"``, an encoder's name and more; see :func:`fewshot.build_student`.
     encoder : str or Encoder, optional
         The encoder whose similarities the student learns and which it is made from. Default: the teacher's own.
     loss : str or mapping of str to float, default="cosine"
@@ -73,6 +75,9 @@ class DistillationTrainer(Distiller):
     patience : int, optional
         Stop when the agreement on held-out texts did not rise for so many of about ten looks, and keep the best look's
         weights. Default: train to the end.
+    pruning : Pruning, optional
+        How single weights of the student's layers become zeros while it learns, such as
+        :class:`~fewshot.training.sparsity.MagnitudePruning`. Default: none do.
     targets : TargetStore, str or Path, optional
         Where the teacher's answers about the pool are kept on disk, for other students and seeds, and to go on from
         after a kill. Default: in memory.
@@ -128,6 +133,7 @@ class DistillationTrainer(Distiller):
         learning_rate: float | None = None,
         accumulation: int = 1,
         patience: int | None = None,
+        pruning: Pruning | None = None,
         targets: TargetStore | str | Path | None = None,
         device: str | None = None,
         random_state: int = 0,
@@ -146,6 +152,7 @@ class DistillationTrainer(Distiller):
         self.learning_rate = learning_rate
         self.accumulation = accumulation
         self.patience = patience
+        self.pruning = pruning
         self.targets = targets
         self.device = device
         self.random_state = random_state
@@ -199,11 +206,16 @@ class DistillationTrainer(Distiller):
         )
         student = make_student(teacher.encoder_, self.student, device=self.device, random_state=self.random_state)
         task, statistics = open_task(
-            teacher, transfer, store=as_store(self.targets), observe=student is None, confidence=self.confidence
+            teacher, transfer, store=as_store(self.targets), observe=is_table(self.student), confidence=self.confidence
         )
         if student is None:  # a table is made of what the teacher said of the pool's tokens
             student = build_student(
-                teacher.encoder_, self.student, texts=transfer.pool, statistics=statistics, device=self.device
+                teacher.encoder_,
+                self.student,
+                texts=transfer.pool,
+                statistics=statistics,
+                device=self.device,
+                random_state=self.random_state,
             )
         before = task.look(student)
         trained = self._training(checkpoints, resume).run(
@@ -229,6 +241,11 @@ class DistillationTrainer(Distiller):
             raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
         if self.patience is not None and self.patience < 1:
             raise InputError(f"patience must be at least 1 look, got {self.patience}; leave it out to train to the end")
+        check_pruning(self.pruning)
+        if self.pruning is not None and self.patience is not None:
+            raise InputError("patience would keep weights from before the pruning was done; leave it or pruning out")
+        if self.pruning is not None and (is_table(self.student) or isinstance(self.student, StaticEncoder)):
+            raise InputError(f"pruning takes a transformer, and student {self.student!r} is a table of tokens")
 
     def _training(self, checkpoints: str | Path | None, resume: bool) -> StudentTraining:
         return StudentTraining(
@@ -241,6 +258,7 @@ class DistillationTrainer(Distiller):
             self.random_state,
             None if checkpoints is None else Path(checkpoints),
             resume,
+            self.pruning,
         )
 
     def _loss(self, task: DistillationTask, model: Any) -> BatchLoss:

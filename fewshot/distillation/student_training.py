@@ -16,6 +16,7 @@ from fewshot.encoders.resolve import unwrapped
 from fewshot.encoders.static import StaticEncoder
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.schedule import Schedule
+from fewshot.training.sparsity import Pruning
 from fewshot.training.trainer import train_pairwise
 
 LOOKS = 10
@@ -59,6 +60,8 @@ class StudentTraining:
     checkpoints : Path, optional
     resume : bool
         See :func:`~fewshot.training.trainer.train_pairwise`.
+    pruning : Pruning, optional
+        See there, too.
     """
 
     steps: int | None = None
@@ -70,6 +73,7 @@ class StudentTraining:
     random_state: int = 0
     checkpoints: Path | None = None
     resume: bool = False
+    pruning: Pruning | None = None
 
     def schedule(self, n_texts: int, *, table: bool) -> Schedule:
         """Return how long to train on ``n_texts`` texts a token ``table``, or else a transformer."""
@@ -123,6 +127,7 @@ class StudentTraining:
             resume=self.resume,
             watch=watch,
             watch_every=max(1, schedule.steps // LOOKS),
+            pruning=self.pruning,
         )
         kept_step = None if watch is None else watch.restore(model)
         curve = [] if watch is None else _with_losses(watch.rows, losses)

@@ -16,8 +16,10 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT, load_encoder, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
+from fewshot.encoders.transformer_shape import shape_of
+from fewshot.training.structure import TOKENS, Reduction, reduce_model
 
-_NAMES = (*TABLE_STUDENTS, "layers:3", "width:192", "bundled")
+_NAMES = (*TABLE_STUDENTS, "layers:3", "width:192", "pruned:0.5", "bundled")
 """What a misspelt student may have been meant for."""
 
 
@@ -38,20 +40,22 @@ def build_student(
         The teacher's sentence encoder; it is not changed.
     student : str, PreTrainedConfig or Encoder, default="sentence-transformers/paraphrase-MiniLM-L3-v2"
         ``"layers:N"`` keeps N of the teacher's transformer layers, evenly spaced, ``"width:N"`` N dimensions of its
-        hidden states, ``"layers:N+width:M"`` both. ``"static"`` makes a table with one
+        hidden states, ``"layers:N+width:M"`` both. ``"pruned:S"``, as in ``"pruned:0.5"``, saves that share of the
+        transformer's operations: the layers and feed-forward units go that matter least for the vectors of ``texts``;
+        see :func:`~fewshot.training.structure.reduce_model`. ``"static"`` makes a table with one
         vector a token of the teacher's vocabulary, ``"static:words"`` one with a vector a word of ``texts``; both take
         ``bigrams``, vectors of frequent pairs, as in ``"static:bigrams"`` and ``"static:words+bigrams"``. A
         configuration of transformers makes a new model of random weights, with the teacher's tokenizer. Any other
         string names an encoder to start from.
     texts : sequence of str, optional
-        Unlabelled texts in which a table looks at tokens in context; tables of words or bigrams need them, the other
-        kinds do not.
+        Unlabelled texts in which a table looks at tokens in context, and on which ``"pruned:S"`` measures what matters;
+        tables of words or bigrams need them, the other kinds do not.
     statistics : TokenStatistics, optional
         What the teacher's tokens looked like in ``texts``, where that is known already.
     device : str, optional
         Where the student shall run; default: where the teacher does.
     random_state : int, default=0
-        Decides the weights of a student made from a configuration.
+        Decides the weights of a student made from a configuration, and what ``"pruned:S"`` looks at.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def build_student(
                 teacher.encode(texts)
         return table_student(cast(str, student), teacher, texts or (), statistics)
     device = device or getattr(teacher, "device", None)
-    if isinstance(teacher, SentenceEncoder) and (model := _made(teacher, student, random_state)) is not None:
+    if isinstance(teacher, SentenceEncoder) and (model := _made(teacher, student, texts, random_state)) is not None:
         name = student if isinstance(student, str) else student.model_type
         same_kind = device is None or device.partition(":")[0] == teacher.device.partition(":")[0]
         precision = teacher.precision if same_kind else "auto"  # what one kind of device computes well another may not
@@ -83,10 +87,15 @@ def build_student(
         raise SourceNotFoundError(f"{error}{did_you_mean(cast(str, student), _NAMES)}") from None
 
 
-def _made(teacher: SentenceEncoder, student: str | PreTrainedConfig, random_state: int) -> SentenceTransformer | None:
+def _made(
+    teacher: SentenceEncoder, student: str | PreTrainedConfig, texts: Sequence[str] | None, random_state: int
+) -> SentenceTransformer | None:
     """Return a student that is cut from the teacher, or new with its tokenizer; ``None`` for the name of an encoder."""
     if isinstance(student, PreTrainedConfig):
         return from_config(student, teacher.model, random_state)
+    reduction = parse_pruned(student)
+    if reduction is not None:
+        return reduce_model(teacher.trainable_copy(), texts, reduction, random_state=random_state)
     cut = parse_cut(student)
     return None if cut is None else keep(teacher.trainable_copy(), cut)
 
@@ -101,12 +110,12 @@ def check_student(teacher: Encoder, student: str | PreTrainedConfig | Encoder) -
         return
     if not isinstance(student, str) or not student.strip():
         raise InputError(f"student must be 'static', 'layers:N' or an encoder's name, got {student!r}")
-    cut = parse_cut(student)
-    if cut is None and not is_table(student):
+    cut, reduction = parse_cut(student), parse_pruned(student)
+    if cut is None and reduction is None and not is_table(student):
         if ":" in student and not Path(student).exists():  # there are none in the names of the Hub
             raise InputError(
-                f"student must be {', '.join(map(repr, TABLE_STUDENTS))}, 'layers:N', 'width:N', 'layers:N+width:M' or "
-                f"an encoder's name, got {student!r}.{did_you_mean(student, _NAMES)}"
+                f"student must be {', '.join(map(repr, TABLE_STUDENTS))}, 'layers:N', 'width:N', 'layers:N+width:M', "
+                f"'pruned:S' or an encoder's name, got {student!r}.{did_you_mean(student, _NAMES)}"
             )
         return
     teacher = unwrapped(teacher)
@@ -116,6 +125,37 @@ def check_student(teacher: Encoder, student: str | PreTrainedConfig | Encoder) -
         )
     if cut is not None:
         check_cut(teacher.model, cut)
+    if reduction is not None:
+        reduction.shapes(shape_of(teacher.model[0].auto_model), TOKENS)
+
+
+def parse_pruned(student: str) -> Reduction | None:
+    """Return what ``"pruned:0.5"`` asks for, ``None`` for other names.
+
+    Raises
+    ------
+    InputError
+        If it begins like one and is none.
+
+    Examples
+    --------
+    >>> parse_pruned("pruned:0.5"), parse_pruned("bundled")
+    (Reduction(share=0.5, layers=None, importance='taylor'), None)
+    """
+    kind, _, share = student.partition(":")
+    if kind != "pruned":
+        return None
+    try:
+        return Reduction(float(share))
+    except ValueError:
+        raise InputError(
+            f"student must be 'pruned:S' with the share S of operations to save, as in 'pruned:0.5', got {student!r}"
+        ) from None
+
+
+def needs_texts(student: Any) -> bool:
+    """Return whether ``student`` names one that is made of what a pool's texts say: a table, or a pruned teacher."""
+    return is_table(student) or (isinstance(student, str) and parse_pruned(student) is not None)
 
 
 def is_table(student: Any) -> bool:
@@ -130,7 +170,7 @@ def make_student(
     device: str | None = None,
     random_state: int = 0,
 ) -> Encoder | None:
-    """Return an untrained student, or ``None`` for a token table, which is made of what the teacher says of a pool.
+    """Return an untrained student, or ``None`` for one that is made of what the teacher says of a pool.
 
     See :func:`build_student` for the parameters.
 
@@ -140,7 +180,7 @@ def make_student(
         If the student cannot be built from this teacher, or is larger than it and not given as an encoder.
     """
     check_student(teacher, student)
-    if is_table(student):
+    if needs_texts(student):
         return None
     made = build_student(teacher, student, device=device, random_state=random_state)
     if not isinstance(student, Encoder):

@@ -13,6 +13,7 @@ from fewshot.training.label_loss import LabelLoss
 from fewshot.training.running import prepare_run
 from fewshot.training.samplers import EpochBatches, MixedBatches
 from fewshot.training.schedule import Schedule
+from fewshot.training.sparsity import Pruning
 
 
 class LabelTrainer(ExampleTrainer):
@@ -40,6 +41,7 @@ def train_on_labels(
     watch: Watch | None = None,
     watch_every: int = 1,
     description: str = "training",
+    pruning: Pruning | None = None,
 ) -> list[float]:
     """Train ``model`` in place on labelled examples.
 
@@ -73,6 +75,9 @@ def train_on_labels(
     watch_every : int, default=1
     description : str
         Label of the progress bar.
+    pruning : Pruning, optional
+        How weights become zeros in the course of the training, such as
+        :class:`~fewshot.training.sparsity.MagnitudePruning`; ``model`` has them afterwards. Default: none do.
 
     Returns
     -------
@@ -110,6 +115,7 @@ def train_on_labels(
         watch=watch,
         watch_every=watch_every,
         description=description,
+        pruning=pruning,
     )
 
 

@@ -22,6 +22,7 @@ from fewshot.encoders.device import computes_apart
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.checkpoints import CheckpointFolder
 from fewshot.training.processes import BatchShare
+from fewshot.training.sparsity import Pruner
 from fewshot.training.step_losses import StepLosses
 
 _WEIGHTS = "model.safetensors"
@@ -41,6 +42,8 @@ class PairwiseTrainer(Trainer):
     callbacks : list of TrainerCallback
     checkpoints : CheckpointFolder, optional
     """
+
+    pruner: Pruner | None = None
 
     def __init__(
         self,
@@ -130,6 +133,8 @@ class PairwiseTrainer(Trainer):
         if self.optimizer is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args)
             groups = self.loss.parameter_groups(self.args.learning_rate)
+            if self.pruner is not None:
+                groups = self.pruner.parameter_groups(groups)
             self.optimizer = kind(groups, **options, weight_decay=0.0)
         return self.optimizer
 

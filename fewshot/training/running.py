@@ -5,6 +5,7 @@ import dataclasses
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -22,6 +23,7 @@ from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, 
 from fewshot.training.pairwise_trainer import PairwiseTrainer
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import seeded
+from fewshot.training.sparsity import Pruner, Pruning
 
 STEPS_UNREAD = 50
 """Steps after which losses are read, and a divergence is seen, where the device computes beside the processor."""
@@ -35,11 +37,13 @@ class Run:
     ----------
     args : TrainingArguments
     callbacks : list of TrainerCallback
-        The progress bar.
+        The progress bar, and the pruner.
     schedule : Schedule
     device : str
     saving, resume : bool
         Whether checkpoints are written to ``args.output_dir``, and whether to go on from one.
+    pruner : Pruner, optional
+        What makes weights zeros in the course of the training.
     """
 
     args: TrainingArguments
@@ -48,6 +52,7 @@ class Run:
     device: str
     saving: bool
     resume: bool
+    pruner: Pruner | None = None
 
     def checkpoints(self, examples: Iterable[str], loss: BatchLoss, batches: BatchSampler) -> CheckpointFolder | None:
         """Return where checkpoints of this very training go: other examples, targets or settings have others."""
@@ -61,6 +66,7 @@ class Run:
             args.bf16,
             args.world_size,
             batches_fingerprint(batches),
+            *(() if self.pruner is None else (self.pruner.pruning,)),
         )
         identity = run_identity(examples, loss.identity(), loss, (outcome, *settings))
         return CheckpointFolder(Path(str(args.output_dir)), identity)
@@ -69,7 +75,8 @@ class Run:
         """Train to the end and return the loss of each step; ``model`` is in eval mode and on its device afterwards."""
         saved, loss = trainer.checkpoints, trainer.loss
         try:
-            with contextlib.nullcontext() if computes_apart(self.device) else older_objects_kept():
+            spared = contextlib.nullcontext() if computes_apart(self.device) else older_objects_kept()
+            with self._pruned(trainer, model), spared:
                 trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=self.resume))
         finally:
             trainer.stop_reading_ahead()
@@ -78,6 +85,14 @@ class Run:
         _take_off_autocast(loss)
         model.to(self.device if self.args.world_size == 1 else self.args.device).eval()
         return losses
+
+    def _pruned(self, trainer: PairwiseTrainer, model: torch.nn.Module) -> contextlib.AbstractContextManager[Any]:
+        """Return a ``with`` block in which the model's weights stand behind masks, if they are to be pruned."""
+        if self.pruner is None:
+            return contextlib.nullcontext()
+        self.pruner.attach(model)
+        trainer.pruner = self.pruner
+        return self.pruner
 
 
 @contextlib.contextmanager
@@ -91,6 +106,7 @@ def prepare_run(
     accumulation: int,
     checkpoints: Path | None,
     resume: bool,
+    pruning: Pruning | None = None,
 ) -> Iterator[Run]:
     """Seed everything, choose device and precision, and show a progress bar, inside a ``with`` block.
 
@@ -99,7 +115,7 @@ def prepare_run(
     schedule : Schedule
     description : str
         Label of the progress bar.
-    device, precision, random_state, accumulation, checkpoints, resume
+    device, precision, random_state, accumulation, checkpoints, resume, pruning
         As for :func:`~fewshot.training.trainer.train_pairwise`.
 
     Raises
@@ -125,10 +141,11 @@ def prepare_run(
             accumulation=accumulation,
             saving=checkpoints is not None,
         )
-        callbacks: list[TrainerCallback] = [ProgressCallback(advance)]
+        pruner = None if pruning is None else Pruner(pruning, schedule.steps)
+        callbacks: list[TrainerCallback] = [ProgressCallback(advance), *(() if pruner is None else (pruner,))]
         with torch.cuda.device(args.device) if args.device.type == "cuda" else contextlib.nullcontext():
             # checkpoints hold the random state of the current card
-            yield Run(args, callbacks, schedule, device, checkpoints is not None, resume)
+            yield Run(args, callbacks, schedule, device, checkpoints is not None, resume, pruner)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from fewshot.training.callbacks import Watch, WatchCallback
 from fewshot.training.pairwise_trainer import PairwiseTrainer
 from fewshot.training.running import prepare_run
 from fewshot.training.schedule import Schedule
+from fewshot.training.sparsity import Pruning
 
 
 def train_pairwise(
@@ -34,6 +35,7 @@ def train_pairwise(
     accumulation: int = 1,
     watch: Watch | None = None,
     watch_every: int = 1,
+    pruning: Pruning | None = None,
 ) -> list[float]:
     """Train ``model`` in place on all pairs of each batch.
 
@@ -68,6 +70,9 @@ def train_pairwise(
         ``True`` ends the training. Its own memory is not in a checkpoint: a resumed run calls it for later steps only,
         and tells a watcher with a method ``begin`` how many steps were done before.
     watch_every : int, default=1
+    pruning : Pruning, optional
+        How weights become zeros in the course of the training, such as
+        :class:`~fewshot.training.sparsity.MagnitudePruning`; ``model`` has them afterwards. Default: none do.
 
     Returns
     -------
@@ -91,6 +96,7 @@ def train_pairwise(
         accumulation=accumulation,
         checkpoints=checkpoints,
         resume=resume,
+        pruning=pruning,
     )
     with run as prepared:
         trainer = PairwiseTrainer(

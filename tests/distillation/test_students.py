@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from fewshot.core.errors import InputError, SourceNotFoundError
-from fewshot.distillation.cut_students import evenly_spaced, keep_layers
+from fewshot.distillation.cut_students import keep_layers
 from fewshot.distillation.students import build_student, check_student, trainable_model, trained_encoder
 from fewshot.encoders.cached import CachedEncoder
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
+from fewshot.training.layer_cuts import evenly_spaced
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 4, 6, 12])
