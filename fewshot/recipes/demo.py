@@ -16,7 +16,7 @@ from fewshot.data.texts import TextData
 from fewshot.distillation.pairwise import DistillationTrainer
 from fewshot.encoders.resolve import load_encoder
 from fewshot.evaluation.benchmark import measure_throughput
-from fewshot.evaluation.charts.plots import plot_frontier
+from fewshot.evaluation.charts.frontier_plot import plot_frontier
 from fewshot.evaluation.metrics import score_labels
 from fewshot.recipes.comparison import CompareSettings, compare_methods
 from fewshot.recipes.method import Surroundings

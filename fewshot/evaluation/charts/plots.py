@@ -1,7 +1,6 @@
-"""Two figures: what more labels buy, and what speed costs. The same numbers give the same bytes."""
+"""Learning curves: what more labels buy. The same numbers give the same bytes."""
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,10 @@ from fewshot.evaluation.statistics.summary import summarize, variant_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.transforms import Bbox
 
 Row = Mapping[str, Any]
 
 NAMES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1", "f1": "F1", "mcc": "MCC"}
-LARGEST_AREA = 1200.0
-SMALLEST_AREA = 20.0
-SIDES = ((0, 1, "center", "bottom"), (1, 0, "left", "center"), (0, -1, "center", "top"), (-1, 0, "right", "center"))
 
 
 def plot_learning_curves(
@@ -164,116 +158,3 @@ def _apart(sizes: Iterable[float]) -> list[float]:
         if not kept or size / kept[-1] > max(1.2, (ordered[-1] / ordered[0]) ** 0.08):
             kept.append(size)
     return kept
-
-
-def plot_frontier(
-    points: Sequence[Row], path: str | Path | None = None, *, title: str = "What speed costs", metric: str = "accuracy"
-) -> bytes:
-    """Draw a score against speed, one disc a model, its area the model's size; a line joins those that none beats.
-
-    Parameters
-    ----------
-    points : sequence of mappings
-        Each with ``name``, the score from 0 to 1 under ``metric``, ``texts_per_second`` and ``size_mb``.
-    path : str or Path, optional
-        Where to write the PNG, whole or not at all.
-    title : str
-        Stands above.
-    metric : str, default "accuracy"
-        Which score.
-
-    Returns
-    -------
-    bytes
-        The PNG.
-
-    Raises
-    ------
-    InputError
-        If there are no points, or a speed is not positive.
-
-    Examples
-    --------
-    >>> plot_frontier([{"name": "teacher", "accuracy": 0.9, "texts_per_second": 50.0, "size_mb": 420.0}])[1:4]
-    b'PNG'
-    """
-    if not points or any(point["texts_per_second"] <= 0 for point in points):
-        raise InputError(f"points must hold one or more models with texts_per_second above 0, got {list(points)!r}")
-    figure = new_figure(7.0, 4.8)
-    axes = figure.subplots()
-    best = _unbeaten(points, metric)
-    axes.plot(*zip(*best, strict=True), color="#999999", linewidth=1, linestyle="--", zorder=1)
-    places = [(point["texts_per_second"], point[metric]) for point in points]
-    areas = _areas([point["size_mb"] for point in points])
-    colors = [COLORS[number % len(COLORS)] for number in range(len(points))]
-    speeds, scores = zip(*places, strict=True)
-    axes.scatter(speeds, scores, s=areas, c=colors, alpha=0.75, edgecolors="white", zorder=2)
-    _dress_frontier(axes, metric)
-    axes.set_title(plain(title))
-    names = [plain(f"{point['name']}\n{point['size_mb']:,.3g} MB") for point in points]
-    _place_names(figure, axes, names, places, [math.sqrt(area) for area in areas])
-    return png_bytes(figure, path)
-
-
-def _areas(sizes: Sequence[float]) -> list[float]:
-    largest = max(*sizes, 1e-9)
-    return [max(LARGEST_AREA * size / largest, SMALLEST_AREA) for size in sizes]
-
-
-def _unbeaten(points: Iterable[Row], metric: str) -> list[tuple[float, float]]:
-    """Return the points, fastest first, each better than all that are faster."""
-    best: list[tuple[float, float]] = []
-    for speed, score in sorted(((point["texts_per_second"], point[metric]) for point in points), reverse=True):
-        if not best or score > best[-1][1]:
-            best.append((speed, score))
-    return best
-
-
-def _dress_frontier(axes: "Axes", metric: str) -> None:
-    from matplotlib.ticker import FuncFormatter, PercentFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda speed, _: f"{speed:,.10g}"))
-    axes.margins(x=0.16, y=0.2)
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.set_xlabel("texts per second (area: size of the model)")
-    axes.set_ylabel(NAMES.get(metric, metric))
-    quiet_frame(axes)
-
-
-def _place_names(
-    figure: "Figure", axes: "Axes", names: Sequence[str], places: Sequence[tuple[float, float]], widths: Sequence[float]
-) -> None:
-    """Put each name beside its disc, where it meets the fewest discs, names and edges."""
-    figure.draw_without_rendering()
-    taken = [_disc(figure, axes, place, width) for place, width in zip(places, widths, strict=True)]
-    for name, place, width in zip(names, places, widths, strict=True):
-        tried = [_note(axes, name, place, width, side) for side in SIDES]
-        boxes = [note.get_window_extent() for note in tried]
-        clashes = [box.count_overlaps(taken) + 2 * (not _lies_inside(box, axes.bbox)) for box in boxes]
-        best = clashes.index(min(clashes))
-        taken.append(boxes[best])
-        for note in tried[:best] + tried[best + 1 :]:
-            note.remove()
-
-
-def _note(axes: "Axes", name: str, place: tuple[float, float], width: float, side: tuple[int, int, str, str]) -> Any:
-    x, y, horizontal, vertical = side
-    reach = width / 2 + 3
-    offset = (x * reach, y * reach)
-    note = axes.annotate(name, place, offset, textcoords="offset points", ha=horizontal, va=vertical, fontsize=8.5)
-    note.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.5})
-    note.set_in_layout(False)  # or the axes would move under the discs that were measured
-    return note
-
-
-def _disc(figure: "Figure", axes: "Axes", place: tuple[float, float], width: float) -> "Bbox":
-    from matplotlib.transforms import Bbox
-
-    x, y = axes.transData.transform(place)
-    side = width * figure.dpi / 72
-    return Bbox.from_bounds(x - side / 2, y - side / 2, side, side)
-
-
-def _lies_inside(box: "Bbox", frame: "Bbox") -> bool:
-    return frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fewshot.evaluation.charts.plots import plot_frontier
+from fewshot.evaluation.charts.frontier_plot import plot_frontier
 from fewshot.evaluation.reports.report import write_report
 from fewshot.evaluation.statistics.summary import summarize
 
