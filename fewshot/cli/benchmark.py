@@ -11,8 +11,13 @@ from fewshot.core.progress import show_progress
 if TYPE_CHECKING:
     from fewshot.recipes.benchmark_outcome import Benchmark
 
-WIDE = ("micro F1", "calibration error", "throughput speedup", "MB gzip", "load s")
-"""Columns that stand in the files alone: a terminal has not the room."""
+SPEED = ("ms", "ms 95 %", "ms 99 %", "texts/s", "latency speedup", "throughput speedup")
+"""Columns of the second table: a terminal has not the room for all in one."""
+
+LEGEND = (
+    "ms: one text, median over rounds [quartiles], then what 95 and 99 % of calls keep below; texts/s: at best (texts "
+    "a call, threads); speedup: times as fast as the first, median of rounds [quartiles]"
+)
 
 
 def benchmark(
@@ -70,8 +75,7 @@ def benchmark(
     for note in found.notes:
         typer.echo(note, err=True)
     if not as_json:
-        rows = [{name: value for name, value in row.items() if name not in WIDE} for row in found.readable()]
-        print_table(rows, {name: name for name in rows[0]})
+        _print(found.readable())
     following = found.next_command()
     options.finish(
         f"{found.headline()}. Report: {out}/benchmark.html" + (f". Next: {following}" if following else ""),
@@ -80,6 +84,12 @@ def benchmark(
     )
     if all(row["status"] == "failed" for row in found.rows):
         raise typer.Exit(1)
+
+
+def _print(rows: list[dict[str, str]]) -> None:
+    print_table(rows, {name: name for name in rows[0] if name not in SPEED})
+    print_table(rows, {name: name for name in rows[0] if name in ("model", *SPEED)})
+    typer.echo(LEGEND)
 
 
 def _facts(found: "Benchmark", out: str) -> dict[str, Any]:

@@ -103,9 +103,8 @@ def _draw_discs(axes: "Axes", points: Sequence[Row], metric: str, speed: str) ->
     discs = []
     for number, (point, area) in enumerate(zip(points, areas, strict=True)):
         color, size, place = COLORS[number % len(COLORS)], point["size_mb"], (point[speed], point[metric])
-        fill: dict[str, Any] = (
-            {"facecolors": "none", "edgecolors": color} if size is None else {"color": color, "edgecolors": "white"}
-        )
+        hollow: dict[str, Any] = {"facecolors": "none", "edgecolors": color}
+        fill = hollow if size is None else {"color": color, "edgecolors": "white"}
         axes.scatter(*place, s=area, alpha=0.75, zorder=2, **fill)
         told = "" if size is None else f"\n{size:,.3g} MB"
         discs.append(_Disc(plain(f"{point['name']}{told}"), place, math.sqrt(area)))

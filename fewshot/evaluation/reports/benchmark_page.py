@@ -18,7 +18,8 @@ SCATTER = (
 LEGEND = (
     "Scores in percent. Latency is that of one text in milliseconds: the median over rounds, with the quartiles of "
     "rounds in brackets, and what 95 and 99 % of all calls keep below. Texts per second are those of the best setting, "
-    "which is named as (texts a call, threads). Speedups are how many times as fast as the first model, round by round.",
+    "which is named as (texts a call, threads). Speedups say how many times as fast as the first model it is, taken "
+    "round by round.",
     "Memory is what was resident at most in a process of its own, beyond the bare interpreter, libraries included; a "
     "cold start is from the beginning of that process to its first answer, with files in the system's cache.",
 )

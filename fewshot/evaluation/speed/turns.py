@@ -16,6 +16,9 @@ from fewshot.core.errors import InputError
 from fewshot.core.progress import hide_progress, track
 from fewshot.evaluation.speed.contender import Contender, Failure
 
+IN_BATCH = 0.5
+"""What a text in a batch is expected to cost, as a share of one in a smaller batch, before it has been tried."""
+
 SetThreads = Callable[[int], object]
 Clock = Callable[[], float]
 
@@ -198,15 +201,16 @@ class _Race:
         chosen: list[Setting] = []
         cost, seconds_a_text = 0.0, dict[int, float]()
         for setting in sorted(self.schedule.settings):
-            # A text in a batch seldom takes longer than one alone, so that this is the most that is to be expected.
-            expected = setting.batch_size * seconds_a_text.get(setting.threads, 0.0)
-            if setting.batch_size > 1 and cost + expected > self.share:
-                yield TooSlow(contender.name, setting)
-                continue
-            call = self._first_call(contender, setting)
-            seconds_a_text[setting.threads] = call / setting.batch_size
-            cost += call
-            chosen.append(setting)
+            expected = IN_BATCH * setting.batch_size * seconds_a_text.get(setting.threads, 0.0)
+            needed = setting.batch_size == 1
+            if needed or cost + expected <= self.share:
+                call = self._first_call(contender, setting)
+                if needed or cost + call <= self.share:
+                    seconds_a_text[setting.threads] = call / setting.batch_size
+                    cost += call
+                    chosen.append(setting)
+                    continue
+            yield TooSlow(contender.name, setting)
         self.settings_of[contender.name] = chosen
 
     def _first_call(self, contender: Contender, setting: Setting) -> float:
