@@ -1,9 +1,9 @@
-"""The two figures: that they are drawn, always alike, from any results."""
+"""Learning curves: that they are drawn, always alike, from any results."""
 
 import pytest
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.charts.plots import plot_frontier, plot_learning_curves
+from fewshot.evaluation.charts.plots import plot_learning_curves
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -19,14 +19,6 @@ def rows(make_row, failed_row):
     ]
     zero_shot = [make_row(0.4 + 0.01 * seed, method="zero-shot", n_train=0, seed=seed) for seed in (0, 1)]
     return [*made, *zero_shot, failed_row]
-
-
-def points(*triples):
-    """Make models for the frontier."""
-    return [
-        {"name": f"model {i}", "accuracy": accuracy, "texts_per_second": speed, "size_mb": size}
-        for i, (accuracy, speed, size) in enumerate(triples)
-    ]
 
 
 def test_learning_curves_are_a_png_with_the_same_bytes_each_time(rows, tmp_path):
@@ -88,24 +80,3 @@ def test_nothing_finished_is_said_so(failed_row):
     """Prevents an empty picture where every method failed."""
     with pytest.raises(InputError, match="no finished result"):
         plot_learning_curves([failed_row])
-
-
-def test_the_frontier_is_a_png_with_the_same_bytes_each_time(tmp_path):
-    """Prevents labels from being placed by chance."""
-    models = points((0.9, 50.0, 400.0), (0.85, 900.0, 70.0), (0.84, 1000.0, 18.0), (0.6, 50_000.0, 0.0))
-    first = plot_frontier(models, tmp_path / "frontier.png")
-    assert first.startswith(SIGNATURE)
-    assert plot_frontier(models) == first == (tmp_path / "frontier.png").read_bytes()
-
-
-@pytest.mark.parametrize("models", [points((0.5, 1.0, 0.0)), points((0.5, 1.0, 1.0), (0.5, 1.0, 1.0))])
-def test_a_frontier_of_one_model_or_of_equals_can_be_drawn(models):
-    """Prevents a crash on a single model, on equal ones, and on a size of 0."""
-    assert plot_frontier(models).startswith(SIGNATURE)
-
-
-@pytest.mark.parametrize("models", [[], points((0.5, 0.0, 1.0))])
-def test_no_models_or_no_speed_are_refused(models):
-    """Prevents a point at the logarithm of 0, which matplotlib drops without a word."""
-    with pytest.raises(InputError):
-        plot_frontier(models)
