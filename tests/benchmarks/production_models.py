@@ -119,7 +119,7 @@ def main() -> None:
         "data": {name: len(split) for name, split in task.items()},
         "seeds": list(seeds),
         "accuracy": {model: mean_sd([found[model] for found in accuracies]) for model in MODELS},
-        "benchmark": measured.facts() | {"sources": {}},
+        "benchmark": measured.facts() | {"sources": {}, "data": measured.data | {"source": f"{DATA}/test"}},
         "headline": measured.headline(),
         **machine(),
     }

@@ -288,7 +288,7 @@ def test_texts_of_like_tokens_are_read_together(classifier, tokenizer):
     alone = np.concatenate([classifier.logits([text]) for text in texts])
     read, scorer = [], classifier._scorer
     hook = classifier.model_.bert.register_forward_pre_hook(
-        lambda _, args, kwargs: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+        lambda _, args: read.append(tuple(args[0].shape))
     )
     batch_size, scorer.batch_size = scorer.batch_size, 4
     try:
