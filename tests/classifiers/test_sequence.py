@@ -287,9 +287,7 @@ def test_texts_of_like_tokens_are_read_together(classifier, tokenizer):
     texts = [text for i in range(8) for text in ("z" * (3 + i), "password " * (i + 1))]
     alone = np.concatenate([classifier.logits([text]) for text in texts])
     read, scorer = [], classifier._scorer
-    hook = classifier.model_.bert.register_forward_pre_hook(
-        lambda _, args: read.append(tuple(args[0].shape))
-    )
+    hook = classifier.model_.bert.register_forward_pre_hook(lambda _, args: read.append(tuple(args[0].shape)))
     batch_size, scorer.batch_size = scorer.batch_size, 4
     try:
         together = classifier.logits([*texts, texts[0]])
