@@ -4,7 +4,7 @@ What its outputs mean is left to :mod:`fewshot.classifiers.sequence`.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,20 @@ class SequenceScorer:
             int(self.model.config.num_labels),
             batch_size=self.batch_size,
             description=f"classifying with {self.name}",
+            length=self._lengths(texts),
         )
         return scores
+
+    def _lengths(self, texts: Sequence[str]) -> Callable[[str], int]:
+        """Return how long texts are, in tokens: those of like numbers of characters still pad a fifth of a batch.
+
+        They are cut twice for it, which takes a hundredth of what reading the padding would. One batch needs no order.
+        """
+        if len(texts) <= self.batch_size:
+            return len
+        unique = list(dict.fromkeys(texts))
+        tokens = self.tokenizer(unique, truncation=True, max_length=self.max_length, return_attention_mask=False)
+        return dict(zip(unique, map(len, tokens["input_ids"]), strict=True)).__getitem__
 
     @torch.inference_mode()
     def forward(self, texts: list[str]) -> np.ndarray:

@@ -6,7 +6,10 @@ import typer
 
 from fewshot.cli.failures import explained
 
-VERBS = ("demo", "advise", "compare", "adapt", "train", "distill", "evaluate", "predict", "export", "doctor")
+VERBS = (
+    *("demo", "advise", "compare", "adapt", "train", "distill", "evaluate", "predict", "benchmark", "export"),
+    "doctor",
+)
 """Each is a module of this room with a function of the same name."""
 
 app = typer.Typer(

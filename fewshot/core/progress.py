@@ -123,7 +123,20 @@ def show_progress(*, enabled: bool | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _showing(progress: _Bars | _Lines) -> Iterator[None]:
+def hide_progress() -> Iterator[None]:
+    """Show nothing of the work done inside this block, as where its time is taken.
+
+    Examples
+    --------
+    >>> with hide_progress(), track("adding", total=3) as advance:
+    ...     advance(3)
+    """
+    with _showing(None):
+        yield
+
+
+@contextlib.contextmanager
+def _showing(progress: _Bars | _Lines | None) -> Iterator[None]:
     token = _shown.set(progress)
     try:
         yield

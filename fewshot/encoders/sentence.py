@@ -227,7 +227,7 @@ class SentenceEncoder(Encoder):
 
     def _forward(self, texts: Sequence[str], precision: str | None = None) -> np.ndarray:
         precision = precision or self.precision
-        if self._streams:
+        if self._streams or (self.device == "cpu" and self._stream.tokens is not None):
             return self._streamed(texts, precision)
         assert self.batch_size is not None
         with self._autocast(precision):
@@ -237,9 +237,11 @@ class SentenceEncoder(Encoder):
         return vectors.float().cpu().numpy()
 
     def _streamed(self, texts: Sequence[str], precision: str) -> np.ndarray:
-        if precision == "bfloat16" and self._is_near_in_half:
+        if precision == "bfloat16" and self._streams and self._is_near_in_half:
             precision = _HALF
         weights = half_weights(self.model) if precision == _HALF else None
+        if self.model.training:  # as where a training looks at the model between two steps
+            self.model.eval()
 
         def forward(features: dict[str, Any]) -> torch.Tensor:
             made = half_forward(self.model, weights, features) if weights else self.model(features)

@@ -3,9 +3,11 @@
 import contextlib
 import dataclasses
 import os
+import platform
 from pathlib import Path
 
 _MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +42,20 @@ def look_at_machine() -> Machine:
 
     device = choose_device()
     gpu = {"cuda": torch.cuda.get_device_name, "mps": lambda: "Apple MPS"}.get(device)
-    return Machine(_cores(), _memory_gb(), None if gpu is None else gpu())
+    return Machine(count_cores(), _memory_gb(), None if gpu is None else gpu())
 
 
-def _cores() -> int:
+def processor_name() -> str:
+    """Return the name of the processor, as far as the system tells it."""
+    with contextlib.suppress(OSError):
+        for line in _CPUINFO.read_text("utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

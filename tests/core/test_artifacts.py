@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all."""
 
 import errno
+import gzip
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from fewshot.core.artifacts import (
     check_replaceable,
     fingerprint,
     folder_bytes,
+    gzipped_bytes,
     read_json,
     sha256_file,
     write_json,
@@ -194,6 +196,16 @@ def test_fingerprints_differ_where_the_parts_do(one, other):
 def test_fingerprints_take_lone_surrogates():
     """Prevents a crash on a text with half an emoji."""
     assert len(fingerprint(["\ud83d"])) == 32
+
+
+def test_packed_bytes_are_those_of_gzip(tmp_path):
+    """Prevents sizes that depend on dates, names or the size of the pieces that are read."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a").write_bytes(b"a" * 3_000_000)
+    (tmp_path / "sub" / "b").write_bytes(bytes(range(256)) * 100)
+    whole = b"a" * 3_000_000 + bytes(range(256)) * 100
+    assert gzipped_bytes(tmp_path) == len(gzip.compress(whole, 6, mtime=0))
+    assert gzipped_bytes(tmp_path / "a") == len(gzip.compress(b"a" * 3_000_000, 6, mtime=0))
 
 
 def test_sizes_and_sums(tmp_path):

@@ -1,4 +1,4 @@
-"""The figure of what more labels buy. The same numbers give the same bytes."""
+"""Learning curves: what more labels buy. The same numbers give the same bytes."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence

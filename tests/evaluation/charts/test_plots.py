@@ -1,4 +1,4 @@
-"""The learning curves: that they are drawn, always alike, from any results."""
+"""Learning curves: that they are drawn, always alike, from any results."""
 
 import pytest
 
