@@ -50,6 +50,20 @@ class _Exported(TextClassifier):
             raise ModelFormatError(f"{str(path)!r} holds a {content.kind!r}; open it with load_classifier")
         return restored(cls, content, Path(path), device=device, threads=threads)
 
+    @property
+    def n_parameters(self) -> int | None:
+        """How many numbers the original had learnt; ``None`` where it was not written down."""
+        return self.report_.get("n_parameters")
+
+    def set_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on, at least 1."""
+        self._graph.set_threads(threads)
+        self.threads = threads
+
+    @property
+    def _graph(self) -> OnnxModel:
+        raise NotImplementedError
+
     def _learn(self, *arguments: Any) -> None:
         raise InputError(
             "an exported classifier does not learn by fit: train the classifier that it was made from, and export it"
@@ -119,8 +133,12 @@ class ExportedClassifier(_Exported, HeadClassifier):
         self._set_space(trained.label_space_)
         return self
 
+    @property
+    def _graph(self) -> OnnxModel:
+        return self.encoder_.model
+
     def _probabilities(self, texts: list[str]) -> np.ndarray:
-        model = self.encoder_.model
+        model = self._graph
         if model.always_one_pass:
             return model.rows(texts, "probabilities", name=self.encoder_.name)
         return super()._probabilities(texts)
@@ -156,6 +174,10 @@ class ExportedSequenceClassifier(_Exported, ThresholdClassifier):
 
     kind = "exported-sequence"
     _model: OnnxModel
+
+    @property
+    def _graph(self) -> OnnxModel:
+        return self._model
 
     @classmethod
     def from_parts(

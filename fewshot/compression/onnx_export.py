@@ -143,6 +143,7 @@ def _as_graph(
     whole = workplace / "float32"
     whole.mkdir()
     inputs = write_graph(original.graph, original.read(_TRACED_ON), whole)
+    report = report | {"n_parameters": sum(weights.numel() for weights in original.graph.parameters())}
     exported = original.wrap(_opened(original, whole, inputs, "float32"), {})
     checked_on = dict.fromkeys([*probe_texts(classifier.label_space_.classes), *judged_on[:MOST_CHECKED]])
     difference = check_equal(original, exported, list(checked_on))

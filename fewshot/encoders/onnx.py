@@ -58,31 +58,43 @@ class OnnxModel:
     """
 
     def __init__(self, folder: str | Path, *, device: str | None = None, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
-        runtime = import_extra("onnxruntime", extra="onnx", purpose="exported models")
-        provider = _provider(runtime, device)
+        self._runtime = import_extra("onnxruntime", extra="onnx", purpose="exported models")
+        self._provider = _provider(self._runtime, device)
         self.folder = Path(folder).absolute()
         self.listing = read_onnx_listing(self.folder)
-        graph = read_graph(self.folder, self.listing)
+        self.set_threads(threads)  # looks at all files before one is opened
         self.reader = TokenReader(read_tokenizer(self.folder), self.listing.tokens)
         self._cutter = self._make_cutter()
-        self._session = self._open(runtime, graph, provider, threads)
 
-    def _open(self, runtime: Any, graph: bytes, provider: str, threads: int | None) -> Any:
-        options = runtime.SessionOptions()
+    def set_threads(self, threads: int | None) -> None:
+        """Take so many threads from now on; the graph is opened anew.
+
+        Parameters
+        ----------
+        threads : int or None
+            At least 1; ``None``: ONNX Runtime's own choice, one a core.
+
+        Raises
+        ------
+        InputError
+            If it is below 1.
+        """
+        if threads is not None and threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
+        options = self._runtime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong comes as an exception
         options.intra_op_num_threads = threads or 0
         if WEIGHTS in self.listing.files:
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self.folder))
+        graph = read_graph(self.folder, self.listing)
         try:
-            session = runtime.InferenceSession(graph, options, providers=[provider])
+            session = self._runtime.InferenceSession(graph, options, providers=[self._provider])
         except Exception as error:  # ONNX Runtime has classes of its own for each failure
             raise ModelFormatError(f"the graph in {str(self.folder)!r} cannot be opened: {error!s:.200}") from None
         inputs, outputs = ([place.name for place in places] for places in (session.get_inputs(), session.get_outputs()))
         if sorted(inputs) != sorted(self.listing.inputs) or not self.listing.outputs.keys() <= set(outputs):
             raise ModelFormatError(f"{LISTING} does not fit the graph: it takes {inputs} and gives {outputs}")
-        return session
+        self._session = session
 
     def _make_cutter(self) -> WindowCutter | None:
         tokens = self.listing.tokens

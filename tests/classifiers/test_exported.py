@@ -17,6 +17,7 @@ from fewshot.classifiers.loading import load_classifier
 from fewshot.compression.onnx_export import export_classifier
 from fewshot.core.artifacts import sha256_file
 from fewshot.core.errors import InputError, MissingExtraError, ModelFormatError
+from fewshot.recipes.model_size import count_parameters
 from tests.distillation.logit_cases import make_classifier, make_tokenizer
 from tests.jobs import ROOT
 
@@ -216,6 +217,14 @@ def test_saving_over_itself(folder, single):
     np.testing.assert_array_equal(load_classifier(folder).predict_proba(single.test_texts), before)
 
 
+def test_it_knows_how_many_numbers_the_original_had_learnt(saved, tiny_encoder):
+    """Prevents a graph that looks four thousand times smaller than its model, as its head alone can be looked into."""
+    head = count_parameters(load_classifier(saved / "head"))
+    assert head == sum(weights.numel() for weights in tiny_encoder.model.parameters()) + 3 * (
+        tiny_encoder.dimension + 1
+    )
+
+
 def test_threads_and_devices(saved, single):
     """Prevents a setting that is not passed on, and devices that are not there from being taken for granted."""
     two = ExportedClassifier.load(saved / "head", threads=2)
@@ -225,6 +234,12 @@ def test_threads_and_devices(saved, single):
     assert one._model._session.get_session_options().intra_op_num_threads == 1
     with pytest.raises(InputError, match="threads must be at least 1"):
         ExportedClassifier.load(saved / "head", threads=0)
+    before = two.predict_proba(single.test_texts)
+    two.set_threads(1)
+    assert two.encoder_.model._session.get_session_options().intra_op_num_threads == two.threads == 1
+    np.testing.assert_allclose(two.predict_proba(single.test_texts), before, atol=1e-6)
+    with pytest.raises(InputError, match="threads must be at least 1"):
+        two.set_threads(0)
     with pytest.raises(InputError, match="'tpu' is not available to ONNX Runtime"):
         load_classifier(saved / "head", device="tpu")
     with pytest.raises(ModelFormatError, match="holds a 'exported-sequence'"):
