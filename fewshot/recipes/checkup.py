@@ -1,6 +1,7 @@
 """What a machine has for the work at hand: packages, processor, GPU, models, folders."""
 
 import dataclasses
+import itertools
 import os
 import platform
 import tempfile
@@ -21,6 +22,12 @@ CORE = (
     "scikit-multilearn",
     "faiss-cpu",
 )
+
+OPTIONAL = {
+    "optuna": "fewshot[search], to search for settings",
+    "onnxruntime": "fewshot[onnx], for exported models",
+    "ray": "fewshot[ray], for clusters",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +53,14 @@ def check_machine() -> list[Finding]:
 
 
 def _packages() -> list[Finding]:
-    return [_package(name) for name in CORE]
+    return [*map(_package, CORE), *itertools.starmap(_optional, OPTIONAL.items())]
+
+
+def _optional(name: str, purpose: str) -> Finding:
+    try:
+        return Finding(name, version(name))
+    except PackageNotFoundError:
+        return Finding(name, f"not installed ({purpose})")
 
 
 def _package(name: str) -> Finding:
