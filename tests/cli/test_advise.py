@@ -56,7 +56,8 @@ def test_issues():
     assert (found["facts"]["n_labeled"], found["facts"]["n_classes"]) == (300, 9)
     assert found["facts"]["n_pool"] > 500
     compare = shlex.split(found["commands"][0]["line"])
-    assert compare[compare.index("--slices") + 1] == "50,100,201"
+    assert compare[compare.index("--folds") + 1] == "5"
+    assert compare[compare.index("--slices") + 1] == "60,120,240"
     assert {"--total", "--empty-labels"} <= set(compare)
 
 

@@ -67,7 +67,7 @@ def test_ctrl_c_on_a_terminal_ends_all_processes_in_one_line(desk):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_kills_lose_nothing(tmp_path, workers):
     """Prevents torn files, cells that are lost or counted twice, and a folder that no later run can go on with."""
     write_inputs(tmp_path)

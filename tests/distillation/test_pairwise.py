@@ -17,6 +17,7 @@ from fewshot.encoders.cached import CachedEncoder
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.heads.table import LinearHead
+from fewshot.training.sparsity import MagnitudePruning
 
 STEPS = 100
 TRAINING = {"steps": STEPS, "batch_size": 32, "learning_rate": 2e-2}
@@ -115,6 +116,7 @@ def test_arguments_are_only_stored(teacher):
         "accumulation": 2,
         "patience": 4,
         "targets": "runs/targets",
+        "pruning": MagnitudePruning(sparsity=0.5),
         "device": "cpu",
         "random_state": 7,
     }

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
@@ -37,6 +37,7 @@ def test_what_went_is_said(monkeypatch):
     ]
 
 
+@settings(max_examples=15, deadline=None)
 @given(scale=st.floats(1e-30, 1e30), n=st.integers(1, 5))
 def test_any_finite_weights_are_drawn(scale, n):
     """Prevents a crash on few, tiny or huge weights."""

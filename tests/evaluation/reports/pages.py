@@ -60,7 +60,7 @@ def write_large_page(folder: Path) -> Path:
     insights = Insights(forecasts=forecasts, tables=tables, figures=figures)
     found = frontier(summary, costs)
     comparison = Comparison(
-        rows, summary, {}, ["a note"], folder, contrasts=contrasts, insights=insights, frontier=found
+        rows, summary, {}, ["a note"], folder, contrasts=contrasts, insights=insights, frontier=found, seed_rows=rows
     )
     return _written(comparison, settings={"methods": tuple(names), "seeds": SEEDS})
 
@@ -95,7 +95,7 @@ def write_hostile_page(folder: Path) -> Path:
     insights = Insights(tables=[(f"Texts {EVIL}", texts)], figures=[(f"Classes {EVIL}{EVIL_IMAGE}", png)])
     comparison = Comparison(
         [*rows, failed], summary, {EVIL: EVIL_IMAGE}, [EVIL, EVIL_IMAGE], folder, insights=insights,
-        frontier=frontier(summary, {}), n_missing=3,
+        frontier=frontier(summary, {}), n_missing=3, seed_rows=rows,
     )  # fmt: skip
     return _written(comparison, settings={"methods": (EVIL, EVIL_IMAGE), "encoder": f"{EVIL}{EVIL_IMAGE}"})
 
