@@ -6,7 +6,6 @@ Results are written as they come. What is compared on stands in ``compared_texts
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,18 @@ from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER
 from fewshot.evaluation.runner.compare import run_comparison
-from fewshot.evaluation.runner.contest import COLUMNS, Cell
-from fewshot.evaluation.runner.folds import SEEDS, read_sheets
+from fewshot.evaluation.runner.contest import Cell
 from fewshot.evaluation.runner.pace import seconds_in
-from fewshot.evaluation.runner.prediction_set import PredictionSet, read_predictions
 from fewshot.evaluation.runner.store import ResultStore
-from fewshot.evaluation.statistics.contrasts import contrast_methods
-from fewshot.evaluation.statistics.frontier import frontier
-from fewshot.evaluation.statistics.summary import summarize
-from fewshot.evaluation.tables import write_csv
 from fewshot.recipes.compared_texts import ComparedTexts, Slices, read_compared
 from fewshot.recipes.contests import Ring, enter
-from fewshot.recipes.costs import Costing, read_costs
+from fewshot.recipes.costs import Costing
 from fewshot.recipes.crossing import check_pools, encoder_names, open_encoders
-from fewshot.recipes.insights import look_into
 from fewshot.recipes.methods import choose_methods, find_method, split_by_labels
 from fewshot.recipes.once_adapted import OnceAdapted
-from fewshot.recipes.outcome import Comparison, frontier_metric, write_comparison, write_page
+from fewshot.recipes.outcome import Comparison
 from fewshot.recipes.sources import Reading, content_hash
+from fewshot.recipes.tally import Tally
 from fewshot.recipes.used_texts import texts_used_before
 from fewshot.recipes.watching import Watch
 from fewshot.recipes.workers import Workers
@@ -168,11 +161,7 @@ def compare_methods(
     seeds = range(settings.seed, settings.seed + settings.seeds)
     options = {name: getattr(settings, name) for name in ("folds", "test_size", "pool_sizes")}
     texts = read_compared(labeled, test, _pools_of(unlabeled), reading=reading, seeds=seeds, **options)
-    chosen, left_out = choose_methods(settings.methods, has_pool=bool(texts.pools))
-    if 0 in settings.slices:
-        unlearned, others = split_by_labels(chosen)
-        chosen = chosen if any(settings.slices) else unlearned
-        left_out |= others
+    chosen, left_out = _chosen(settings, has_pool=bool(texts.pools))
     used = texts_used_before(validation, [*given, *chosen], texts.test, texts.judged_hash, reading)
     draws = texts.draw_slices(settings.slices, seeds, total=settings.total)
     pool_hashes = {name: fingerprint(pool) for name, pool in texts.pools.items()}
@@ -185,7 +174,9 @@ def compare_methods(
         _embed(encoders, texts, draws)
         ring = _ring(chosen, draws, texts, settings, encoders, Costing.within(seconds, store.folder))
         cells = [entry.cell for entry in ring.entries]
-        watch = Watch(cells, partial(_write_unfinished, cells, texts, settings, left_out, store), on_result)
+        first = next(iter(encoders.values()), None)
+        tally = Tally(texts, draws, cells, store, dataclasses.asdict(settings), left_out, encoder=first, used=used)
+        watch = Watch(cells, tally.write_unfinished, on_result)
         with crew.engine_for(ring, sources) as runs, watch.shown():
             rows = run_comparison(
                 *(ring.contests(), texts.test, store),
@@ -200,42 +191,16 @@ def compare_methods(
                 f"{len(cells) - len(rows)} of {len(cells)} cells were not run within the budget of {budget}; the same "
                 "command goes on with them"
             )
-        whole, kept = _whole(rows, cells, texts, store)
-        contrasts = contrast_methods(kept, random_state=settings.seed)
-        summary = summarize(whole, contrasts)
-        first = next(iter(encoders.values()), None)
-        comparison = Comparison(
-            rows,
-            summary,
-            left_out,
-            texts.notes,
-            Path(out),
-            contrasts=contrasts,
-            predictions=kept,
-            insights=look_into(whole, kept, texts, draws, encoder=first, used=used, random_state=settings.seed),
-            frontier=frontier(summary, read_costs(cells, store.folder), metric=frontier_metric(texts.test)),
-            n_missing=len(cells) - len(rows),
-            seed_rows=whole,
-            pool_sources=texts.pool_sources,
-        )
-        write_comparison(comparison, texts.labeled, texts.test, texts.pools, settings=dataclasses.asdict(settings))
-    return comparison
+        return tally.write(rows)
 
 
-def _write_unfinished(
-    cells: Sequence[Cell],
-    texts: ComparedTexts,
-    settings: CompareSettings,
-    left_out: dict[str, str],
-    store: ResultStore,
-    rows: list[dict[str, Any]],
-    n_missing: int,
-) -> None:
-    """Write the page of a comparison that is under way: what is quickly told, without checks and forecasts."""
-    whole = rows if texts.folds is None else read_sheets(store, cells, texts.test, texts.folds)[0]
-    summary = summarize(whole)
-    comparison = Comparison(rows, summary, left_out, texts.notes, store.folder, n_missing=n_missing, seed_rows=whole)
-    write_page(comparison, texts.labeled, texts.test, texts.pools, settings=dataclasses.asdict(settings))
+def _chosen(settings: CompareSettings, *, has_pool: bool) -> tuple[list[str], dict[str, str]]:
+    """Return the methods that run, and why others do not."""
+    chosen, left_out = choose_methods(settings.methods, has_pool=has_pool)
+    if 0 not in settings.slices:
+        return list(chosen), left_out
+    unlearned, others = split_by_labels(chosen)
+    return list(chosen if any(settings.slices) else unlearned), left_out | others
 
 
 def _settled(
@@ -277,18 +242,6 @@ def _embed(encoders: Mapping[str, Encoder], texts: ComparedTexts, draws: Slices)
     used = np.unique(np.concatenate([rows for slices in draws.values() for rows in slices.values()]))
     for encoder in encoders.values():
         encoder.encode(list(dict.fromkeys([*(texts.labeled.texts[i] for i in used), *texts.test.texts])))
-
-
-def _whole(
-    rows: list[dict[str, Any]], cells: Sequence[Cell], texts: ComparedTexts, store: ResultStore
-) -> tuple[list[dict[str, Any]], PredictionSet]:
-    """Return one row a seed, and the answers to all test texts."""
-    folds = texts.folds
-    if folds is None:
-        return rows, read_predictions(store, cells, texts.test)
-    whole, kept = read_sheets(store, cells, texts.test, folds)
-    write_csv(store.folder / SEEDS, whole, COLUMNS)
-    return whole, kept
 
 
 def _manifest(texts: ComparedTexts, pool_hashes: Mapping[int | str, str], settings: CompareSettings) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -48,6 +48,7 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.evaluation.estimates.estimate import Estimate, estimate_score
 from fewshot.evaluation.metrics import scores_per_label
+from fewshot.evaluation.tables import markdown_table
 from tests.benchmarks.common import ROOT, cell, finish, load_split, machine
 from tests.benchmarks.few_labels_plan import SETS as EMBEDDED_SETS
 
@@ -212,12 +213,35 @@ def summarize(cells: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
             row["pool_told"] = float(np.mean([draw["pool_told"] for draw in draws]))
         rows.append(row)
     every = [draw for draws in cells.values() for draw in draws]
-    return {"rows": rows, "all": of_all(every) if every else {}}
+    sets = {}
+    for method in METHODS:
+        for of in SETS:
+            some = [draw for name, draws in cells.items() if name.startswith(f"{method}/{of}/") for draw in draws]
+            if some:
+                sets[f"{method}/{of}"] = of_all(some)
+    return {"rows": rows, "sets": sets, "all": of_all(every) if every else {}}
 
 
 def of_all(draws: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the summary of draws of many cells."""
     return {**summary_of(draws), "beside_rest": summary_of(draws, "", "rest_")}
+
+
+def table_coverage(result: Mapping[str, Any]) -> str:
+    """Return how often intervals held, one row a data set and method and one for all."""
+    named = {**{name.replace("/", ", "): of for name, of in result["sets"].items()}, "all": result["all"]}
+    rows = [
+        {
+            "method, data": name,
+            "draws": of["n_draws"],
+            "held": f"{100 * of['covered']:.0f} %",
+            "held on train texts not drawn": f"{100 * of['beside_rest']['covered']:.0f} %",
+            "half width, points": f"{100 * of['half_width']:.1f}",
+            "estimate minus score, points": f"{100 * of['bias']:+.1f}",
+        }
+        for name, of in named.items()
+    ]
+    return markdown_table(rows)
 
 
 def main() -> None:

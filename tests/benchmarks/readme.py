@@ -18,6 +18,7 @@ from tests.benchmarks.distillation_tables import (
     table_students,
     table_zero_shot,
 )
+from tests.benchmarks.estimate_coverage import table_coverage
 from tests.benchmarks.few_labels_tables import table_inference, table_look_up, table_means, table_pairs, table_sets
 from tests.benchmarks.forecast import table_forecasts
 from tests.benchmarks.teacher_tables import table_accuracy, table_goals, table_time
@@ -94,6 +95,7 @@ TABLES = {
     "few_labels_pairs": of_result("few_labels", table_pairs),
     "few_labels_sets": of_result("few_labels", table_sets),
     "few_labels_nli": of_result("few_labels_nli", table_inference),
+    "estimate_coverage": of_result("estimate_coverage", table_coverage),
     "forecast": of_result("forecast", table_forecasts),
     "few_labels_knn": of_result("few_labels_knn", table_look_up),
 }

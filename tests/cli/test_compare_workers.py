@@ -1,7 +1,9 @@
 """``fewshot compare`` with workers, and killed: through the real command."""
 
+import contextlib
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -46,16 +48,24 @@ def are_gone(group):
     return False
 
 
+def interrupted(process):
+    """Press Ctrl-C, and again where nothing came of it: one that comes in a finalizer is lost, whatever the program."""
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=3)[1]
+    return process.communicate(timeout=60)[1]
+
+
 @pytest.mark.slow
 def test_ctrl_c_on_a_terminal_ends_all_processes_in_one_line(desk):
     """Prevents tracebacks of each worker, workers that train on, and cells that are lost; all processes get Ctrl-C."""
-    command = Command(desk, seeds=40, workers=2)
+    command = Command(desk, seeds=200, workers=2)
     process = command.begin("stopped")
     while process.poll() is None and command.n_kept("stopped") < 9:
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    errors = interrupted(process)
+    assert process.returncode == 130, errors.decode()
     assert [line for line in errors.decode().splitlines() if line.strip()][-1].startswith("fewshot: error: interrupted")
     assert "Traceback" not in errors.decode()
     assert are_gone(process.pid)
