@@ -60,7 +60,7 @@ def interrupted(process):
 @pytest.mark.slow
 def test_ctrl_c_on_a_terminal_ends_all_processes_in_one_line(desk):
     """Prevents tracebacks of each worker, workers that train on, and cells that are lost; all processes get Ctrl-C."""
-    command = Command(desk, seeds=200, workers=2)
+    command = Command(desk, seeds=80, workers=2)
     process = command.begin("stopped")
     while process.poll() is None and command.n_kept("stopped") < 9:
         time.sleep(0.01)

@@ -89,6 +89,7 @@ def test_an_encoder_in_memory_is_sent_where_it_can_be(single, tiny_static, toy_e
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_trained_and_adapted_encoders_are_the_same_in_workers(single, tiny_folder, pool, tmp_path):
     """Prevents an adaptation in each worker, and a method that trains on something else than in one process."""
     texts = [f"also {text}" for text in pool]
