@@ -4,6 +4,7 @@ What goes in as a string comes out as that string, what goes in as an integer as
 """
 
 import dataclasses
+import itertools
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -55,15 +56,18 @@ class LabelSpace:
         InputError
             If labels are missing, of mixed types, or there is no class at all.
         """
-        entries = [plain_label(entry) for entry in labels]
-        for row, entry in enumerate(entries):
-            if entry is None:
-                raise InputError(f"labels[{row}] is missing; select the labelled rows first (data.labeled)")
-        multi_label = any(isinstance(entry, tuple) for entry in entries)
-        if multi_label and not all(isinstance(entry, tuple) for entry in entries):
+        return cls.of_plain([plain_label(entry) for entry in labels], warn=warn)
+
+    @classmethod
+    def of_plain(cls, entries: Sequence[Any], *, warn: bool = True) -> "LabelSpace":
+        """Read the classes from what :func:`plain_label` has made of labels; else as :meth:`of`."""
+        kinds = set(map(type, entries))
+        if type(None) in kinds:
+            raise InputError(f"labels[{entries.index(None)}] is missing; select the labelled rows first (data.labeled)")
+        multi_label = tuple in kinds
+        if multi_label and len(kinds) > 1:
             raise InputError("labels mix single labels and lists of labels; give one kind for every text")
-        flat = [label for entry in entries for label in entry] if multi_label else entries
-        classes = _distinct_classes(flat)
+        classes = _distinct_classes(itertools.chain.from_iterable(entries) if multi_label else entries)
         if not classes:
             raise InputError("labels hold no class at all; at least one text must have a label")
         if warn:
@@ -78,14 +82,17 @@ class LabelSpace:
         InputError
             If a label is not among ``classes``.
         """
+        return self.encode_plain([plain_label(entry) for entry in labels])
+
+    def encode_plain(self, entries: Sequence[Any]) -> np.ndarray:
+        """Encode what :func:`plain_label` has made of labels; else as :meth:`encode`."""
         position = {label: index for index, label in enumerate(self.classes)}
-        entries = [plain_label(entry) for entry in labels]
         try:
             if not self.multi_label:
                 return np.array([position[entry] for entry in entries], dtype=np.int64)
             matrix = np.zeros((len(entries), len(self.classes)), dtype=np.int64)
-            columns = [position[label] for entry in entries for label in entry]
-            matrix[np.repeat(np.arange(len(entries)), [len(entry) for entry in entries]), columns] = 1
+            columns = [position[label] for label in itertools.chain.from_iterable(entries)]
+            matrix[np.repeat(np.arange(len(entries)), list(map(len, entries))), columns] = 1
             return matrix
         except (KeyError, TypeError) as error:
             known = ", ".join(map(repr, self.classes[:8])) + (", …" if len(self.classes) > 8 else "")

@@ -47,8 +47,8 @@ def encode_labels(
         raise InputError(
             f"y_true and y_pred must have the same length of at least 1, got {len(true)} and {len(predicted)}"
         )
-    space = space_of([*true, *predicted], multi_label=multi_label, classes=classes)
-    return space, space.encode(true), space.encode(predicted)
+    space = _space_of_plain([*true, *predicted], multi_label, [plain_label(one) for one in classes])
+    return space, space.encode_plain(true), space.encode_plain(predicted)
 
 
 def space_of(entries: Sequence[Any], *, multi_label: bool, classes: Sequence[Label] = ()) -> LabelSpace:
@@ -59,14 +59,21 @@ def space_of(entries: Sequence[Any], *, multi_label: bool, classes: Sequence[Lab
     >>> space_of([(), ()], multi_label=True).classes
     ()
     """
+    return _space_of_plain([plain_label(entry) for entry in entries], multi_label, [plain_label(one) for one in classes])
+
+
+def _space_of_plain(entries: list[Any], multi_label: bool, classes: Sequence[Label]) -> LabelSpace:
     extra: list[Any] = [tuple(classes)] if multi_label else list(classes)
     if multi_label and not any(entries) and not classes:
         return LabelSpace((), True)
-    return LabelSpace.of([*entries, *extra], warn=False)
+    return LabelSpace.of_plain([*entries, *extra], warn=False)
 
 
 def _entries(name: str, labels: Sequence[Any], multi_label: bool) -> list[Any]:
     entries = [plain_label(entry) for entry in labels]
+    kinds = set(map(type, entries))
+    if kinds == {tuple} if multi_label else kinds <= {str, int}:  # of thousands of rows in each cell nothing is amiss
+        return entries
     for row, entry in enumerate(entries):
         if entry is None:
             raise InputError(f"{name}[{row}] is missing; score labelled rows only (data.labeled)")
