@@ -4,6 +4,7 @@ The texts of the pool are read as before, token by token. Other words are spelt 
 knows less well: measure on texts that it will meet.
 """
 
+import copy
 import json
 import tempfile
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
 from torch import nn
 
+from fewshot.classifiers.base import EmbeddingClassifier, TextClassifier
+from fewshot.classifiers.transformer import TransformerClassifier
 from fewshot.compression.tokenizer_trimming import PieceTable
 from fewshot.core.artifacts import write_json
 from fewshot.core.errors import InputError
@@ -64,22 +67,64 @@ def trim_vocabulary(encoder: Encoder, texts: Sequence[str], min_count: int = 1) 
     0.0002
     """
     whole = _with_tokenizer(encoder)
-    check_texts(texts)
-    if not len(texts):
-        raise InputError("texts must hold at least one text: what none uses is dropped")
-    if min_count < 1:
-        raise InputError(f"min_count must be at least 1, got {min_count}")
-    model = whole.trainable_copy()
-    table = PieceTable(json.loads(whole.tokenizer.to_str()))  # type: ignore[union-attr]
-    kept = table.always_kept()
+    _check_pool(texts, min_count)
     prompts = [prompt for prompt in whole.model.prompts.values() if prompt]
-    kept |= _count_tokens(whole, texts, len(kept)) >= min_count
-    kept |= _count_tokens(whole, prompts, len(kept)) >= 1
-    _take_rows(model, np.flatnonzero(kept), table)
-    trimmed = whole.like(model)
+    table, kept = _kept_tokens(whole.tokenizer, texts, min_count, prompts)
+    model: Any = whole.trainable_copy()
+    _take_rows(model[0].auto_model, kept)
+    model[0].processor = _reopened(whole.model.tokenizer, table.trimmed(kept))
     if min_count == 1:
-        _check_same(whole, trimmed, texts[:_CHECKED], np.cumsum(kept) - 1)
-    return trimmed
+        _check_same(whole.name, whole.model.tokenizer, model.tokenizer, texts[:_CHECKED], kept)
+    return whole.like(model)
+
+
+def trim_classifier(classifier: TextClassifier, texts: Sequence[str], min_count: int = 1) -> TextClassifier:
+    """Drop the tokens that texts do not use from a classifier's transformer, be it below a head or one with its own.
+
+    Parameters
+    ----------
+    classifier : TextClassifier
+        Fitted: a linear probe, SetFit, a distilled student, or a fine-tuned transformer. It is copied, not changed.
+    texts, min_count
+        As for :func:`trim_vocabulary`.
+
+    Returns
+    -------
+    TextClassifier
+        Of the same kind. To all texts of the pool (with ``min_count=1``) it answers as before.
+
+    Raises
+    ------
+    InputError
+        If there is no transformer with a tokenizer of a known kind in it, or there are no texts.
+
+    Examples
+    --------
+    >>> small = trim_classifier(load_classifier("runs/student"), texts)  # doctest: +SKIP
+    """
+    made = copy.copy(classifier)
+    if isinstance(classifier, EmbeddingClassifier):
+        made.encoder_ = trim_vocabulary(classifier.encoder_, texts, min_count)
+        return made
+    if not isinstance(made, TransformerClassifier) or not isinstance(classifier, TransformerClassifier):
+        raise InputError(f"a {classifier.kind!r} classifier has no transformer whose vocabulary could be trimmed")
+    _check_pool(texts, min_count)
+    name, tokenizer = classifier.model_name, classifier.tokenizer_
+    table, kept = _kept_tokens(_fast(tokenizer, name), texts, min_count)
+    model = copy.deepcopy(classifier.model_)
+    _take_rows(model.base_model, kept)
+    reopened = _reopened(tokenizer, table.trimmed(kept))
+    if min_count == 1:
+        _check_same(name, tokenizer, reopened, texts[:_CHECKED], kept)
+    return made._take(
+        model,
+        reopened,
+        classifier.label_space_,
+        classifier.columns_,
+        classifier.threshold_,
+        max_length=classifier.max_length_,
+        device=str(next(model.parameters()).device),
+    )
 
 
 def unknown_share(encoder: Encoder, texts: Sequence[str]) -> float:
@@ -93,34 +138,63 @@ def unknown_share(encoder: Encoder, texts: Sequence[str]) -> float:
     whole = _with_tokenizer(encoder)
     check_texts(texts)
     tokenizer: Any = whole.model.tokenizer
-    counts = _count_tokens(whole, texts, len(tokenizer))
+    counts = _count_tokens(_fast(tokenizer, encoder.name), texts, len(tokenizer))
     unknown = tokenizer.unk_token_id
     return 0.0 if unknown is None or not counts.sum() else float(counts[unknown] / counts.sum())
 
 
+def _check_pool(texts: Sequence[str], min_count: int) -> None:
+    check_texts(texts)
+    if not len(texts):
+        raise InputError("texts must hold at least one text: what none uses is dropped")
+    if min_count < 1:
+        raise InputError(f"min_count must be at least 1, got {min_count}")
+
+
 def _with_tokenizer(encoder: Encoder) -> SentenceEncoder:
     whole = unwrapped(encoder)
-    if not isinstance(whole, SentenceEncoder) or whole.tokenizer is None:
+    if not isinstance(whole, SentenceEncoder):
         raise InputError(
             f"encoder {encoder.name!r} must be a transformer with a fast tokenizer for its vocabulary to be trimmed"
         )
+    _fast(whole.model.tokenizer, encoder.name)
     return whole
 
 
-def _count_tokens(encoder: SentenceEncoder, texts: Sequence[str], n_tokens: int) -> np.ndarray:
+def _fast(tokenizer: Any, name: str) -> Tokenizer:
+    """Return the tokenizer without what transformers lays around it."""
+    bare = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not isinstance(bare, Tokenizer):
+        raise InputError(
+            f"encoder {name!r} must be a transformer with a fast tokenizer for its vocabulary to be trimmed"
+        )
+    return bare
+
+
+def _kept_tokens(
+    tokenizer: Any, texts: Sequence[str], min_count: int, others: Sequence[str] = ()
+) -> tuple[PieceTable, np.ndarray]:
+    """Return the pieces of a tokenizer, and the old numbers of those to keep, in order."""
+    table = PieceTable(json.loads(tokenizer.to_str()))
+    kept = table.always_kept()
+    kept |= _count_tokens(tokenizer, texts, len(kept)) >= min_count
+    kept |= _count_tokens(tokenizer, others, len(kept)) >= 1
+    return table, np.flatnonzero(kept)
+
+
+def _count_tokens(tokenizer: Tokenizer, texts: Sequence[str], n_tokens: int) -> np.ndarray:
     """Return how often each token comes in texts."""
-    tokenizer = SubwordTokenizer(encoder.tokenizer)  # type: ignore[arg-type]
+    subwords = SubwordTokenizer(tokenizer)
     counts = np.zeros(n_tokens, dtype=np.int64)
     for start in range(0, len(texts), _CHUNK):
-        counts += np.bincount(tokenizer.token_ids(texts[start : start + _CHUNK])[0], minlength=n_tokens)
+        counts += np.bincount(subwords.token_ids(texts[start : start + _CHUNK])[0], minlength=n_tokens)
     return counts
 
 
-def _take_rows(model: SentenceTransformer, kept: np.ndarray, table: PieceTable) -> None:
-    """Give a model the tokenizer and the table of some tokens, in place."""
+def _take_rows(transformer: Any, kept: np.ndarray) -> None:
+    """Give a transformer the table of some tokens, in place."""
     new = {int(old): number for number, old in enumerate(kept)}
-    module: Any = model[0]
-    transformer, before = module.auto_model, module.auto_model.get_input_embeddings()
+    before = transformer.get_input_embeddings()
     padding = before.padding_idx
     if padding is not None and new.get(padding) != padding:
         raise InputError(
@@ -134,7 +208,6 @@ def _take_rows(model: SentenceTransformer, kept: np.ndarray, table: PieceTable) 
         number = getattr(transformer.config, f"{field}_token_id", None)
         if number is not None:  # some configurations name a token that their tokenizer has not
             setattr(transformer.config, f"{field}_token_id", new.get(number))
-    module.processor = _reopened(module.tokenizer, table.trimmed(kept))
 
 
 def _reopened(tokenizer: Any, description: dict[str, Any]) -> Any:
@@ -149,12 +222,12 @@ def _reopened(tokenizer: Any, description: dict[str, Any]) -> Any:
     return made
 
 
-def _check_same(whole: SentenceEncoder, trimmed: SentenceEncoder, texts: Sequence[str], new: np.ndarray) -> None:
-    """Raise :class:`InputError` unless both tokenizers read texts alike; ``new`` has the new number of each token."""
+def _check_same(name: str, whole: Any, trimmed: Any, texts: Sequence[str], kept: np.ndarray) -> None:
+    """Raise :class:`InputError` unless both tokenizers read texts alike; ``kept`` has the old number of each token."""
     for text in texts:
-        before, after = whole.model.tokenizer(text)["input_ids"], trimmed.model.tokenizer(text)["input_ids"]
-        if new[before].tolist() != list(after):
+        before, after = whole(text)["input_ids"], trimmed(text)["input_ids"]
+        if kept[after].tolist() != list(before):
             raise InputError(
-                f"encoder {whole.name!r} has a tokenizer that does more than its pieces tell, so that trimming would "
+                f"encoder {name!r} has a tokenizer that does more than its pieces tell, so that trimming would "
                 f"change how it reads {text[:80]!r}"
             )

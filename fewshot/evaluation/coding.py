@@ -59,7 +59,8 @@ def space_of(entries: Sequence[Any], *, multi_label: bool, classes: Sequence[Lab
     >>> space_of([(), ()], multi_label=True).classes
     ()
     """
-    return _space_of_plain([plain_label(entry) for entry in entries], multi_label, [plain_label(one) for one in classes])
+    plain, more = [plain_label(entry) for entry in entries], [plain_label(one) for one in classes]
+    return _space_of_plain(plain, multi_label, more)
 
 
 def _space_of_plain(entries: list[Any], multi_label: bool, classes: Sequence[Label]) -> LabelSpace:

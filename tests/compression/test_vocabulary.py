@@ -7,8 +7,13 @@ import pytest
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from fewshot.classifiers.finetune import FineTunedClassifier
+from fewshot.classifiers.linear_probe import LinearProbeClassifier
+from fewshot.classifiers.loading import load_classifier
+from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.compression.tokenizer_trimming import PieceTable
-from fewshot.compression.vocabulary import trim_vocabulary, unknown_share
+from fewshot.compression.vocabulary import trim_classifier, trim_vocabulary, unknown_share
+from fewshot.core.artifacts import folder_bytes
 from fewshot.core.errors import InputError
 from fewshot.encoders.cached import CachedEncoder
 from fewshot.encoders.sentence import SentenceEncoder
@@ -170,3 +175,30 @@ def test_processors_of_every_kind_are_renumbered():
         trimmed = Tokenizer.from_str(json.dumps(table.trimmed(np.array([0, 1, 3, 4]))))
         assert trimmed.encode("x long").ids == [2, 1, 0, 3]
         assert trimmed.padding["pad_id"] == 3
+
+
+@pytest.mark.parametrize("kind", ["probe", "mean", "cls"])
+def test_a_classifier_answers_the_pool_as_before(tiny_encoder, multi, kind, tmp_path):
+    """Prevents a head that meets rows of other tokens, and a folder that opens with the old table."""
+    if kind == "probe":
+        whole = LinearProbeClassifier(tiny_encoder).fit(multi.texts, multi.labels)
+    else:
+        whole = FineTunedClassifier(tiny_encoder, pooling=kind, steps=4, folds=0, device="cpu")
+        whole.fit(multi.texts, multi.labels)
+    before = whole.predict_proba(OTHERS)
+    small = trim_classifier(whole, POOL)
+    np.testing.assert_allclose(small.predict_proba(POOL), whole.predict_proba(POOL), atol=1e-6)
+    small.save(tmp_path / "small")
+    opened = load_classifier(tmp_path / "small", device="cpu")
+    np.testing.assert_allclose(opened.predict_proba(OTHERS), small.predict_proba(OTHERS), atol=1e-6)
+    assert opened.predict(OTHERS) == small.predict(OTHERS)
+    whole.save(tmp_path / "whole")
+    assert folder_bytes(tmp_path / "small") < folder_bytes(tmp_path / "whole")
+    np.testing.assert_array_equal(whole.predict_proba(OTHERS), before)  # the whole one is as it was
+
+
+def test_classifiers_without_a_transformer_are_refused(single):
+    """Prevents an answer that seems smaller and is the same."""
+    bayes = NaiveBayesClassifier().fit(single.texts, single.labels)
+    with pytest.raises(InputError, match="'naive-bayes' classifier has no transformer"):
+        trim_classifier(bayes, POOL)
