@@ -94,11 +94,6 @@ SHRUNK = {
 """What the whole run in the tests has in place of a notebook's own text, where that would take too long."""
 
 
-def _marked(path):
-    """Mark a notebook that is not shrunk as a long one to run."""
-    return path if path.stem in SHRUNK else pytest.param(path, marks=pytest.mark.long)
-
-
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -234,8 +229,9 @@ def test_finds_its_data(path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)  # minutes on free cores, many more on busy ones
-@pytest.mark.parametrize("path", [_marked(path) for path in NOTEBOOKS], ids=lambda path: path.stem)
+@each_notebook
 def test_runs_whole_and_keeps_its_word(path: Path, bundled: object, tmp_path: Path) -> None:
     """Prevents a story that no longer runs, a student that learns nothing, stored outputs that belong to other code."""
     stored, fresh = _read(path), _run(path, tmp_path)

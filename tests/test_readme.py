@@ -27,6 +27,7 @@ def test_pictures_exist() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ten_lines_run(bundled: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An example that does not run loses the reader at once."""
     block = re.search(r"```python\n(.*?)```", README.read_text("utf-8"), flags=re.S)

@@ -232,6 +232,7 @@ def outcomes(tmp_path_factory, tiny_folder, masked_folder):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 @pytest.mark.parametrize("case", KILLS, ids=lambda case: "-".join(map(str, case)))
+@pytest.mark.long
 def test_killed_anywhere_it_ends_in_the_same_encoder(outcomes, case):
     """Prevents a resume that hides other tokens, draws other dropout, forgets the best look, or trains past the end."""
     whole, resumed = outcomes[case[:1]], outcomes[case]
@@ -240,6 +241,7 @@ def test_killed_anywhere_it_ends_in_the_same_encoder(outcomes, case):
     assert different == []
 
 
+@pytest.mark.long
 def test_the_stopped_one_was_stopped(outcomes):
     """Prevents the case above from testing nothing."""
     assert len(outcomes[("stopped",)]["losses"]) == 18

@@ -87,6 +87,7 @@ def killed(run_fits, single, tmp_path_factory):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 @pytest.mark.parametrize("name", KILLS)
+@pytest.mark.long
 def test_a_killed_fit_goes_on_bit_by_bit(killed, name):
     """Prevents a resumed fit from another choice, other weights or other probabilities than an uninterrupted one."""
     whole, left, resumed = killed

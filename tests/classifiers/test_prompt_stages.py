@@ -38,6 +38,7 @@ def killed(tmp_path_factory, tiny_masked, single):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 @pytest.mark.parametrize("step", KILLS)
+@pytest.mark.long
 def test_a_killed_fit_goes_on_bit_by_bit(killed, step):
     """Prevents a resumed fit from other hidden tokens, dropout or weights than an uninterrupted one."""
     whole, left, resumed = killed

@@ -220,7 +220,7 @@ def whole(tiny_encoder, single, pool):
     }
 
 
-@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("validated", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("place", BREAKS)
 def test_a_broken_fit_goes_on_bit_by_bit(whole, tiny_encoder, single, pool, place, validated, tmp_path, monkeypatch):
     """Prevents a resumed fit from other pseudo-labels, weights or choices than an uninterrupted one."""

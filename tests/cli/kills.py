@@ -35,6 +35,11 @@ def write_inputs(folder: Path) -> None:
     StaticEncoder(table, tokenizer, name="tiny").save(folder / "encoder")
 
 
+def hear_ctrl_c() -> None:
+    """Let a new process hear Ctrl-C; a shell's background jobs, and what they begin, are deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """``fewshot compare`` on these files: two methods, three slices, so many seeds."""
@@ -55,7 +60,8 @@ class Command:
         command += ["--encoder", "encoder", "--workers", str(self.workers), "--out", out, "--quiet"]
         environment = os.environ | {"FEWSHOT_CACHE": str(self.folder / "cache"), "HF_HUB_OFFLINE": "1"}
         streams: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=self.folder, env=environment, start_new_session=True, **streams)
+        hearing = {"preexec_fn": hear_ctrl_c, "start_new_session": True}
+        return subprocess.Popen(command, cwd=self.folder, env=environment, **hearing, **streams)
 
     def finish(self, out: str) -> None:
         """Run it to its end, which must be a good one."""

@@ -13,7 +13,7 @@ from tests.recipes.benchmark_cases import write_models
 FAST = ("--seconds", "0.05", "--rounds", "2", "--batch-sizes", "1,4", "--threads", "1", "--device", "cpu")
 
 
-@pytest.fixture(scope="module", params=["single", "multi"])
+@pytest.fixture(scope="module", params=["single", pytest.param("multi", marks=pytest.mark.long)])
 def desk(request, tiny_static, tiny_tokenizer, tmp_path_factory):
     """A folder with three models of different origin and the test texts as a file."""
     toy, folder = request.getfixturevalue(request.param), tmp_path_factory.mktemp("desk")

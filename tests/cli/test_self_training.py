@@ -27,6 +27,7 @@ def test_flags_reach_the_rounds(desk: Path) -> None:  # noqa: F811
     assert 0 <= scores["macro_f1"] <= 1
 
 
+@pytest.mark.long
 def test_an_interrupted_self_training_goes_on(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     """A training that was stopped in a later round must not start again, nor end otherwise than in one go."""
     arguments = ("train", "things.csv:train", *QUICK, *GIVEN, "--folds", "0")

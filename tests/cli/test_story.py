@@ -460,6 +460,7 @@ def test_class_names_alone(desk: Path, tiny_nli: Path) -> None:
     assert "left out knn at slice 0: learns from labelled texts" in done.stderr
 
 
+@pytest.mark.long
 def test_train_with_copies(desk: Path) -> None:
     """Copies must reach every method that learns from them, and the same command must give the same files."""
     arguments = ("train", "things.csv:train", "--encoder", "encoder", "--steps", "2")

@@ -65,6 +65,7 @@ def test_a_batch_of_32_is_four_of_8(tokenizer, pool, layer_losses, monkeypatch):
         torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-3)
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(tmp_path):
     """Prevents shares of uneven size, weight or gold labels from counting as even ones, and halved gradients."""
     subprocess.run(

@@ -228,6 +228,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(tiny_model, pool, teacher_vectors
     assert any("queue.vectors" in name for name in expected)
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(tmp_path):
     """Prevents queues of each process's share, corners that differ, and gradients of half or double size."""
     with socket.socket() as listener:

@@ -32,7 +32,7 @@ class Always:
         return [self.answer] * len(texts)
 
 
-@pytest.fixture(scope="module", params=["single", "multi"])
+@pytest.fixture(scope="module", params=["single", pytest.param("multi", marks=pytest.mark.long)])
 def toy(request):
     """Both kinds of task."""
     return request.getfixturevalue(request.param)

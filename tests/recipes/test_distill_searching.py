@@ -58,7 +58,7 @@ def test_the_better_setting_is_found_and_the_default_comes_first(whole):
     assert {trial["state"] for trial in whole.trials} == {"complete", "failed"}
 
 
-@pytest.mark.parametrize("kill_at", [2, 9])
+@pytest.mark.parametrize("kill_at", [2, pytest.param(9, marks=pytest.mark.long)])
 def test_a_killed_search_ends_like_one_that_was_not(tmp_path, whole, kill_at):
     """Prevents a resumed search from judging on other texts, proposing other settings or counting the killed trial."""
     script = [sys.executable, "-m", "tests.recipes.distill_script", str(tmp_path), str(kill_at)]

@@ -90,6 +90,7 @@ def outcomes(desk, run_jobs):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
+@pytest.mark.long
 def test_killed_anywhere_it_goes_on_to_the_same_student(outcomes, case, desk):
     """Prevents a kill, at any moment, from changing a byte of the student, or from leaving files behind in the end."""
     made, _, out = outcomes
@@ -99,6 +100,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_student(outcomes, case, desk):
     assert not (desk / f"{out[case]}.training").exists()
 
 
+@pytest.mark.long
 def test_what_lies_in_a_students_folder(outcomes, desk):
     """Prevents a curve that is not drawn, and a card that names the teacher's path or holds the pool's texts."""
     made, _, out = outcomes

@@ -42,7 +42,7 @@ def left(folder: Path) -> dict[str, bytes]:
     return blanked | {"results": repr(timeless).encode(), "contrasts": (folder / "contrasts.csv").read_bytes()}
 
 
-@pytest.mark.parametrize("kind", ["single", "multi"])
+@pytest.mark.parametrize("kind", ["single", pytest.param("multi", marks=pytest.mark.long)])
 def test_two_workers_leave_what_one_leaves(kind, static_folder, tmp_path, request):
     """Prevents figures that depend on how many processes made them."""
     data = as_data(request.getfixturevalue(kind))

@@ -19,6 +19,7 @@ def test_without_ray_the_extra_is_named(tmp_path, student, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ray_gives_the_same_bytes(tmp_path, student):
     """Prevents actors that take every processor, answers out of order, and a Ray that stays behind."""
     ray = pytest.importorskip("ray")
