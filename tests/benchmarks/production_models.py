@@ -3,9 +3,10 @@
 ``python -m tests.benchmarks.production_models [--quick] [--seeds N]``
 
 A probe on the bundled encoder and a fine-tuned one learn from the whole train split (the latter stops early on the
-validation split). From the fine-tuned one a student of three layers is distilled; from the probe two token tables, on
-its answers alone. The train texts are the pool. Naive Bayes is the floor. Accuracy: mean over seeds on the whole test
-split. Speed, size and memory: ``benchmark_models`` on the models of the first seed, taking turns in one run; the first
+validation split). From the fine-tuned one a student of three layers is distilled, then all of its tokens that the pool
+never uses are dropped, then its graph is rounded to int8; the teacher's own graph is rounded, too. From the probe two
+token tables are distilled, on its answers alone. The train texts are the pool. Naive Bayes is the floor. Accuracy: mean
+over seeds on the whole test split. Speed, size and memory: ``benchmark_models`` on the models of the first seed, taking turns in one run; the first
 model, with which all are compared, is the fine-tuned teacher.
 
 ``--quick`` trains on 200 texts of ten intents and ``oos``, for a few steps: it shows that all parts run, no figures.
@@ -29,14 +30,21 @@ from fewshot import (
     LogitDistillationTrainer,
     NaiveBayesClassifier,
     load_classifier,
+    trim_classifier,
 )
+from fewshot.compression.onnx_export import export_classifier
 from fewshot.data.texts import TextData
 from fewshot.recipes.benchmarking import benchmark_models
 from tests.benchmarks.common import ROOT, cell, finish, load_split, machine, mean_sd
 
 DATA = "clinc150"
-MODELS = ("fine-tuned", "probe", "layers:3", "static", "static:words", "naive-bayes")
-"""In the order in which they are trained: students after their teachers."""
+MODELS = (
+    *("fine-tuned", "fine-tuned int8", "layers:3", "layers:3 trimmed", "layers:3 trimmed int8"),
+    *("probe", "static", "static:words", "naive-bayes"),
+)
+"""In the order in which they are made: each after what it is made from."""
+
+TEACHER, SMALL, FASTEST = "fine-tuned", "layers:3 trimmed int8", "static:words"
 
 QUICK_INTENTS, QUICK_TEXTS, QUICK_STEPS = 10, 200, 5
 
@@ -77,6 +85,7 @@ def train_model(name: str, task: dict[str, TextData], seed: int, folder: Path, q
             .student_
         ),
     }
+    makers["layers:3 trimmed"] = lambda: trim_classifier(teacher("layers:3"), train.texts)
     for kind in ("static", "static:words"):
         makers[kind] = lambda kind=kind: (
             DistillationTrainer(teacher("probe"), kind, random_state=seed, **steps).fit(train.texts).student_
@@ -89,7 +98,11 @@ def run_seed(seed: int, task: dict[str, TextData], folder: Path, quick: bool) ->
     accuracies = {}
     for name in MODELS:
         if not (folder / name).is_dir():
-            train_model(name, task, seed, folder, quick).save(folder / name)
+            if name.endswith(" int8"):
+                original = load_classifier(folder / name.removesuffix(" int8"), device="cpu")
+                export_classifier(original, folder / name, quantize="int8", texts=task["train"].texts[:1000])
+            else:
+                train_model(name, task, seed, folder, quick).save(folder / name)
         accuracies[name] = load_classifier(folder / name).score(task["test"].texts, task["test"].labels)
         print(f"seed {seed} {name}: {accuracies[name]:.4f}", flush=True)
     return accuracies
