@@ -6,8 +6,8 @@ A probe on the bundled encoder and a fine-tuned one learn from the whole train s
 validation split). From the fine-tuned one a student of three layers is distilled, then all of its tokens that the pool
 never uses are dropped, then its graph is rounded to int8; the teacher's own graph is rounded, too. From the probe two
 token tables are distilled, on its answers alone. The train texts are the pool. Naive Bayes is the floor. Accuracy: mean
-over seeds on the whole test split. Speed, size and memory: ``benchmark_models`` on the models of the first seed, taking turns in one run; the first
-model, with which all are compared, is the fine-tuned teacher.
+over seeds on the whole test split. Speed, size and memory: ``benchmark_models`` on the models of the first seed, taking
+turns in one run; the first model, with which all are compared, is the fine-tuned teacher.
 
 ``--quick`` trains on 200 texts of ten intents and ``oos``, for a few steps: it shows that all parts run, no figures.
 What a kill leaves under ``runs/benchmarks`` is not trained again.
@@ -36,6 +36,7 @@ from fewshot.compression.onnx_export import export_classifier
 from fewshot.data.texts import TextData
 from fewshot.recipes.benchmarking import benchmark_models
 from tests.benchmarks.common import ROOT, cell, finish, load_split, machine, mean_sd
+from tests.benchmarks.production_tables import goals_of_models
 
 DATA = "clinc150"
 MODELS = (
@@ -128,12 +129,14 @@ def main() -> None:
         **({"seconds": 2, "rounds": 2, "cold_starts": 1} if options.quick else {"seconds": 30}),
     )
     print(measured.table(), flush=True)
+    accuracy = {model: mean_sd([found[model] for found in accuracies]) for model in MODELS}
     result = {
         "data": {name: len(split) for name, split in task.items()},
         "seeds": list(seeds),
-        "accuracy": {model: mean_sd([found[model] for found in accuracies]) for model in MODELS},
+        "accuracy": accuracy,
         "benchmark": measured.facts() | {"sources": {}, "data": measured.data | {"source": f"{DATA}/test"}},
         "headline": measured.headline(),
+        "goals": goals_of_models({row["model"]: row for row in measured.rows}, accuracy, TEACHER, SMALL, FASTEST),
         **machine(),
     }
     finish(name, result)
