@@ -1,5 +1,6 @@
 """``fewshot compare``: methods × slices × seeds."""
 
+import itertools
 import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -108,7 +109,7 @@ def compare(
         )
     _tell(comparison, as_json=as_json)
     if test is None and settings.folds is None and comparison.n_test < FEW_HELD_OUT:
-        line = shlex.join(["fewshot", *sys.argv[1:], "--folds", str(FOLDS), "--out", f"{out}-folds"])
+        line = shlex.join(["fewshot", *_without_out(sys.argv[1:]), "--folds", str(FOLDS), "--out", f"{out}-folds"])
         typer.echo(f"to judge on all labelled texts instead of {comparison.n_test}: {line}", err=True)
     failed = sum(row["status"] != "ok" for row in comparison.rows)
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
@@ -226,3 +227,19 @@ def _tell_failure(cell: Any, row: dict[str, Any]) -> None:
         fold = "" if cell.fold is None else f", fold {cell.fold}"
         cell_name = f"{cell.method}{variant}, slice {cell.slice}, seed {cell.seed}{fold}"
         typer.echo(f"warning: {cell_name} failed: {row['error']}", err=True)
+
+
+def _without_out(arguments: list[str]) -> list[str]:
+    """Leave out where an earlier command wrote to.
+
+    Examples
+    --------
+    >>> _without_out(["compare", "a.csv", "--out", "runs/a", "--seeds", "2", "--out=b"])
+    ['compare', 'a.csv', '--seeds', '2']
+    """
+    flags = ["", *arguments]
+    return [
+        word
+        for before, word in itertools.pairwise(flags)
+        if before != "--out" and word != "--out" and not word.startswith("--out=")
+    ]

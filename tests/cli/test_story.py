@@ -582,6 +582,7 @@ def test_compare_by_cross_validation(desk: Path) -> None:
     [line] = [line for line in done.stderr.splitlines() if line.startswith("to judge on all labelled texts")]
     command = shlex.split(line.partition(": ")[2])
     assert command[-4:] == ["--folds", "5", "--out", "once-folds"]
+    assert command.count("--out") == 1
     told = run(*command[1:], folder=desk)
     assert "to judge on all labelled texts" not in told.stderr
     rows = read_rows(desk / "once-folds" / "results.csv").rows
