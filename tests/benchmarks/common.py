@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,21 @@ def cell(folder: Path, name: str, compute: Callable[[], dict[str, Any]]) -> dict
     result = compute()
     write_json(path, result)
     return read_json(path)
+
+
+def unpack_cells(name: str, folder: Path) -> None:
+    """Lay the cells that the repository keeps beside its results into ``folder``, where these are not there yet."""
+    packed = RESULTS / "cells" / f"{name}.json"
+    for key, result in (read_json(packed) if packed.is_file() else {}).items():
+        if not (folder / f"{key}.json").is_file():
+            write_json(folder / f"{key}.json", result)
+
+
+def pack_cells(name: str, cells: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep cells in the repository, so that another machine goes on from there; of each its plain numbers and words."""
+    plain = (int, float, str)
+    kept = {key: {one: value for one, value in cells[key].items() if isinstance(value, plain)} for key in sorted(cells)}
+    write_json(RESULTS / "cells" / f"{name}.json", kept)
 
 
 def mean_sd(values: list[float]) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 ``python -m tests.benchmarks.few_labels [--set S]... [--method M]... [--quick] [--minutes M] [--summary] [--list]``
 
-Cells are kept as files, so that what a kill leaves is not run again. The encoder of all is the bundled MiniLM, the
-model of inference the small one of ``../shared/models``. Slices of a seed nest, 2,000 unlabelled texts of the train
+Cells are kept as files, so that what a kill leaves is not run again, and their scores beside the results, so that
+another machine goes on from there. The encoder of all is the bundled MiniLM, the model of inference the small one of
+``../shared/models``. Slices of a seed nest, 2,000 unlabelled texts of the train
 split stand beside them, test splits are cut to 1,000 rows. GoEmotions has its eight most frequent labels and is judged
 by micro F1, the others by accuracy. Every method runs with its defaults, which were chosen on texts of train splits;
 the test splits give these figures once. What the class names of a set mean in words (``label_descriptions.json``) was
@@ -23,7 +24,7 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from fewshot.core.artifacts import read_json
-from tests.benchmarks.common import cell, finish, machine
+from tests.benchmarks.common import cell, finish, machine, pack_cells, unpack_cells
 from tests.benchmarks.few_labels_methods import CONTENDERS, tasks
 from tests.benchmarks.few_labels_plan import SETS, Cells, Options, Task
 from tests.benchmarks.few_labels_tables import summarize
@@ -69,6 +70,7 @@ def main() -> None:
     given = parser.parse_args()
     options = Options(quick=given.quick)
     everything = tasks(options)
+    unpack_cells(options.name, options.folder)
     wanted = {
         name: task
         for name, task in everything.items()
@@ -83,6 +85,7 @@ def main() -> None:
         run_tasks(wanted, options, given.minutes)
     cells = finished(everything, options)
     missing = [name for name in everything if name not in cells]
+    pack_cells(options.name, cells)
     finish(options.name, {**summarize(cells, options), "missing": missing, "machine": machine()})
 
 
