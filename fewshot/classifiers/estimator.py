@@ -1,7 +1,7 @@
 """scikit-learn's habits without scikit-learn: it is imported when it, or a notebook, asks for them.
 
-Importing ``sklearn.base`` takes most of a cold start and brings SciPy and pandas along; a model that only predicts needs
-none of them. So classifiers do not descend from ``BaseEstimator``. What ``clone``, pipelines, searches and
+Importing ``sklearn.base`` takes most of a cold start and brings SciPy and pandas along; a model that only predicts
+needs none of them. So classifiers do not descend from ``BaseEstimator``. What ``clone``, pipelines, searches and
 cross-validation call is here or is taken from there at that moment. ``isinstance(classifier, BaseEstimator)`` is the
 one thing that does not hold; ``sklearn.base.is_classifier`` does.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from fewshot.core.errors import InputError
 
 
-class Estimator(ABC):
+class Estimator(ABC):  # noqa: B024 - what is abstract of a classifier its heirs say
     """Base of classifiers that scikit-learn takes for its own.
 
     Examples

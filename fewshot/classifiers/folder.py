@@ -192,8 +192,8 @@ def model_card(listing: dict[str, Any], *, alone: bool = False) -> str:
 def _installing() -> list[str]:
     """Say how to make an environment for this model alone."""
     words = (
-        f"Predicting needs neither torch nor transformers, but what `{REQUIREMENTS}` lists: in a new environment, and in "
-        "this folder,"
+        f"Predicting needs neither torch nor transformers, but what `{REQUIREMENTS}` lists. In this folder, and in a "
+        "new environment:"
     )
     return [words, "", "```bash", *install_commands(), 'fewshot predict . "a text"', "```", ""]
 

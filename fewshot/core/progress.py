@@ -7,7 +7,7 @@ with :func:`show_progress`. All goes to standard error, so a pipe stays clean.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
 """Rows of a token table: sums over the tokens of texts, and rounding to what lies on disk.
 
 Tokens of many texts stand in one array ``ids``, one text after the other; ``bounds`` says where each begins and the
-last one ends: text ``i`` is ``ids[bounds[i] : bounds[i + 1]]``. SciPy adds up many texts twice as fast and is not needed:
-NumPy alone gives the same sums to the last bit.
+last one ends: text ``i`` is ``ids[bounds[i] : bounds[i + 1]]``. SciPy adds up many texts twice as fast and is not
+needed: NumPy alone gives the same sums to the last bit.
 """
 
 import functools

@@ -1,10 +1,12 @@
 """Log-odds to probabilities and back in NumPy alone: what heads need to predict, where SciPy may not be installed."""
 
+from typing import Any
+
 import numpy as np
 
 
-def expit(logits: np.ndarray) -> np.ndarray:
-    """Return ``1 / (1 + exp(-logits))``, without overflow at either end.
+def expit(logits: Any) -> Any:
+    """Return ``1 / (1 + exp(-logits))`` of a number or of each of an array, without overflow at either end.
 
     Examples
     --------
@@ -15,7 +17,7 @@ def expit(logits: np.ndarray) -> np.ndarray:
     return np.where(np.asarray(logits) >= 0, 1.0, powers).astype(powers.dtype) / (1 + powers)
 
 
-def logit(probabilities: np.ndarray) -> np.ndarray:
+def logit(probabilities: Any) -> Any:
     """Return the log-odds of probabilities; minus infinity of 0 and infinity of 1.
 
     Examples

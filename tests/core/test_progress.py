@@ -1,7 +1,6 @@
 """Progress bars."""
 
 import pytest
-
 from rich.console import Console
 
 from fewshot.core import progress
