@@ -6,16 +6,15 @@ method adds how it learns.
 """
 
 import tempfile
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import NotFittedError
 
 from fewshot.classifiers.augmented import described
+from fewshot.classifiers.estimator import Estimator, not_fitted
 from fewshot.classifiers.folder import ModelContent, write_model
 from fewshot.classifiers.hub import PREFIX, push_to_hub
 from fewshot.core.errors import InputError, ModelFormatError
@@ -30,7 +29,7 @@ from fewshot.heads.vectors import unit_rows
 Labeled = tuple[Sequence[str], Sequence[Any]]
 
 
-class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
+class TextClassifier(Estimator):
     """Base of all classifiers of texts.
 
     Attributes
@@ -217,6 +216,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
             metrics=metrics,
             provenance=provenance,
             save_encoder=self._save_encoder if content.encoder else None,
+            packages=self._packages(),
         )
 
     @classmethod
@@ -240,6 +240,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
     def _save_encoder(self, folder: Path) -> None:
         """Write the encoder; classifiers without one have nothing to write."""
 
+    def _packages(self) -> tuple[str, ...]:
+        """Return what it predicts by, if it needs no torch and a folder of it opens without; empty if it does."""
+        return ()
+
     def _plain_params(self) -> dict[str, Any]:
         params = dict(self.get_params(deep=False))
         objects = ("augment", "unlabeled_augment", "pruning")
@@ -247,7 +251,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "label_space_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(texts, labels) first")
+            raise not_fitted(f"this {type(self).__name__} is not fitted yet; call fit(texts, labels) first")
 
 
 class EmbeddingClassifier(TextClassifier):

@@ -15,9 +15,13 @@ from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
 from fewshot.classifiers.loading import restored
 from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.core.requirements import PREDICTING
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.onnx import OnnxEncoder, OnnxModel
 from fewshot.heads.linear import LinearHead
+
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+"""Packages of ONNX Runtime; what is installed at the export is what the folder asks for."""
 
 
 class _Exported(TextClassifier):
@@ -79,6 +83,9 @@ class _Exported(TextClassifier):
                 f"the model in {str(path)!r} is damaged: {columns} probabilities for {len(content.classes)} classes"
             )
         return model
+
+    def _packages(self) -> tuple[str, ...]:
+        return (*PREDICTING, *RUNTIMES)
 
     def _plain_params(self) -> dict[str, Any]:
         return {"threads": None}  # another machine has others

@@ -5,11 +5,12 @@
     fewshot.json          version, kind, classes, settings, metrics, provenance; what makes the folder ours
     head.safetensors      arrays of the head
     README.md             model card, without training text
+    requirements.txt      packages that predicting needs, where torch is not among them
     modules.json, ...     a sentence-transformers folder, where there is a sentence encoder
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from fewshot.core.artifacts import atomic_directory, check_replaceable, read_json, write_json, write_text
 from fewshot.core.errors import ModelFormatError, SourceNotFoundError, did_you_mean
+from fewshot.core.requirements import REQUIREMENTS, install_commands, requirements_text
 
 MARKER = "fewshot.json"
 HEAD = "head.safetensors"
@@ -62,8 +64,11 @@ def write_model(
     metrics: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
     save_encoder: Callable[[Path], None] | None = None,
+    packages: Sequence[str] = (),
 ) -> None:
     """Write a model directory; an earlier one in its place is replaced only when the new one is complete.
+
+    ``packages`` are what it predicts by, where that is not all that ``fewshot`` needs: they are listed in a file.
 
     Raises
     ------
@@ -79,7 +84,9 @@ def write_model(
         listing = {"format": FORMAT, "versions": versions, **described}
         listing |= {"metrics": metrics or {}, "provenance": provenance or {}}
         write_json(folder / MARKER, listing)
-        write_text(folder / "README.md", model_card(listing))
+        if packages:
+            write_text(folder / REQUIREMENTS, requirements_text(packages))
+        write_text(folder / "README.md", model_card(listing, alone=bool(packages)))
 
 
 def check_output(path: str | Path) -> None:
@@ -140,8 +147,11 @@ def read_content(path: str | Path) -> ModelContent:
         raise ModelFormatError(f"the model in {str(path)!r} is damaged: {type(error).__name__}: {error}") from None
 
 
-def model_card(listing: dict[str, Any]) -> str:
-    """Return the model card in Markdown: what it is, how it scored, how to use it. It holds no training text."""
+def model_card(listing: dict[str, Any], *, alone: bool = False) -> str:
+    """Return the model card in Markdown: what it is, how it scored, how to use it. It holds no training text.
+
+    With ``alone`` it says how to install what predicting needs and no more.
+    """
     classes = ", ".join(f"`{name}`" for name in listing["classes"])
     task = "multi-label" if listing["multi_label"] else "single-label"
     encoder = listing["encoder"]["name"] if listing["encoder"] else "none"
@@ -174,8 +184,18 @@ def model_card(listing: dict[str, Any]) -> str:
         'classifier.predict(["a text"])',
         "```",
         "",
+        *(_installing() if alone else []),
     ]
     return "\n".join(lines)
+
+
+def _installing() -> list[str]:
+    """Say how to make an environment for this model alone."""
+    words = (
+        f"Predicting needs neither torch nor transformers, but what `{REQUIREMENTS}` lists. In this folder, and in a "
+        "new environment:"
+    )
+    return [words, "", "```bash", *install_commands(), 'fewshot predict . "a text"', "```", ""]
 
 
 def _lengths(encoder: dict[str, Any]) -> list[str]:

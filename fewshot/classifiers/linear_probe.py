@@ -6,9 +6,11 @@ import numpy as np
 
 from fewshot.classifiers.augmented import augmented_examples, find_augmentations
 from fewshot.classifiers.head_classifier import HeadClassifier
+from fewshot.core.requirements import PREDICTING
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
-from fewshot.encoders.resolve import DEFAULT_TEACHER
+from fewshot.encoders.resolve import DEFAULT_TEACHER, unwrapped
+from fewshot.encoders.static import StaticEncoder
 from fewshot.evaluation.thresholds import check_thresholds
 from fewshot.heads.table import LinearHead, fit_linear
 
@@ -88,6 +90,9 @@ class LinearProbeClassifier(HeadClassifier):
             source_rows=source_rows,
             thresholds=self.thresholds,
         )
+
+    def _packages(self) -> tuple[str, ...]:
+        return PREDICTING if isinstance(unwrapped(self.encoder_), StaticEncoder) else ()
 
     @classmethod
     def from_parts(cls, encoder: Encoder, head: LinearHead, space: LabelSpace) -> "LinearProbeClassifier":

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
+from fewshot.classifiers.estimator import not_fitted
 from fewshot.classifiers.folder import MARKER, ModelContent, read_content
 from fewshot.classifiers.loading import restored
 from fewshot.classifiers.sequence_models import open_whole
@@ -189,7 +189,7 @@ class SequenceClassifier(TransformerClassifier):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
-            raise NotFittedError(f"this SequenceClassifier holds no model yet: {_INSTEAD}")
+            raise not_fitted(f"this SequenceClassifier holds no model yet: {_INSTEAD}")
 
     def _plain_params(self) -> dict[str, Any]:
         return super()._plain_params() | {"model": str(self.model), "device": None}

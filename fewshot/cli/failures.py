@@ -37,7 +37,7 @@ def explained() -> Iterator[None]:
         except KeyboardInterrupt:  # Ctrl-C before or after the verb
             _say(_INTERRUPTED)
             sys.exit(INTERRUPTED)
-        except (FewshotError, OSError, MemoryError) as error:
+        except (FewshotError, OSError, MemoryError, ModuleNotFoundError) as error:
             if os.environ.get("FEWSHOT_DEBUG"):
                 raise
             _say(_one_line(error))
@@ -45,6 +45,11 @@ def explained() -> Iterator[None]:
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"{error.name} is needed for this and not installed; an environment made of a model's requirements.txt "
+            "predicts with that model, from CSV, TSV and JSON files; for all else run: pip install fewshot"
+        )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return (
             f"the disk is full ({error.filename or 'while writing'}); nothing half-written was left, and what is "

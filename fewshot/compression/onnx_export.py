@@ -96,7 +96,8 @@ def export_classifier(
     Notes
     -----
     Thresholds, calibration, abstention, the detector of texts far off, the length limit and the windows of long texts
-    go along. float32 graphs are held against PyTorch in float32, alone and in batches, over texts of many lengths.
+    go along, and ``requirements.txt`` with all that an environment needs to predict with the folder. float32 graphs are
+    held against PyTorch in float32, alone and in batches, over texts of many lengths.
 
     Examples
     --------

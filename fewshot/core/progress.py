@@ -7,14 +7,14 @@ with :func:`show_progress`. All goes to standard error, so a pipe stays clean.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fewshot.core.bars import Bars
 
 SECONDS_A_LINE = 30.0
 
@@ -38,7 +38,7 @@ class _Work:
 class _Lines:
     """Progress where there is no terminal, as in a log file: a line on all work under way every half minute."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: "Console") -> None:
         self.console = console
         self._last = time.monotonic()
         self._under_way: list[_Work] = []
@@ -71,27 +71,7 @@ class _Lines:
             self._under_way[-1].words.update(words)
 
 
-class _TimeLeft(TimeRemainingColumn):
-    """The time left by the pace of the bar, unless the work itself says how much is left."""
-
-    def render(self, task: Task) -> Text:
-        """Return what stands in the column."""
-        return Text() if "left" in task.fields.get("told", {}) else super().render(task)
-
-
-class _Bars(Progress):
-    """Progress on a terminal: a bar for each work under way, and beneath them a table, where one is shown."""
-
-    table: Table | None = None
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        """Give what is drawn, from top to bottom; of what is higher than the terminal the end is cut."""
-        yield from super().get_renderables()
-        if self.table is not None:
-            yield self.table
-
-
-_shown: ContextVar[_Bars | _Lines | None] = ContextVar("shown_progress", default=None)
+_shown: ContextVar["Bars | _Lines | None"] = ContextVar("shown_progress", default=None)
 
 
 @contextlib.contextmanager
@@ -103,22 +83,19 @@ def show_progress(*, enabled: bool | None = None) -> Iterator[None]:
     enabled : bool, optional
         ``None`` (default) draws bars if standard error is a terminal, and else writes a line every half minute.
     """
-    console = Console(stderr=True)
     if enabled is False:
         yield
         return
+    from rich.console import Console
+
+    console = Console(stderr=True)
     if not (enabled or console.is_terminal):
         with _showing(_Lines(console)):
             yield
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _TimeLeft(),
-        TextColumn("{task.fields[remarks]}"),
-    )
-    with _Bars(*columns, console=console, transient=True) as progress, _showing(progress):
+    from fewshot.core.bars import Bars
+
+    with Bars.on(console) as progress, _showing(progress):
         yield
 
 
@@ -136,7 +113,7 @@ def hide_progress() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _showing(progress: _Bars | _Lines | None) -> Iterator[None]:
+def _showing(progress: "Bars | _Lines | None") -> Iterator[None]:
     token = _shown.set(progress)
     try:
         yield
@@ -215,23 +192,14 @@ def show_table() -> Iterator[UpdateTable]:
     ...     update(["method", "8"], [["knn", "51.2"]], None)  # nothing is drawn here
     """
     progress = _shown.get()
-    if not isinstance(progress, _Bars):
+    if progress is None or isinstance(progress, _Lines):
         yield lambda headings, lines, said: progress.say(said) if progress and said else None
         return
 
     def update(headings: Sequence[str], lines: Sequence[Sequence[str]], said: str | None) -> None:
-        progress.table = _table(headings, lines)
+        progress.draw(headings, lines)
 
     try:
         yield update
     finally:
         progress.table = None
-
-
-def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for place, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="right" if place else "left", no_wrap=bool(place))
-    for line in lines:
-        table.add_row(*map(Text, line))  # what is in brackets in a name is no command of rich
-    return table

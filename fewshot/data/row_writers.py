@@ -9,7 +9,6 @@ import csv
 import gzip
 import io
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -317,8 +316,10 @@ def _quoted(values: list[Any], delimiter: str) -> list[str]:
         return cells
     if special == [delimiter]:
         return [f'"{cell}"' if delimiter in cell else cell for cell in cells]
-    found = re.compile(f"[{''.join(special)}]").search
-    return ['"' + cell.replace('"', '""') + '"' if found(cell) else cell for cell in cells]
+    return [
+        '"' + cell.replace('"', '""') + '"' if delimiter in cell or '"' in cell or "\n" in cell else cell
+        for cell in cells
+    ]
 
 
 def _encoded(text: str) -> bytes:

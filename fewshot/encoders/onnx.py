@@ -63,7 +63,7 @@ class OnnxModel:
         self.folder = Path(folder).absolute()
         self.listing = read_onnx_listing(self.folder)
         self.set_threads(threads)  # looks at all files before one is opened
-        self.reader = TokenReader(read_tokenizer(self.folder), self.listing.tokens)
+        self.reader = TokenReader(read_tokenizer(self.folder), self.listing.tokens, copy=False)
         self._cutter = self._make_cutter()
 
     def set_threads(self, threads: int | None) -> None:

@@ -1,6 +1,6 @@
 """A token table: the vector of a text is the normalised sum of its tokens' rows. No neural network runs.
 
-It needs ``tokenizers`` and NumPy/SciPy alone, so it starts fast, and encodes as fast as texts can be cut into tokens.
+It needs ``tokenizers`` and NumPy alone, so it starts fast, and encodes as fast as texts can be cut into tokens.
 Tokens are subwords or whole words (:mod:`fewshot.encoders.words`); frequent pairs of tokens may have rows of their own.
 Reading and writing is left to :mod:`fewshot.encoders.static_folder`.
 """
@@ -34,8 +34,8 @@ class StaticEncoder(Encoder):
     ----------
     table : ndarray of shape (n_tokens, dimension)
         One row a token id; a token's weight is folded into its row. Rounded to ``table_dtype``, as it is saved.
-    tokenizer : tokenizers.Tokenizer or WordTokenizer
-        Any fast tokenizer; special tokens are not added, texts are not cut. Or whole words.
+    tokenizer : tokenizers.Tokenizer, SubwordTokenizer or WordTokenizer
+        Any fast tokenizer, which is copied; special tokens are not added, texts are not cut. Or whole words.
     name : str, default="static"
         How to call it in results.
     bigrams : BigramTable, optional
@@ -75,7 +75,7 @@ class StaticEncoder(Encoder):
     def __init__(
         self,
         table: np.ndarray,
-        tokenizer: Tokenizer | WordTokenizer,
+        tokenizer: Tokenizer | SubwordTokenizer | WordTokenizer,
         *,
         name: str = "static",
         bigrams: BigramTable | None = None,
@@ -83,7 +83,7 @@ class StaticEncoder(Encoder):
     ) -> None:
         check_table_dtype(table_dtype)
         self.words = tokenizer if isinstance(tokenizer, WordTokenizer) else None
-        self._reader = tokenizer if isinstance(tokenizer, WordTokenizer) else SubwordTokenizer(tokenizer)
+        self._reader = SubwordTokenizer(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
         self.n_tokens = n_tokens = self._reader.n_tokens
         if table.ndim != 2 or table.shape[0] < n_tokens:
             raise ModelFormatError(
@@ -198,9 +198,10 @@ class StaticEncoder(Encoder):
             If the folder is not a token table or is damaged.
         """
         parts = read_table(folder)
+        tokenizer = parts.tokenizer
         return cls(
             parts.table,
-            parts.tokenizer,
+            SubwordTokenizer(tokenizer, copy=False) if isinstance(tokenizer, Tokenizer) else tokenizer,
             name=name or str(folder),
             bigrams=parts.bigrams,
             table_dtype=parts.table_dtype,

@@ -5,6 +5,7 @@ and the windows of a text follow each other without a gap. What a window's vecto
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,7 +52,7 @@ class WindowCutter:
     Parameters
     ----------
     tokenizer : tokenizers.Tokenizer
-        A fast tokenizer that cuts on the right; it is copied.
+        A fast tokenizer that cuts on the right; it stays as it is.
     max_length : int
         Tokens a window, special tokens included.
     max_chunks : int, default=8
@@ -82,11 +83,21 @@ class WindowCutter:
         self.max_length = max_length
         self.max_chunks = max_chunks
         self._budget = (max_length - special) * max_chunks
-        self._whole = Tokenizer.from_str(tokenizer.to_str())
-        self._whole.no_padding()
-        self._whole.no_truncation()
-        self._windowed = Tokenizer.from_str(self._whole.to_str())
-        self._windowed.enable_truncation(max_length)
+        self._tokenizer = tokenizer
+
+    @functools.cached_property
+    def _whole(self) -> Tokenizer:
+        """A copy that reads all of a text; made when the first long text comes, as copying takes a while."""
+        copied = Tokenizer.from_str(self._tokenizer.to_str())
+        copied.no_padding()
+        copied.no_truncation()
+        return copied
+
+    @functools.cached_property
+    def _windowed(self) -> Tokenizer:
+        copied = Tokenizer.from_str(self._whole.to_str())
+        copied.enable_truncation(self.max_length)
+        return copied
 
     def heads(self, texts: Sequence[str]) -> list[str]:
         """Return texts without the part that lies far behind their last window; most come back as they are."""

@@ -8,12 +8,11 @@ import dataclasses
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_expit, log_softmax, logit
 
 from fewshot.core.errors import InputError
 from fewshot.evaluation.abstention import PrecisionCurve
 from fewshot.heads.linear import LinearHead
+from fewshot.heads.logits import expit, logit
 from fewshot.heads.neighbors import NeighborHead
 
 __all__ = ["PrecisionCurve", "calibrated", "fit_platt", "fit_temperature"]
@@ -69,6 +68,9 @@ def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
         return 1.0
     if y.min() < 0 or y.max() >= probabilities.shape[1]:
         raise InputError(f"y must hold class numbers from 0 to {probabilities.shape[1] - 1}, got up to {y.max()}")
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     logs = np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))
 
     def loss(log_temperature: float) -> float:
@@ -116,6 +118,9 @@ def fit_platt(probabilities: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """
     if y.shape != probabilities.shape or y.ndim != 2:
         raise InputError(f"y and probabilities must have one shape, got {y.shape} and {probabilities.shape}")
+    from scipy.optimize import minimize
+    from scipy.special import log_expit
+
     odds = logit(probabilities.astype(np.float64)).clip(-LARGEST_LOGIT, LARGEST_LOGIT)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:

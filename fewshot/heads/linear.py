@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from fewshot.core.errors import ModelFormatError
+from fewshot.heads.logits import expit, softmax
 from fewshot.heads.vectors import threshold_from, threshold_setting
 
 NEVER = -200.0
@@ -45,7 +45,7 @@ class LinearHead:
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities ``(n, n_classes)``; single-label rows sum to 1."""
         logits = X @ self.coef.T + self.intercept
-        return expit(logits) if self.multi_label else softmax(logits, axis=1)
+        return expit(logits) if self.multi_label else softmax(logits)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what :meth:`from_state` needs: arrays, and JSON values."""

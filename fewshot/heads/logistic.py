@@ -1,19 +1,23 @@
-"""Logistic regression on vectors: a :class:`LinearHead` whose regularization the training data choose."""
+"""Logistic regression on vectors: a :class:`LinearHead` whose regularization the training data choose.
+
+scikit-learn and SciPy wait inside the functions that fit: predicting needs neither.
+"""
 
 import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from fewshot.data.augmentation import own_rows, rows_apart
 from fewshot.evaluation.thresholds import best_threshold, check_thresholds, chosen_thresholds, micro_f1
 from fewshot.heads.linear import NEVER, LinearHead
+from fewshot.heads.logits import expit, softmax
 from fewshot.heads.vectors import check_vectors, row_weights
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 C_GRID = (0.1, 1.0, 10.0, 100.0)
 """Inverse regularization strengths that are tried; on unit vectors small training sets want weak regularization."""
@@ -148,7 +152,7 @@ def held_out_linear(
         else:
             coef, intercept = _logistic(Z[train], y[train], C, n_classes, weight[train])
         logits = Z[test] @ coef.T + intercept
-        held_out[test], seen[test] = expit(logits) if y.ndim == 2 else softmax(logits, axis=1), True
+        held_out[test], seen[test] = expit(logits) if y.ndim == 2 else softmax(logits), True
     return np.flatnonzero(seen), held_out[seen]
 
 
@@ -171,6 +175,8 @@ def _folds(y: np.ndarray, n_classes: int, random_state: int, source_rows: np.nda
 
 
 def _held_out_parts(y: np.ndarray, n_classes: int, random_state: int) -> list[np.ndarray]:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
     if y.ndim == 2:
         folds = min(MAX_FOLDS, len(y))
         kind = KFold(folds, shuffle=True, random_state=random_state) if folds > 1 else None
@@ -186,6 +192,8 @@ def _held_out_parts(y: np.ndarray, n_classes: int, random_state: int) -> list[np
 def _choose(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, n_classes: int, splits: Splits) -> float:
     if not splits:
         return DEFAULT_C
+    from scipy.special import log_softmax
+
     hits, log_likelihood = np.zeros(len(C_GRID)), np.zeros(len(C_GRID))
     for train, test in splits:
         for i, (coef, intercept) in enumerate(_path(Z[train], y[train], n_classes, weight[train])):
@@ -197,6 +205,8 @@ def _choose(Z: np.ndarray, y: np.ndarray, weight: np.ndarray, n_classes: int, sp
 
 def _path(Z: np.ndarray, y: np.ndarray, n_classes: int, weight: np.ndarray) -> Iterator[Fitted]:
     """Fit one regression a strength, each from the solution before: enough to compare them, not to keep them."""
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(max_iter=1000, warm_start=True)
     Z, weight = Z.astype(np.float32), weight.astype(np.float32)
     for C in C_GRID:
@@ -209,9 +219,12 @@ def _logistic(
     C: float,
     n_classes: int,
     weight: np.ndarray,
-    model: LogisticRegression | None = None,
+    model: "LogisticRegression | None" = None,
 ) -> Fitted:
     """Fit one multinomial regression; two classes give two rows, half of scikit-learn's one each."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     present = np.unique(y)
     coef, intercept = np.zeros((n_classes, X.shape[1])), np.full(n_classes, NEVER)
     if len(present) == 1:

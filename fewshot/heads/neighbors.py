@@ -4,10 +4,10 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import expit, logit
 
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.evaluation.thresholds import best_threshold
+from fewshot.heads.logits import expit, logit
 from fewshot.heads.vectors import check_vectors, row_weights, threshold_from, threshold_setting
 from fewshot.heads.votes import cosine_weights, count_votes
 

@@ -4,11 +4,10 @@ Nothing but one scale is learnt, so that one or two examples a class are enough;
 """
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_expit, log_softmax, softmax
 
 from fewshot.evaluation.thresholds import best_threshold
 from fewshot.heads.linear import NEVER, LinearHead
+from fewshot.heads.logits import expit, softmax
 from fewshot.heads.vectors import check_vectors, row_weights
 
 DEFAULT_SCALE = 20.0
@@ -115,7 +114,7 @@ def held_out_prototypes(
     rows = np.flatnonzero(known.all(axis=1))
     scale = np.linalg.norm(head.coef, axis=1).max(initial=0.0)
     logits = scale * cosines[rows] + head.intercept
-    return rows, expit(logits) if head.multi_label else softmax(logits, axis=1)
+    return rows, expit(logits) if head.multi_label else softmax(logits)
 
 
 def _members(y: np.ndarray, n_classes: int, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -144,6 +143,9 @@ def _choose_scale(
 ) -> float:
     if not usable.any():
         return DEFAULT_SCALE
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     cosines, y, weight = cosines[usable], y[usable], weight[usable]
     bias = np.where(absent, NEVER, 0.0)
 
@@ -156,6 +158,9 @@ def _choose_scale(
 
 
 def _choose_scale_and_biases(cosines: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
+    from scipy.optimize import minimize
+    from scipy.special import log_expit
+
     n_labels = y.shape[1]
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:

@@ -8,14 +8,10 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
-from sklearn.preprocessing import LabelBinarizer
 
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.heads.linear import LinearHead
+from fewshot.heads.logits import expit, logit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +163,11 @@ def to_sklearn(head: Head, classes: list[Any]) -> Any:
     LogisticRegression, OneVsRestClassifier, MultiOutputClassifier or ClassifierChain
         With the attributes that ``fit`` would have set.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+    from sklearn.preprocessing import LabelBinarizer
+
     C, n_classes = getattr(head, "C", None) or 1.0, len(head.intercept)
     if isinstance(head, ChainHead):
         width = head.coef.shape[1] - n_classes + 1
@@ -193,6 +194,8 @@ def to_sklearn(head: Head, classes: list[Any]) -> Any:
 
 
 def _regression(coef: np.ndarray, intercept: np.ndarray, C: float, classes: np.ndarray | None = None) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=C)
     model.coef_, model.intercept_ = np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
     model.classes_ = np.array([0, 1]) if classes is None else classes

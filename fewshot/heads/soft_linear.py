@@ -1,12 +1,11 @@
 """A linear head that follows probabilities instead of classes, as a student follows its teacher's."""
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, log_softmax
 
 from fewshot.core.errors import InputError
 from fewshot.heads.linear import LinearHead
 from fewshot.heads.logistic import DEFAULT_C, one_blas_thread
+from fewshot.heads.logits import expit
 
 
 @one_blas_thread
@@ -45,6 +44,9 @@ def fit_soft_linear(
     ----------
     Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531.
     """
+    from scipy.optimize import minimize
+    from scipy.special import log_expit, log_softmax
+
     X, targets = X.astype(np.float64), targets.astype(np.float64)
     weight = np.ones(len(X)) if sample_weight is None else sample_weight.astype(np.float64)
     if not len(X) == len(targets) == len(weight):

@@ -158,7 +158,7 @@ def _as_model(name: str, source: Any) -> Any:
     return source
 
 
-def _without_memory(model: TextClassifier) -> TextClassifier:
+def _without_memory(model: Any) -> TextClassifier:
     """Return the same classifier, looking nothing up that it computed before."""
     model = copy.copy(model)
     if hasattr(model, "encoder_"):

@@ -66,7 +66,8 @@ folder, texts = json.loads(sys.stdin.read())
 from fewshot import load_classifier
 classifier = load_classifier(folder)
 probabilities = classifier.predict_proba(texts).tolist()
-unwanted = {"torch", "transformers", "sentence_transformers", "onnx", "datasets", "setfit", "faiss"}
+unwanted = {"torch", "transformers", "sentence_transformers", "onnx", "datasets", "setfit", "faiss", "sklearn"}
+unwanted |= {"scipy", "pandas", "pyarrow", "matplotlib", "joblib", "rich", "typer", "huggingface_hub"}
 print(json.dumps([probabilities, classifier.predict(texts).tolist(), sorted(unwanted & set(sys.modules))]))
 """
 

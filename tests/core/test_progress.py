@@ -1,8 +1,10 @@
 """Progress bars."""
 
 import pytest
+from rich.console import Console
 
 from fewshot.core import progress
+from fewshot.core.bars import TimeLeft
 from fewshot.core.progress import remark, show_progress, show_table, track
 
 
@@ -85,7 +87,7 @@ def test_a_table_stands_under_the_bars_as_long_as_its_work_runs(monkeypatch, cap
         with show_table() as update, track("comparing", total=2):
             update(["macro F1", "8"], [["[bold]knn", "51.2 1/2"]], "unsaid on a terminal")
             drawn = list(bars.get_renderables())
-            console = progress.Console(width=60)
+            console = Console(width=60)
             with console.capture() as caught:
                 for part in drawn:
                     console.print(part)
@@ -98,7 +100,7 @@ def test_a_table_stands_under_the_bars_as_long_as_its_work_runs(monkeypatch, cap
 
 def test_one_time_left_is_told():
     """Prevents two seconds and eight minutes side by side: bars go by the pace of all steps, works know theirs."""
-    column = progress._TimeLeft()
+    column = TimeLeft()
     with show_progress(enabled=True), track("comparing", total=10) as advance:
         advance(5)
         (bar,) = progress._shown.get().tasks

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import sparse
 
 from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.encoders import rows
 from fewshot.encoders.rows import check_table_dtype, from_int8, rounded, sum_rows, to_int8
 
 TABLES = arrays.arrays(
@@ -26,6 +28,31 @@ def test_sums(texts):
     assert sums.dtype == np.float32
     expected = [table[text].sum(axis=0) for text in texts]
     np.testing.assert_allclose(sums, np.reshape(expected, (len(texts), 4)), atol=1e-5)
+
+
+@given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_sums_without_scipy_are_the_same(lengths, dimension, seed):
+    """Prevents vectors, and so labels, that depend on whether SciPy is installed or how many texts come at once."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(30, dimension)).astype(np.float32)
+    ids = rng.integers(30, size=sum(lengths)).astype(np.int32)
+    bounds = np.cumsum([0, *lengths], dtype=np.int32)
+    one = np.ones(len(ids), dtype=np.float32)
+    expected = sparse.csr_array((one, ids, bounds), shape=(len(lengths), 30)) @ table
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_TOKENS_AT_ONCE", 16)
+        np.testing.assert_array_equal(rows._sum_rows_alone(table, ids, bounds), expected)
+
+
+def test_many_texts_take_the_other_way():
+    """Prevents two ways to add of which one is never taken, and one that fails where SciPy is not installed."""
+    table, ids = np.eye(3, dtype=np.float32), np.arange(600, dtype=np.int32) % 3
+    bounds = np.arange(0, 601, 2, dtype=np.int32)
+    many = sum_rows(table, ids, bounds)
+    assert rows._scipy_sparse() is sparse
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_scipy_sparse", lambda: None)
+        np.testing.assert_array_equal(sum_rows(table, ids, bounds), many)
 
 
 @pytest.mark.parametrize("table_dtype", ["float16", "int8"])

@@ -155,9 +155,11 @@ def kept_names(columns: Sequence[str]) -> dict[str, str]:
 
 
 def _with_number(schema: Any, name: str) -> Any:
+    if schema is None:
+        return None
     import pyarrow as pa
 
-    return None if schema is None else pa.schema([(name, pa.int64()), *schema])
+    return pa.schema([(name, pa.int64()), *schema])
 
 
 def _spread(answers: Answers, places: Sequence[int], n: int) -> Answers:

@@ -8,9 +8,10 @@ from typing import Any
 
 from fewshot.core.artifacts import folder_fingerprint, sha256_file
 from fewshot.core.errors import InputError
+from fewshot.core.requirements import REQUIREMENTS
 
 FORMAT = 1
-_UNREAD = ("README.md",)
+_UNREAD = ("README.md", REQUIREMENTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Plan:
     input_bytes : int
     input_sha256 : str
     model : str
-        Fingerprint of the model's folder, its card left out.
+        Fingerprint of the model's folder, its card and its requirements left out.
     settings : dict
         JSON values by name.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.base import TextClassifier
-from fewshot.core.collector import older_objects_kept
+from fewshot.core.collector import older_objects_kept, seldom_collected
 from fewshot.core.errors import InputError
 from fewshot.data.formats import format_of
 from fewshot.data.row_blocks import RowBlock
@@ -105,7 +105,8 @@ class PredictionRun:
 
     def work(self, answer: Engine) -> None:
         """Do the shards that this run is to do and that are not done."""
-        with ReadingProgress(self._place.source.name, self._rows) as progress, older_objects_kept():
+        shown = ReadingProgress(self._place.source.name, self._rows)
+        with shown as progress, older_objects_kept(), seldom_collected():
             answered = answer(self._jobs())
             for number, blocks in itertools.groupby(answered, key=lambda one: one[0][0].shard):
                 self._write(number, blocks, progress)

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.loading import load_classifier
+from fewshot.core.collector import seldom_collected
 from fewshot.core.errors import InputError
 from fewshot.core.optional import import_extra
 from fewshot.recipes.judging import ANSWER_ALL, Abstaining, Answers, answer_texts
@@ -131,7 +132,8 @@ class Worker:
 
     def answers(self, texts: list[str]) -> Answers:
         """Answer some texts."""
-        return self._answering.answers(self._classifier, texts)
+        with seldom_collected():
+            return self._answering.answers(self._classifier, texts)
 
 
 def bound_threads(n: int) -> None:
