@@ -102,11 +102,11 @@ def trim_classifier(classifier: TextClassifier, texts: Sequence[str], min_count:
     --------
     >>> small = trim_classifier(load_classifier("runs/student"), texts)  # doctest: +SKIP
     """
-    made = copy.copy(classifier)
     if isinstance(classifier, EmbeddingClassifier):
+        made = copy.copy(classifier)
         made.encoder_ = trim_vocabulary(classifier.encoder_, texts, min_count)
         return made
-    if not isinstance(made, TransformerClassifier) or not isinstance(classifier, TransformerClassifier):
+    if not isinstance(classifier, TransformerClassifier):
         raise InputError(f"a {classifier.kind!r} classifier has no transformer whose vocabulary could be trimmed")
     _check_pool(texts, min_count)
     name, tokenizer = classifier.model_name, classifier.tokenizer_
@@ -116,7 +116,7 @@ def trim_classifier(classifier: TextClassifier, texts: Sequence[str], min_count:
     reopened = _reopened(tokenizer, table.trimmed(kept))
     if min_count == 1:
         _check_same(name, tokenizer, reopened, texts[:_CHECKED], kept)
-    return made._take(
+    return copy.copy(classifier)._take(
         model,
         reopened,
         classifier.label_space_,
