@@ -230,7 +230,7 @@ def test_every_argument_survives_saving(tiny_folder, single, tmp_path):
         "precision": "float32",
         "random_state": 5,
     }
-    assert {*arguments, "steps", "device", "pruning"} == set(FineTunedClassifier().get_params())
+    assert {*arguments, "steps", "device", "pruning", "quantization"} == set(FineTunedClassifier().get_params())
     classifier = FineTunedClassifier(**arguments).fit(single.texts, single.labels)
     classifier.save(tmp_path / "model")
     loaded = load_classifier(tmp_path / "model", device="cpu")
