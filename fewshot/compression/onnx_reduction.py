@@ -64,7 +64,7 @@ def check_quantize(quantize: str | None, texts: Sequence[str] | None) -> None:
 
 
 def reduce_graph(
-    whole: WholeGraph, workplace: Path, precision: str, texts: Sequence[str], methods: Sequence[str] = tuple(METHODS)
+    whole: WholeGraph, workplace: Path, precision: str, texts: Sequence[str], methods: Sequence[str] | None = None
 ) -> tuple[AnyExported, dict[str, Any]]:
     """Return a classifier of fewer bits, and what to report of how it was made.
 
@@ -76,11 +76,11 @@ def reduce_graph(
     precision : {"int8", "int8-static", "float16"}
     texts : sequence of str
         Texts to find scales on, and to choose between ``methods``; for ``"int8-static"``.
-    methods : sequence of str
-        Of :data:`~fewshot.compression.onnx_static.METHODS`.
+    methods : sequence of str, optional
+        Default: all :data:`~fewshot.compression.onnx_static.METHODS`.
     """
     if precision == "int8-static":
-        return _reduce_static(whole, workplace, list(dict.fromkeys(texts)), methods)
+        return _reduce_static(whole, workplace, list(dict.fromkeys(texts)), methods or list(METHODS))
     folder = _made(workplace / precision)
     if precision == "float16":
         to_float16(whole.folder, folder)
