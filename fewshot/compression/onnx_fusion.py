@@ -14,13 +14,15 @@ from fewshot.core.optional import import_extra
 FUSED = "Attention"
 
 
-def fuse(source: Path, folder: Path) -> bool:
+def fuse(source: Path, folder: Path, *, heads: int, width: int) -> bool:
     """Write the graph in ``source`` with fused operators into ``folder``.
 
     Parameters
     ----------
     source, folder : Path
         Folders of ``model.onnx``; different ones.
+    heads, width : int
+        Heads of attention, and the length of a token's vector; the graph does not tell them.
 
     Returns
     -------
@@ -35,10 +37,15 @@ def fuse(source: Path, folder: Path) -> bool:
     wanted.use_raw_attention_mask(True)  # lengths alone would do for padding on the right alone
     with quietly():
         try:
-            made = optimizer.optimize_model(load_proto(source), "bert", opt_level=0, optimization_options=wanted)
+            made = optimizer.optimize_model(
+                load_proto(source), "bert", heads, width, opt_level=0, optimization_options=wanted
+            )
         except Exception:  # a pattern that half fits fails in its own way; the graph is good as it is
             return False
     if not made.get_fused_operator_statistics().get(FUSED):
         return False
+    made.topological_sort()
+    if not any(known.domain == "com.microsoft" for known in made.model.opset_import):
+        made.model.opset_import.add(domain="com.microsoft", version=1)
     save_graph(made.model, folder)
     return True

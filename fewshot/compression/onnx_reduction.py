@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transformers import PreTrainedModel
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.compression.onnx_check import is_equal, largest_difference
@@ -92,7 +93,11 @@ def reduce_graph(
 
 def _fused(whole: WholeGraph, folder: Path) -> Path | None:
     """Return a folder of the same graph with fused operators, if there is such and it answers as the original does."""
-    if not fuse(whole.folder, folder):
+    config: Any = next(
+        (part.config for part in whole.original.graph.modules() if isinstance(part, PreTrainedModel)), None
+    )
+    heads, width = (getattr(config, name, 0) for name in ("num_attention_heads", "hidden_size"))
+    if not heads or not width or not fuse(whole.folder, folder, heads=heads, width=width):
         return None
     made = whole.original.opened(folder, whole.inputs, "float32")
     return folder if is_equal(whole.original, made, whole.checked_on) else None

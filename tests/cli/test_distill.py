@@ -58,10 +58,9 @@ def test_each_student_on_each_kind_of_data(desk, student, task):
 
 def test_training_through_int8_rounding(desk):
     """Prevents a flag that is taken and not passed on, or not written down."""
-    plain = distill(desk, "--student", "layers:2", out="unrounded")
+    distill(desk, "--student", "layers:2", out="unrounded")
     distill(desk, "--student", "layers:2", "--quantization-aware", out="rounded")
-    weights = [(desk / out / "encoder" / "model.safetensors").read_bytes() for out in ("unrounded", "rounded")]
-    assert plain.returncode == 0
+    weights = [next((desk / out).rglob("model.safetensors")).read_bytes() for out in ("unrounded", "rounded")]
     assert weights[0] != weights[1]
     told = [json.loads((desk / out / "fewshot.json").read_text())["provenance"] for out in ("unrounded", "rounded")]
     assert told[0] != told[1]

@@ -46,7 +46,7 @@ def test_what_fails_is_left_out(failure, probe, tmp_path, monkeypatch):
         (tmp_path / "fused").mkdir()
         whole = export_classifier(probe, tmp_path / "whole")
         assert whole.report["agreement"] == 1.0
-        assert not onnx_fusion.fuse(tmp_path / "whole", tmp_path / "fused")
+        assert not onnx_fusion.fuse(tmp_path / "whole", tmp_path / "fused", heads=2, width=32)
         assert not list((tmp_path / "fused").iterdir())
         return
     monkeypatch.setattr(onnx_reduction, "is_equal", lambda *arguments: False)
