@@ -100,7 +100,7 @@ def run_cell(
 
 
 def run_ways(probe: Any, pool: list[str], test: TextData, *, steps: int) -> dict[str, Any]:
-    """Return accuracies in float32 and in int8 of the probe and of students, and labels that int8 leaves as they are."""
+    """Return accuracies of the probe and of students in float32 and in int8, and the share of equal labels."""
     usual = {"steps": steps, "device": "cpu", "random_state": 0}
     students = {
         "student": DistillationTrainer(probe, "layers:3", **usual).fit(pool).student_,
