@@ -246,7 +246,7 @@ class TextClassifier(Estimator):
 
     def _plain_params(self) -> dict[str, Any]:
         params = dict(self.get_params(deep=False))
-        objects = ("augment", "unlabeled_augment", "pruning")
+        objects = ("augment", "unlabeled_augment", "pruning", "quantization")
         return params | {name: described(params[name]) for name in objects if name in params}
 
     def _check_fitted(self) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 
 from fewshot.core.errors import InputError
+from fewshot.training.fake_quant import FakeQuantization, check_quantization
 from fewshot.training.layer_rates import LayerRates
 from fewshot.training.samplers import steps_per_epoch
 from fewshot.training.schedule import Schedule
@@ -39,6 +40,7 @@ class FineTuneSettings:
     precision: str
     patience: int
     pruning: Pruning | None = None
+    quantization: FakeQuantization | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps", "accumulation", "patience"):
@@ -50,6 +52,11 @@ class FineTuneSettings:
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup must be a share of the steps, at least 0 and below 1, got {self.warmup}")
         check_pruning(self.pruning)
+        check_quantization(self.quantization)
+        if self.quantization is not None and self.quantization.start > 0:
+            raise InputError(
+                "a training that is judged may end before the rounding begins; leave start of quantization at 0"
+            )
         _ = self.plan(2).schedule, self.rates("mean")  # refuse what they cannot be
 
     def rates(self, pooling: str) -> LayerRates:

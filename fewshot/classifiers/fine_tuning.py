@@ -248,6 +248,7 @@ class FineTuning:
                 watch_every=plan.look_every if stop_at is None else stop_at,
                 description=description,
                 pruning=settings.pruning,
+                quantization=settings.quantization,
             )
         last = plan.schedule.steps
         if looks is not None and len(losses) == last and last not in looks.logits:

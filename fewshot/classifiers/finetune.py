@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fewshot.classifiers.fine_tuning import FineTuning, HeldOut, Outcome
     from fewshot.classifiers.stages import Stages
     from fewshot.classifiers.starting_model import StartingModel
+    from fewshot.training.fake_quant import FakeQuantization
     from fewshot.training.sparsity import Pruning
 
 CLASS_WEIGHTS = (None, "balanced")
@@ -87,6 +88,9 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         How single weights of the layers become zeros in the course of each training, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`. Trainings then go to their end, since weights from before
         it are not yet pruned; held-out texts calibrate alone. Default: none do.
+    quantization : FakeQuantization, optional
+        Train through the rounding of int8, so that the int8 export loses (nearly) nothing:
+        :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
     max_length : int, optional
         Tokens that are read of a text. Default: a sentence encoder's own, else as many as the model can read, at most
         512.
@@ -157,6 +161,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         folds: int = 2,
         patience: int = 3,
         pruning: "Pruning | None" = None,
+        quantization: "FakeQuantization | None" = None,
         max_length: int | None = None,
         precision: str = "auto",
         device: str | None = None,
@@ -179,6 +184,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         self.folds = folds
         self.patience = patience
         self.pruning = pruning
+        self.quantization = quantization
         self.max_length = max_length
         self.precision = precision
         self.device = device

@@ -62,6 +62,9 @@ def distill(
     patience: Annotated[
         int | None, typer.Option(help="Stop when agreement did not rise for so many of about ten looks.")
     ] = None,
+    quantization_aware: Annotated[
+        bool, typer.Option("--quantization-aware", help="Train through int8 rounding: its export then loses nothing.")
+    ] = False,
     classes: Annotated[str | None, typer.Option(help="Class names for nli:FOLDER, with commas between.")] = None,
     template: Annotated[str | None, typer.Option(help="Hypothesis for nli:FOLDER, with {} for the class.")] = None,
     multi_label: Annotated[
@@ -98,6 +101,7 @@ def distill(
     from fewshot.recipes.distilling import distill_classifier
 
     flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(DistillSettings)}
+    flags["quantization_aware"] = quantization_aware or None
     flags["classes"] = [name.strip() for name in classes.split(",")] if classes is not None else None
     settings = read_settings(DistillSettings, config, flags)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)

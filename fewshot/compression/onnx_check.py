@@ -45,14 +45,7 @@ def check_equal(original: Original, exported: TextClassifier, texts: Sequence[st
         If one differs by more; the first part of the model that differs is named.
     """
     texts = list(texts)
-    expected = original.reference.predict_proba(texts)
-    rows = list(range(0, len(texts), max(1, len(texts) // _ALONE)))
-    found = [
-        (range(len(texts)), exported.predict_proba(texts)),
-        *(([row], exported.predict_proba([texts[row]])) for row in rows),
-        *((range(start, start + 3), exported.predict_proba(texts[start : start + 3])) for start in rows[:-1:4]),
-    ]
-    difference = max(largest_difference(values, expected[list(places)]) for places, values in found)
+    difference = _difference(original, exported, texts)
     if not difference <= TOLERANCE or not _same_vectors(original.reference, exported, texts):
         raise InputError(
             f"the exported model is not the original: probabilities differ by up to {difference:.2g}; {TOLERANCE:g} "
@@ -60,6 +53,25 @@ def check_equal(original: Original, exported: TextClassifier, texts: Sequence[st
             f"{first_difference(original, texts)}. Nothing was written"
         )
     return difference
+
+
+def is_equal(original: Original, exported: TextClassifier, texts: Sequence[str]) -> bool:
+    """Return whether :func:`check_equal` finds nothing."""
+    texts = list(texts)
+    difference = _difference(original, exported, texts)
+    return difference <= TOLERANCE and _same_vectors(original.reference, exported, texts)
+
+
+def _difference(original: Original, exported: TextClassifier, texts: list[str]) -> float:
+    """Return the largest difference of a probability, of all texts together, of some alone and by threes."""
+    expected = original.reference.predict_proba(texts)
+    rows = list(range(0, len(texts), max(1, len(texts) // _ALONE)))
+    found = [
+        (range(len(texts)), exported.predict_proba(texts)),
+        *(([row], exported.predict_proba([texts[row]])) for row in rows),
+        *((range(start, start + 3), exported.predict_proba(texts[start : start + 3])) for start in rows[:-1:4]),
+    ]
+    return max(largest_difference(values, expected[list(places)]) for places, values in found)
 
 
 def _same_vectors(reference: TextClassifier, exported: TextClassifier, texts: list[str]) -> bool:

@@ -1,34 +1,28 @@
 """From a trained classifier to a folder that predicts without torch: one graph, checked before anything is written."""
 
+import copy
 import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.exported import ExportedClassifier, ExportedSequenceClassifier
 from fewshot.classifiers.folder import check_output
 from fewshot.classifiers.loading import load_classifier
+from fewshot.compression import head_refit
 from fewshot.compression.graphs import write_graph
-from fewshot.compression.onnx_check import check_equal, largest_difference
-from fewshot.compression.onnx_quantize import REDUCTIONS
-from fewshot.compression.originals import Original, original_of
+from fewshot.compression.onnx_check import check_equal
+from fewshot.compression.onnx_reduction import WholeGraph, agreement, check_quantize, reduce_graph
+from fewshot.compression.originals import AnyExported, Original, original_of
 from fewshot.compression.probe_texts import probe_texts
 from fewshot.compression.tables import has_table, save_table, with_rounded_table
-from fewshot.core.errors import InputError, did_you_mean
+from fewshot.core.errors import InputError
 from fewshot.encoders.base import check_texts
-from fewshot.encoders.onnx import OnnxModel
-from fewshot.encoders.onnx_folder import TOKENIZER
 from fewshot.encoders.resolve import unwrapped
-from fewshot.encoders.token_reader import TokenReader
 
 MOST_CHECKED = 200
 """Of the texts given so many are held against the original one by one and together; all count for the agreement."""
-
-AnyExported = ExportedClassifier | ExportedSequenceClassifier
 
 _TRACED_ON = ["a text", "a second text, which is a little longer than the first one is", "the third"]
 _NOT_BATCH_INVARIANT = (
@@ -48,7 +42,8 @@ class Exported:
     report : dict
         ``kind`` and ``encoder`` of the original, ``precision``, ``agreement`` (share of texts with the same labels),
         ``largest_difference`` of a probability, ``n_texts`` that these are of, and ``notes`` in words; of a graph of
-        fewer bits also ``float32_difference``, that of the whole graph from PyTorch.
+        fewer bits also ``float32_difference``, that of the whole graph from PyTorch; of int8 whether the graph was
+        ``fused``, or its ``calibration``; and what became of the ``refit``.
     """
 
     classifier: TextClassifier
@@ -61,6 +56,7 @@ def export_classifier(
     *,
     quantize: str | None = None,
     texts: Sequence[str] | None = None,
+    refit_head: bool = False,
     metrics: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> Exported:
@@ -73,11 +69,17 @@ def export_classifier(
         token table, which needs no torch anyway, is written as it is, with the table rounded as asked.
     path : str or Path
         A new folder, or one with an earlier model, which is replaced when the new one is complete.
-    quantize : {None, "int8", "float16"}, default=None
+    quantize : {None, "int8", "int8-static", "float16"}, default=None
         Weights of fewer bits: int8 for processors, float16 for cards (and for tables, whose default it is).
+        ``"int8-static"`` finds the scales of what passes between layers beforehand, on ``texts``, so that a text's
+        answer does not depend on the texts beside it; ``"int8"`` finds them in each batch, needs no texts, and is
+        quicker for one text.
     texts : sequence of str, optional
         Texts like those to come, without labels: the exported model is held against the original on them, too, and the
         share of labels that quantizing leaves as they are is counted on them. Default: built-in ones.
+    refit_head : bool, default=False
+        Fit the head anew on the vectors of the int8 encoder, towards the original's probabilities of one half of
+        ``texts``; the new head is kept if the other half says that it agrees with the original no less.
     metrics, provenance : dict, optional
         Scores, and where the model came from; written into ``fewshot.json`` and the model card.
 
@@ -103,22 +105,28 @@ def export_classifier(
     --------
     >>> export_classifier(load_classifier("runs/student"), "runs/small", quantize="int8")  # doctest: +SKIP
     """
-    if quantize is not None and quantize not in REDUCTIONS:
-        raise InputError(
-            f"quantize must be None or one of {', '.join(REDUCTIONS)}, got {quantize!r}."
-            f"{did_you_mean(quantize, REDUCTIONS)}"
-        )
     given = None if texts is None else _checked(texts)
+    check_quantize(quantize, given)
     check_output(path)
     classifier._check_fitted()
+    if refit_head:
+        _check_refit(classifier, quantize, given)
     judged_on = probe_texts(classifier.label_space_.classes) if given is None else given
     report = _report(classifier, len(judged_on), builtin=given is None)
     if has_table(classifier):
         return _table(classifier, path, quantize, judged_on, report, metrics, provenance)
     with tempfile.TemporaryDirectory(prefix="fewshot-") as workplace:
-        exported = _as_graph(classifier, Path(workplace), quantize, judged_on, report)
+        exported = _as_graph(classifier, Path(workplace), quantize, judged_on, report, refit=refit_head)
         exported.save(path, metrics=metrics, provenance=provenance)
         return Exported(type(exported).load(path), exported.report_)
+
+
+def _check_refit(classifier: TextClassifier, quantize: str | None, texts: list[str] | None) -> None:
+    if quantize not in ("int8", "int8-static"):
+        raise InputError(f"refit_head goes with quantize='int8' or 'int8-static', got quantize={quantize!r}")
+    if has_table(classifier):
+        raise InputError("refit_head is for transformers: rounding a token table moves its vectors by next to nothing")
+    head_refit.check_refit(classifier, texts)
 
 
 def _table(
@@ -130,6 +138,8 @@ def _table(
     metrics: dict[str, Any] | None,
     provenance: dict[str, Any] | None,
 ) -> Exported:
+    if quantize == "int8-static":
+        raise InputError("a token table has no scales to find beforehand; take quantize='int8', which rounds its rows")
     made = with_rounded_table(classifier, quantize)
     report |= {"precision": unwrapped(made.encoder_).table_dtype, **agreement(classifier, made, judged_on)}  # type: ignore[attr-defined]
     told = f"{report['precision']} table; {100 * report['agreement']:.1f} % of {report['n_texts']} texts as before"
@@ -138,50 +148,52 @@ def _table(
 
 
 def _as_graph(
-    classifier: TextClassifier, workplace: Path, quantize: str | None, judged_on: list[str], report: dict[str, Any]
+    classifier: TextClassifier,
+    workplace: Path,
+    quantize: str | None,
+    judged_on: list[str],
+    report: dict[str, Any],
+    *,
+    refit: bool,
 ) -> AnyExported:
     original = original_of(classifier)
-    whole = workplace / "float32"
-    whole.mkdir()
-    inputs = write_graph(original.graph, original.read(_TRACED_ON), whole)
+    checked_on = list(dict.fromkeys([*probe_texts(classifier.label_space_.classes), *judged_on[:MOST_CHECKED]]))
+    whole = _written(original, workplace / "float32", checked_on)
     report = report | {"n_parameters": sum(weights.numel() for weights in original.graph.parameters())}
-    exported = original.wrap(_opened(original, whole, inputs, "float32"), {})
-    checked_on = dict.fromkeys([*probe_texts(classifier.label_space_.classes), *judged_on[:MOST_CHECKED]])
-    difference = check_equal(original, exported, list(checked_on))
+    exported = whole.opened()
+    difference = check_equal(original, exported, checked_on)
     if quantize is None:
         told: dict[str, Any] = {**agreement(original.reference, exported, judged_on), "largest_difference": difference}
         exported.report_ = {**report, "precision": "float32", **told}
         return exported
-    small = workplace / quantize
-    small.mkdir()
-    REDUCTIONS[quantize](whole, small)
-    reduced = original.wrap(_opened(original, small, inputs, quantize), {})
+    reduced, facts = reduce_graph(whole, workplace / "reduced", quantize, judged_on)
+    if refit:
+        reduced, facts = _with_refitted_head(whole, reduced, facts, workplace / "refitted", quantize, judged_on)
     told = {"precision": quantize, "float32_difference": difference, **agreement(exported, reduced, judged_on)}
     notes = [*report["notes"], *([_NOT_BATCH_INVARIANT] if quantize == "int8" else [])]
-    reduced.report_ = {**report, **told, "notes": notes}
+    reduced.report_ = {**report, **told, **facts, "notes": notes}
     return reduced
 
 
-def _opened(original: Original, folder: Path, inputs: tuple[str, ...], precision: str) -> OnnxModel:
-    """Return the graph in ``folder`` with its tokenizer and listing beside it."""
-    TokenReader(original.tokenizer, original.listing.tokens).tokenizer.save(str(folder / TOKENIZER))
-    dataclasses.replace(original.listing, inputs=inputs, precision=precision).of_files(folder).write(folder)
-    return OnnxModel(folder)
+def _written(original: Original, folder: Path, checked_on: list[str]) -> WholeGraph:
+    folder.mkdir(parents=True)
+    inputs = write_graph(original.graph, original.read(_TRACED_ON), folder)
+    return WholeGraph(original, folder, inputs, checked_on)
 
 
-def agreement(original: TextClassifier, reduced: TextClassifier, texts: list[str]) -> dict[str, float]:
-    """Return the share of texts that get the same label, or set of labels, and the largest difference of a probability.
-
-    Parameters
-    ----------
-    original, reduced : TextClassifier
-        Of the same classes.
-    texts : list of str
-        At least one.
-    """
-    before, after = original.predict_proba(texts), reduced.predict_proba(texts)
-    same = [a == b for a, b in zip(original.labels_from(before), reduced.labels_from(after), strict=True)]
-    return {"agreement": float(np.mean(same)), "largest_difference": largest_difference(before, after)}
+def _with_refitted_head(
+    whole: WholeGraph, reduced: Any, facts: dict[str, Any], workplace: Path, precision: str, texts: list[str]
+) -> tuple[AnyExported, dict[str, Any]]:
+    """Return the reduced classifier with a head for its vectors, if one agrees as well with the original."""
+    made = head_refit.refit_head(whole.original.reference, reduced, texts)
+    facts = {**facts, "refit": made.report}
+    if made.head is None:
+        return reduced, facts
+    classifier = copy.copy(whole.original.reference)
+    classifier.head_ = made.head
+    again = _written(original_of(classifier), workplace / "float32", whole.checked_on)
+    methods = (facts["calibration"]["method"],) if "calibration" in facts else ()
+    return reduce_graph(again, workplace / "reduced", precision, texts, methods)[0], facts
 
 
 def _report(classifier: TextClassifier, n_texts: int, *, builtin: bool) -> dict[str, Any]:

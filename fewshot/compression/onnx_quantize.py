@@ -5,7 +5,6 @@ whole batch. So the same text may get slightly other probabilities beside other 
 """
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,9 @@ from fewshot.compression.graphs import LARGEST_FILE, save_graph
 from fewshot.core.errors import InputError
 from fewshot.core.optional import import_extra
 from fewshot.encoders.onnx_folder import GRAPH
+
+TABLES_AND_MATRICES = ("MatMul", "Gemm", "Gather")
+"""Operators whose weights are rounded."""
 
 
 def quantize_int8(source: Path, folder: Path) -> None:
@@ -28,32 +30,31 @@ def quantize_int8(source: Path, folder: Path) -> None:
     Matrices are rounded by column, tables of tokens as a whole. The last layer, which gives the classes, stays as it
     is: it is small, and its rounding would count in full.
     """
+    onnx = import_extra("onnx", extra="onnx", purpose="export")
     quantization = import_extra("onnxruntime.quantization", extra="onnx", purpose="quantizing")
-    proto = _load(source)
-    last = [node.name for node in proto.graph.node if node.op_type in ("Gemm", "MatMul")][-1]
-    with _quietly():
+    proto = load_proto(source)
+    last = last_layer(proto)
+    with quietly():
         quantization.quantize_dynamic(
             proto,
             str(folder / GRAPH),
             per_channel=True,
             weight_type=quantization.QuantType.QInt8,
-            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+            op_types_to_quantize=[*TABLES_AND_MATRICES, "Attention"],
             nodes_to_exclude=[last, f"{last}_MatMul"],  # a Gemm is first made a MatMul of that name
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of what fused operators give
         )
 
 
 def to_float16(source: Path, folder: Path) -> None:
     """Write the graph in ``source`` with float16 weights into ``folder``; outputs stay float32."""
     float16 = import_extra("onnxruntime.transformers.float16", extra="onnx", purpose="float16 graphs")
-    with _quietly():
-        save_graph(float16.convert_float_to_float16(_load(source), keep_io_types=True), folder)
+    with quietly():
+        save_graph(float16.convert_float_to_float16(load_proto(source), keep_io_types=True), folder)
 
 
-REDUCTIONS: dict[str, Callable[[Path, Path], None]] = {"int8": quantize_int8, "float16": to_float16}
-"""Ways to fewer bits, by the precision that they lead to."""
-
-
-def _load(folder: Path) -> Any:
+def load_proto(folder: Path) -> Any:
+    """Return the graph in a folder; raise :class:`InputError` if it is too large to be quantized."""
     onnx = import_extra("onnx", extra="onnx", purpose="export")
     proto = onnx.load(str(folder / GRAPH))
     if proto.ByteSize() >= LARGEST_FILE:
@@ -61,7 +62,12 @@ def _load(folder: Path) -> Any:
     return proto
 
 
-class _quietly:  # noqa: N801 - used as a statement
+def last_layer(proto: Any) -> str:
+    """Return the name of the node that gives the classes."""
+    return str([node.name for node in proto.graph.node if node.op_type in ("Gemm", "MatMul")][-1])
+
+
+class quietly:  # noqa: N801 - used as a statement
     """Keep the root logger's advice to preprocess, which does not fit traced transformers, off the terminal."""
 
     def __enter__(self) -> None:

@@ -7,6 +7,7 @@ reason and what to do instead.
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,10 @@ from fewshot.compression.graphs import Graph, SentenceGraph, SequenceGraph
 from fewshot.core.errors import InputError
 from fewshot.encoders.chunked import fast_tokenizer, window_length
 from fewshot.encoders.onnx import OnnxEncoder, OnnxModel
-from fewshot.encoders.onnx_folder import OnnxListing
+from fewshot.encoders.onnx_folder import TOKENIZER, OnnxListing
 from fewshot.encoders.resolve import unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
-from fewshot.encoders.token_reader import TokenSettings
+from fewshot.encoders.token_reader import TokenReader, TokenSettings
 from fewshot.heads.linear import LinearHead
 
 _INSTEAD = (
@@ -40,6 +41,7 @@ _REASONS = {
     "zero-shot-nli": "it reads each text once for every class",
 }
 
+AnyExported = ExportedClassifier | ExportedSequenceClassifier
 Features = dict[str, torch.Tensor]
 
 
@@ -67,7 +69,13 @@ class Original:
     read: Callable[[Sequence[str]], Features]
     tokenizer: Tokenizer
     listing: OnnxListing
-    wrap: Callable[[OnnxModel, dict[str, Any]], ExportedClassifier | ExportedSequenceClassifier]
+    wrap: Callable[[OnnxModel, dict[str, Any]], AnyExported]
+
+    def opened(self, folder: Path, inputs: tuple[str, ...], precision: str) -> AnyExported:
+        """Return the graph in ``folder`` as a classifier; tokenizer and listing are written beside it."""
+        TokenReader(self.tokenizer, self.listing.tokens).tokenizer.save(str(folder / TOKENIZER))
+        dataclasses.replace(self.listing, inputs=inputs, precision=precision).of_files(folder).write(folder)
+        return self.wrap(OnnxModel(folder), {})
 
 
 def original_of(classifier: TextClassifier) -> Original:

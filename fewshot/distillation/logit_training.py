@@ -23,6 +23,7 @@ from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.distillation.logit_trainer import LogitDistillationLoss, LogitTrainer
 from fewshot.distillation.model_outputs import STUDENT, TEACHER, ModelOutput, StatesAsked, run_model, states_asked
 from fewshot.training.example_trainer import Features
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.running import Run, prepare_run
 from fewshot.training.samplers import ShuffledBatches
 from fewshot.training.schedule import Schedule
@@ -64,6 +65,7 @@ def distill_logits(
     resume: bool = False,
     description: str = "distilling logits",
     pruning: Pruning | None = None,
+    quantization: FakeQuantization | None = None,
 ) -> list[float]:
     """Train ``student`` in place to give a teacher's logits, gold labels, or both.
 
@@ -103,6 +105,8 @@ def distill_logits(
     pruning : Pruning, optional
         How weights become zeros in the course of the training, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`; ``student`` has them afterwards. Default: none do.
+    quantization : FakeQuantization, optional
+        Train through the rounding of int8; see :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
 
     Returns
     -------
@@ -139,6 +143,7 @@ def distill_logits(
         checkpoints=checkpoints,
         resume=resume,
         pruning=pruning,
+        quantization=quantization,
     )
     with run as prepared, _in_eval_mode(teacher, prepared.args.device):
         student.to(prepared.args.device)

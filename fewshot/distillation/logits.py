@@ -27,6 +27,7 @@ from fewshot.distillation.sequence_students import build_sequence_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.transfer_set import make_transfer_set
 from fewshot.encoders.resolve import DEFAULT_STUDENT
+from fewshot.training.fake_quant import FakeQuantization, check_quantization
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state, seeded
 from fewshot.training.sparsity import Pruning, check_pruning
@@ -75,6 +76,9 @@ class LogitDistillationTrainer(Distiller):
     pruning : Pruning, optional
         How single weights of the student's layers become zeros while it learns, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`. Default: none do.
+    quantization : FakeQuantization, optional
+        Train through the rounding of int8, so that the student's int8 export loses (nearly) nothing:
+        :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
     tokenizer : PreTrainedTokenizer, optional
         Of a student made from a configuration. Default: the teacher's.
     targets : TargetStore, str or Path, optional
@@ -120,6 +124,7 @@ class LogitDistillationTrainer(Distiller):
         learning_rate: float | None = None,
         accumulation: int = 1,
         pruning: Pruning | None = None,
+        quantization: FakeQuantization | None = None,
         tokenizer: Any = None,
         targets: TargetStore | str | Path | None = None,
         device: str | None = None,
@@ -138,6 +143,7 @@ class LogitDistillationTrainer(Distiller):
         self.learning_rate = learning_rate
         self.accumulation = accumulation
         self.pruning = pruning
+        self.quantization = quantization
         self.tokenizer = tokenizer
         self.targets = targets
         self.device = device
@@ -187,6 +193,7 @@ class LogitDistillationTrainer(Distiller):
         check_random_state(self.random_state)
         check_rule(str(self.confidence))
         check_pruning(self.pruning)
+        check_quantization(self.quantization)
         teacher = open_logit_teacher(self.teacher)
         space = space_of(teacher)
         objective = LogitObjective(self.alpha, self.temperature, self.loss, space.multi_label, self.ramp)
@@ -278,4 +285,5 @@ class LogitDistillationTrainer(Distiller):
             resume=resume,
             description=f"distilling into {student.model}",
             pruning=self.pruning,
+            quantization=self.quantization,
         )

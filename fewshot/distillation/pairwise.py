@@ -28,6 +28,7 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT
 from fewshot.encoders.static import StaticEncoder
 from fewshot.training.batch_loss import BatchLoss
+from fewshot.training.fake_quant import FakeQuantization, check_quantization
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
 from fewshot.training.sparsity import Pruning, check_pruning
@@ -78,6 +79,9 @@ class DistillationTrainer(Distiller):
     pruning : Pruning, optional
         How single weights of the student's layers become zeros while it learns, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`. Default: none do.
+    quantization : FakeQuantization, optional
+        Train through the rounding of int8, so that the student's int8 export loses (nearly) nothing:
+        :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
     targets : TargetStore, str or Path, optional
         Where the teacher's answers about the pool are kept on disk, for other students and seeds, and to go on from
         after a kill. Default: in memory.
@@ -134,6 +138,7 @@ class DistillationTrainer(Distiller):
         accumulation: int = 1,
         patience: int | None = None,
         pruning: Pruning | None = None,
+        quantization: FakeQuantization | None = None,
         targets: TargetStore | str | Path | None = None,
         device: str | None = None,
         random_state: int = 0,
@@ -153,6 +158,7 @@ class DistillationTrainer(Distiller):
         self.accumulation = accumulation
         self.patience = patience
         self.pruning = pruning
+        self.quantization = quantization
         self.targets = targets
         self.device = device
         self.random_state = random_state
@@ -241,11 +247,20 @@ class DistillationTrainer(Distiller):
             raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
         if self.patience is not None and self.patience < 1:
             raise InputError(f"patience must be at least 1 look, got {self.patience}; leave it out to train to the end")
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        """Raise unless what is to happen to the weights goes together."""
         check_pruning(self.pruning)
+        check_quantization(self.quantization)
         if self.pruning is not None and self.patience is not None:
             raise InputError("patience would keep weights from before the pruning was done; leave it or pruning out")
-        if self.pruning is not None and (is_table(self.student) or isinstance(self.student, StaticEncoder)):
-            raise InputError(f"pruning takes a transformer, and student {self.student!r} is a table of tokens")
+        if self.quantization is not None and self.quantization.start > 0 and self.patience is not None:
+            raise InputError("patience would keep weights from before the rounding began; leave it or start out")
+        is_a_table = is_table(self.student) or isinstance(self.student, StaticEncoder)
+        for name in ("pruning", "quantization"):
+            if is_a_table and getattr(self, name) is not None:
+                raise InputError(f"{name} takes a transformer, and student {self.student!r} is a table of tokens")
 
     def _training(self, checkpoints: str | Path | None, resume: bool) -> StudentTraining:
         return StudentTraining(
@@ -259,6 +274,7 @@ class DistillationTrainer(Distiller):
             None if checkpoints is None else Path(checkpoints),
             resume,
             self.pruning,
+            self.quantization,
         )
 
     def _loss(self, task: DistillationTask, model: Any) -> BatchLoss:

@@ -15,6 +15,7 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import unwrapped
 from fewshot.encoders.static import StaticEncoder
 from fewshot.training.batch_loss import BatchLoss
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.schedule import Schedule
 from fewshot.training.sparsity import Pruning
 from fewshot.training.trainer import train_pairwise
@@ -61,6 +62,7 @@ class StudentTraining:
     resume : bool
         See :func:`~fewshot.training.trainer.train_pairwise`.
     pruning : Pruning, optional
+    quantization : FakeQuantization, optional
         See there, too.
     """
 
@@ -74,6 +76,7 @@ class StudentTraining:
     checkpoints: Path | None = None
     resume: bool = False
     pruning: Pruning | None = None
+    quantization: FakeQuantization | None = None
 
     def schedule(self, n_texts: int, *, table: bool) -> Schedule:
         """Return how long to train on ``n_texts`` texts a token ``table``, or else a transformer."""
@@ -128,6 +131,7 @@ class StudentTraining:
             watch=watch,
             watch_every=max(1, schedule.steps // LOOKS),
             pruning=self.pruning,
+            quantization=self.quantization,
         )
         kept_step = None if watch is None else watch.restore(model)
         curve = [] if watch is None else _with_losses(watch.rows, losses)

@@ -27,7 +27,7 @@ GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 FORMAT = 1
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = ("float32", "float16", "int8", "int8-static")
 
 LARGEST = {GRAPH: 2**31 - 1, WEIGHTS: 2**36, TOKENIZER: MAX_JSON_BYTES}
 """Bytes that each file may have; protocol buffers end at 2 GiB."""
@@ -42,7 +42,7 @@ class OnnxListing:
 
     Parameters
     ----------
-    precision : {"float32", "float16", "int8"}
+    precision : {"float32", "float16", "int8", "int8-static"}
         What most of its weights are.
     inputs : tuple of str
         Arrays of :class:`~fewshot.encoders.token_reader.TokenReader` that the graph takes.

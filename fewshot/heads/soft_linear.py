@@ -17,6 +17,7 @@ def fit_soft_linear(
     sample_weight: np.ndarray | None = None,
     C: float = DEFAULT_C,
     threshold: float | np.ndarray = 0.5,
+    near: LinearHead | None = None,
 ) -> LinearHead:
     """Fit a linear head to probabilities instead of classes, as a student does to its teacher's.
 
@@ -35,6 +36,8 @@ def fit_soft_linear(
         of the rows' losses. With hard targets the result is scikit-learn's.
     threshold : float or ndarray of shape (n_classes,), default=0.5
         Kept in the head.
+    near : LinearHead, optional
+        A head to start from: the penalty is that on the difference from its ``coef``. Default: one of zeros.
 
     Returns
     -------
@@ -54,6 +57,7 @@ def fit_soft_linear(
     n_classes, dimension = targets.shape[1], X.shape[1]
     # Two softmax rows share between them what scikit-learn's one row has, so the same solution costs half the penalty.
     penalty = 2.0 if n_classes == 2 and not multi_label else 1.0
+    center = np.zeros((n_classes, dimension)) if near is None else near.coef.astype(np.float64)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         coef, intercept = flat[:-n_classes].reshape(n_classes, dimension), flat[-n_classes:]
@@ -66,10 +70,11 @@ def fit_soft_linear(
             losses = -(targets * logs).sum(axis=1)
             slope = np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets
         slope *= C * weight[:, None]
-        gradient = np.concatenate([(slope.T @ X + penalty * coef).ravel(), slope.sum(axis=0)])
-        return C * float(weight @ losses) + penalty * float((coef**2).sum()) / 2, gradient
+        away = coef - center
+        gradient = np.concatenate([(slope.T @ X + penalty * away).ravel(), slope.sum(axis=0)])
+        return C * float(weight @ losses) + penalty * float((away**2).sum()) / 2, gradient
 
-    start = np.zeros(n_classes * (dimension + 1))
+    start = np.concatenate([center.ravel(), np.zeros(n_classes) if near is None else near.intercept])
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
     coef = found[:-n_classes].reshape(n_classes, dimension)
     return LinearHead(coef, found[-n_classes:], multi_label=multi_label, C=C, threshold=threshold)

@@ -5,6 +5,7 @@ from typing import Any
 
 from fewshot.core.errors import InputError
 from fewshot.encoders.resolve import DEFAULT_STUDENT
+from fewshot.training.fake_quant import FakeQuantization
 
 LOGIT_LOSSES = ("kl", "mse")
 """The losses of a student that is a whole classifier; all others train an encoder, and a head after it."""
@@ -33,6 +34,8 @@ class DistillSettings:
     confidence : str, optional
         How much texts count of which the teacher is unsure.
     steps, batch_size, learning_rate, accumulation : optional
+    quantization_aware : bool, default False
+        Train through the rounding of int8: :class:`fewshot.FakeQuantization`.
     classes : tuple of str, optional
         Class names for a teacher ``nli:FOLDER``.
     template : str, optional
@@ -62,6 +65,7 @@ class DistillSettings:
     learning_rate: float | None = None
     accumulation: int | None = None
     patience: int | None = None
+    quantization_aware: bool = False
     classes: tuple[str, ...] | None = None
     template: str | None = None
     max_pool: int | None = None
@@ -94,6 +98,8 @@ class DistillSettings:
         names = (*ours, *(of_logits if self.by_logits else of_pairs))
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         loss = self.loss if self.by_logits else parse_losses(self.loss)
+        if self.quantization_aware:
+            given["quantization"] = FakeQuantization()
         return {"student": self.student, "loss": loss, "random_state": self.seed, **given}
 
 

@@ -42,6 +42,7 @@ def export_model(
     format: str = "onnx",
     quantize: str | None = None,
     texts: Any = None,
+    refit_head: bool = False,
     reading: Reading | None = None,
 ) -> ExportedModel:
     """Export the classifier in a folder.
@@ -53,9 +54,11 @@ def export_model(
     out : str or Path
         Another folder. An earlier model there is replaced when the new one is complete.
     format : {"onnx"}, default="onnx"
-    quantize : {None, "int8", "float16"}, default=None
+    quantize : {None, "int8", "int8-static", "float16"}, default=None
     texts : str, Path, DataFrame, Dataset or TextData, optional
         Texts like those to come, of which the first 10,000 count; labels in it are not looked at.
+    refit_head : bool, default=False
+        Fit the head anew on int8 vectors of ``texts``, without labels.
     reading : Reading, optional
         How to read that file.
 
@@ -78,7 +81,9 @@ def export_model(
     from fewshot.compression.onnx_export import export_classifier
 
     start = time.perf_counter()
-    made = export_classifier(classifier, out, quantize=quantize, texts=known, **_told(model, quantize))
+    made = export_classifier(
+        classifier, out, quantize=quantize, texts=known, refit_head=refit_head, **_told(model, quantize)
+    )
     facts = {
         **made.report,
         "megabytes_before": round(folder_bytes(model) / 1e6, 2) if Path(model).is_dir() else None,

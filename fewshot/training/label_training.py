@@ -9,6 +9,7 @@ from torch import nn
 from fewshot.core.errors import InputError
 from fewshot.training.callbacks import Watch, WatchCallback
 from fewshot.training.example_trainer import ExampleTrainer, Features
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.label_loss import LabelLoss
 from fewshot.training.running import prepare_run
 from fewshot.training.samplers import EpochBatches, MixedBatches
@@ -42,6 +43,7 @@ def train_on_labels(
     watch_every: int = 1,
     description: str = "training",
     pruning: Pruning | None = None,
+    quantization: FakeQuantization | None = None,
 ) -> list[float]:
     """Train ``model`` in place on labelled examples.
 
@@ -78,6 +80,8 @@ def train_on_labels(
     pruning : Pruning, optional
         How weights become zeros in the course of the training, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`; ``model`` has them afterwards. Default: none do.
+    quantization : FakeQuantization, optional
+        Train through the rounding of int8; see :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
 
     Returns
     -------
@@ -116,6 +120,7 @@ def train_on_labels(
         watch_every=watch_every,
         description=description,
         pruning=pruning,
+        quantization=quantization,
     )
 
 

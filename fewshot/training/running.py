@@ -20,6 +20,7 @@ from fewshot.encoders.device import choose_device, computes_apart, has_native_bf
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.callbacks import ProgressCallback
 from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, run_identity
+from fewshot.training.fake_quant import FakeQuantization, FakeQuantizer
 from fewshot.training.pairwise_trainer import PairwiseTrainer
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import seeded
@@ -37,13 +38,15 @@ class Run:
     ----------
     args : TrainingArguments
     callbacks : list of TrainerCallback
-        The progress bar, and the pruner.
+        The progress bar, the pruner and the quantizer.
     schedule : Schedule
     device : str
     saving, resume : bool
         Whether checkpoints are written to ``args.output_dir``, and whether to go on from one.
     pruner : Pruner, optional
         What makes weights zeros in the course of the training.
+    quantizer : FakeQuantizer, optional
+        What rounds in the course of the training.
     """
 
     args: TrainingArguments
@@ -53,6 +56,7 @@ class Run:
     saving: bool
     resume: bool
     pruner: Pruner | None = None
+    quantizer: FakeQuantizer | None = None
 
     def checkpoints(self, examples: Iterable[str], loss: BatchLoss, batches: BatchSampler) -> CheckpointFolder | None:
         """Return where checkpoints of this very training go: other examples, targets or settings have others."""
@@ -67,6 +71,7 @@ class Run:
             args.world_size,
             batches_fingerprint(batches),
             *(() if self.pruner is None else (self.pruner.pruning,)),
+            *(() if self.quantizer is None else (self.quantizer.quantization,)),
         )
         identity = run_identity(examples, loss.identity(), loss, (outcome, *settings))
         return CheckpointFolder(Path(str(args.output_dir)), identity)
@@ -76,7 +81,7 @@ class Run:
         saved, loss = trainer.checkpoints, trainer.loss
         try:
             spared = contextlib.nullcontext() if computes_apart(self.device) else older_objects_kept()
-            with self._pruned(trainer, model), spared:
+            with self._quantized(model), self._pruned(trainer, model), spared:
                 trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=self.resume))
         finally:
             trainer.stop_reading_ahead()
@@ -85,6 +90,13 @@ class Run:
         _take_off_autocast(loss)
         model.to(self.device if self.args.world_size == 1 else self.args.device).eval()
         return losses
+
+    def _quantized(self, model: torch.nn.Module) -> contextlib.AbstractContextManager[Any]:
+        """Return a ``with`` block in which the model computes with rounded numbers, if it shall."""
+        if self.quantizer is None:
+            return contextlib.nullcontext()
+        self.quantizer.attach(model)
+        return self.quantizer
 
     def _pruned(self, trainer: PairwiseTrainer, model: torch.nn.Module) -> contextlib.AbstractContextManager[Any]:
         """Return a ``with`` block in which the model's weights stand behind masks, if they are to be pruned."""
@@ -107,6 +119,7 @@ def prepare_run(
     checkpoints: Path | None,
     resume: bool,
     pruning: Pruning | None = None,
+    quantization: FakeQuantization | None = None,
 ) -> Iterator[Run]:
     """Seed everything, choose device and precision, and show a progress bar, inside a ``with`` block.
 
@@ -115,7 +128,7 @@ def prepare_run(
     schedule : Schedule
     description : str
         Label of the progress bar.
-    device, precision, random_state, accumulation, checkpoints, resume, pruning
+    device, precision, random_state, accumulation, checkpoints, resume, pruning, quantization
         As for :func:`~fewshot.training.trainer.train_pairwise`.
 
     Raises
@@ -142,10 +155,12 @@ def prepare_run(
             saving=checkpoints is not None,
         )
         pruner = None if pruning is None else Pruner(pruning, schedule.steps)
-        callbacks: list[TrainerCallback] = [ProgressCallback(advance), *(() if pruner is None else (pruner,))]
+        quantizer = None if quantization is None else FakeQuantizer(quantization, schedule.steps)
+        beside = [callback for callback in (pruner, quantizer) if callback is not None]
+        callbacks: list[TrainerCallback] = [ProgressCallback(advance), *beside]
         with torch.cuda.device(args.device) if args.device.type == "cuda" else contextlib.nullcontext():
             # checkpoints hold the random state of the current card
-            yield Run(args, callbacks, schedule, device, checkpoints is not None, resume, pruner)
+            yield Run(args, callbacks, schedule, device, checkpoints is not None, resume, pruner, quantizer)
 
 
 @contextlib.contextmanager

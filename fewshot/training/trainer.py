@@ -13,6 +13,7 @@ from torch.utils.data import BatchSampler
 from fewshot.core.errors import InputError
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.callbacks import Watch, WatchCallback
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.pairwise_trainer import PairwiseTrainer
 from fewshot.training.running import prepare_run
 from fewshot.training.schedule import Schedule
@@ -36,6 +37,7 @@ def train_pairwise(
     watch: Watch | None = None,
     watch_every: int = 1,
     pruning: Pruning | None = None,
+    quantization: FakeQuantization | None = None,
 ) -> list[float]:
     """Train ``model`` in place on all pairs of each batch.
 
@@ -73,6 +75,8 @@ def train_pairwise(
     pruning : Pruning, optional
         How weights become zeros in the course of the training, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`; ``model`` has them afterwards. Default: none do.
+    quantization : FakeQuantization, optional
+        Train through the rounding of int8; see :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def train_pairwise(
         checkpoints=checkpoints,
         resume=resume,
         pruning=pruning,
+        quantization=quantization,
     )
     with run as prepared:
         trainer = PairwiseTrainer(

@@ -230,11 +230,12 @@ def test_every_argument_survives_saving(tiny_folder, single, tmp_path):
         "precision": "float32",
         "random_state": 5,
     }
-    assert {*arguments, "steps", "device", "pruning"} == set(FineTunedClassifier().get_params())
+    assert {*arguments, "steps", "device", "pruning", "quantization"} == set(FineTunedClassifier().get_params())
     classifier = FineTunedClassifier(**arguments).fit(single.texts, single.labels)
     classifier.save(tmp_path / "model")
     loaded = load_classifier(tmp_path / "model", device="cpu")
-    assert loaded.get_params() == {**arguments, "steps": None, "device": None, "pruning": None}
+    unset = dict.fromkeys(("steps", "device", "pruning", "quantization"))
+    assert loaded.get_params() == {**arguments, **unset}
     assert loaded.max_length_ == 24
     assert loaded.report_ == classifier.report_
     assert loaded.losses_ == []

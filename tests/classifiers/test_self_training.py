@@ -106,7 +106,7 @@ def test_every_argument_survives_saving(tiny_folder, single, pool, tmp_path):
         "steps": 2,
         "folds": 0,
     }
-    theirs = set(FineTunedClassifier().get_params()) - {"pruning"}
+    theirs = set(FineTunedClassifier().get_params()) - {"pruning", "quantization"}
     assert set(SelfTrainingClassifier().get_params()) == theirs | set(arguments)
     defaults = SelfTrainingClassifier().get_params()
     their_defaults = FineTunedClassifier().get_params()

@@ -56,6 +56,17 @@ def test_each_student_on_each_kind_of_data(desk, student, task):
     assert (desk / out / "training_curve.png").is_file()
 
 
+def test_training_through_int8_rounding(desk):
+    """Prevents a flag that is taken and not passed on, or not written down."""
+    distill(desk, "--student", "layers:2", out="unrounded")
+    distill(desk, "--student", "layers:2", "--quantization-aware", out="rounded")
+    weights = [next((desk / out).rglob("model.safetensors")).read_bytes() for out in ("unrounded", "rounded")]
+    assert weights[0] != weights[1]
+    told = [json.loads((desk / out / "fewshot.json").read_text())["provenance"] for out in ("unrounded", "rounded")]
+    assert told[0] != told[1]
+    assert "quantization" in distill(desk, "--student", "static", "--quantization-aware", out="wrong", code=1).stderr
+
+
 @pytest.mark.parametrize("task", ["single", "multi"])
 @pytest.mark.parametrize("loss", ["kl", "mse"])
 def test_a_whole_classifier_as_student(desk, loss, task):

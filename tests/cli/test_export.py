@@ -64,6 +64,18 @@ def test_int8_and_json(desk, student):
     assert "pool.jsonl" not in json.dumps(record)
 
 
+def test_static_int8_with_a_refitted_head(desk):
+    """Prevents flags that are taken and lead nowhere, and a refit that nobody is told of."""
+    made = ("export", "single-layers", "--quantize", "int8-static", "--refit-head", "--texts", "pool.jsonl")
+    done = run(*made, "--out", "static-int8", "--json", folder=desk)
+    facts = last_json(done)
+    assert facts["precision"] == "int8-static"
+    assert facts["refit"]["n_judged"] == facts["calibration"]["n_judged"] // 2 == 60
+    assert "held-out texts" in done.stderr
+    assert "kept" in done.stderr
+    assert "one scale a batch" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
@@ -71,6 +83,8 @@ def test_int8_and_json(desk, student):
         (("encoder",), 1, "it has no fewshot.json"),
         (("single-model", "--format", "onyx"), 1, "Did you mean 'onnx'"),
         (("single-model", "--quantize", "int4"), 1, "Did you mean 'int8'"),
+        (("single-model", "--quantize", "int8-static"), 1, "--texts"),
+        (("single-model", "--quantize", "int8", "--refit-head"), 1, "--texts"),
         (("single-model", "--texts", "no.csv"), 1, "no.csv"),
         (("single-model", "--out", "single-model"), 1, "another folder than the model's"),
         (("single-model", "--out", "encoder"), 1, "holds files but no fewshot.json"),

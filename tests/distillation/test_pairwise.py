@@ -17,6 +17,7 @@ from fewshot.encoders.cached import CachedEncoder
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.heads.table import LinearHead
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.sparsity import MagnitudePruning
 
 STEPS = 100
@@ -117,6 +118,7 @@ def test_arguments_are_only_stored(teacher):
         "patience": 4,
         "targets": "runs/targets",
         "pruning": MagnitudePruning(sparsity=0.5),
+        "quantization": FakeQuantization(start=0.5),
         "device": "cpu",
         "random_state": 7,
     }

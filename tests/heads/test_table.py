@@ -53,6 +53,20 @@ def test_a_weight_counts_like_repeated_rows(multi_label):
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
+def test_a_head_near_another(multi_label):
+    """Prevents a start that is forgotten: where texts tell little the head stays, where they tell more it follows."""
+    X, _ = data(n=25)
+    start = LinearHead(8.0 * np.eye(3, X.shape[1])[::-1], np.ones(3), multi_label=multi_label, C=1.0)
+    far = np.random.default_rng(2).dirichlet(np.ones(3), size=25)
+    held = fit_soft_linear(X, far, multi_label=multi_label, C=1e-9, near=start)
+    np.testing.assert_allclose(held.coef, start.coef, atol=1e-5)
+    same = fit_soft_linear(X, start.predict_proba(X), multi_label=multi_label, near=start)
+    np.testing.assert_allclose(same.predict_proba(X), start.predict_proba(X), atol=1e-4)
+    moved = fit_soft_linear(X, far, multi_label=multi_label, near=start)
+    assert np.abs(moved.predict_proba(X) - far).mean() < 0.5 * np.abs(start.predict_proba(X) - far).mean()
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
 def test_the_solution_is_a_minimum(multi_label):
     """Prevents a gradient that is not the loss's: no weight can move a little and lower the loss, done by hand."""
     X, _ = data(n=25, dimension=4)
