@@ -9,6 +9,7 @@ from typing import Any
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import check_output
+from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.compression import head_refit
 from fewshot.compression.graphs import write_graph
@@ -185,11 +186,13 @@ def _with_refitted_head(
     whole: WholeGraph, reduced: Any, facts: dict[str, Any], workplace: Path, precision: str, texts: list[str]
 ) -> tuple[AnyExported, dict[str, Any]]:
     """Return the reduced classifier with a head for its vectors, if one agrees as well with the original."""
-    made = head_refit.refit_head(whole.original.reference, reduced, texts)
+    original = whole.original.reference
+    assert isinstance(original, HeadClassifier)
+    made = head_refit.refit_head(original, reduced, texts)
     facts = {**facts, "refit": made.report}
     if made.head is None:
         return reduced, facts
-    classifier = copy.copy(whole.original.reference)
+    classifier = copy.copy(original)
     classifier.head_ = made.head
     again = _written(original_of(classifier), workplace / "float32", whole.checked_on)
     methods = (facts["calibration"]["method"],) if "calibration" in facts else ()
