@@ -89,7 +89,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         :class:`~fewshot.training.sparsity.MagnitudePruning`. Trainings then go to their end, since weights from before
         it are not yet pruned; held-out texts calibrate alone. Default: none do.
     quantization : FakeQuantization, optional
-        Train through the rounding of int8, so that the int8 export loses (nearly) nothing:
+        Train through the rounding of int8, for a classifier that is to be exported as int8:
         :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
     max_length : int, optional
         Tokens that are read of a text. Default: a sentence encoder's own, else as many as the model can read, at most

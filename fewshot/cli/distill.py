@@ -63,7 +63,7 @@ def distill(
         int | None, typer.Option(help="Stop when agreement did not rise for so many of about ten looks.")
     ] = None,
     quantization_aware: Annotated[
-        bool, typer.Option("--quantization-aware", help="Train through int8 rounding: its export then loses nothing.")
+        bool, typer.Option("--quantization-aware", help="Train through int8 rounding, for an int8 export.")
     ] = False,
     classes: Annotated[str | None, typer.Option(help="Class names for nli:FOLDER, with commas between.")] = None,
     template: Annotated[str | None, typer.Option(help="Hypothesis for nli:FOLDER, with {} for the class.")] = None,

@@ -55,13 +55,6 @@ def check_equal(original: Original, exported: TextClassifier, texts: Sequence[st
     return difference
 
 
-def is_equal(original: Original, exported: TextClassifier, texts: Sequence[str]) -> bool:
-    """Return whether :func:`check_equal` finds nothing."""
-    texts = list(texts)
-    difference = _difference(original, exported, texts)
-    return difference <= TOLERANCE and _same_vectors(original.reference, exported, texts)
-
-
 def _difference(original: Original, exported: TextClassifier, texts: list[str]) -> float:
     """Return the largest difference of a probability, of all texts together, of some alone and by threes."""
     expected = original.reference.predict_proba(texts)

@@ -43,8 +43,8 @@ class Exported:
     report : dict
         ``kind`` and ``encoder`` of the original, ``precision``, ``agreement`` (share of texts with the same labels),
         ``largest_difference`` of a probability, ``n_texts`` that these are of, and ``notes`` in words; of a graph of
-        fewer bits also ``float32_difference``, that of the whole graph from PyTorch; of int8 whether the graph was
-        ``fused``, or its ``calibration``; and what became of the ``refit``.
+        fewer bits also ``float32_difference``, that of the whole graph from PyTorch; of static int8
+        its ``calibration``; and what became of the ``refit``.
     """
 
     classifier: TextClassifier
@@ -159,7 +159,7 @@ def _as_graph(
 ) -> AnyExported:
     original = original_of(classifier)
     checked_on = list(dict.fromkeys([*probe_texts(classifier.label_space_.classes), *judged_on[:MOST_CHECKED]]))
-    whole = _written(original, workplace / "float32", checked_on)
+    whole = _written(original, workplace / "float32")
     report = report | {"n_parameters": sum(weights.numel() for weights in original.graph.parameters())}
     exported = whole.opened()
     difference = check_equal(original, exported, checked_on)
@@ -176,10 +176,10 @@ def _as_graph(
     return reduced
 
 
-def _written(original: Original, folder: Path, checked_on: list[str]) -> WholeGraph:
+def _written(original: Original, folder: Path) -> WholeGraph:
     folder.mkdir(parents=True)
     inputs = write_graph(original.graph, original.read(_TRACED_ON), folder)
-    return WholeGraph(original, folder, inputs, checked_on)
+    return WholeGraph(original, folder, inputs)
 
 
 def _with_refitted_head(
@@ -194,7 +194,7 @@ def _with_refitted_head(
         return reduced, facts
     classifier = copy.copy(original)
     classifier.head_ = made.head
-    again = _written(original_of(classifier), workplace / "float32", whole.checked_on)
+    again = _written(original_of(classifier), workplace / "float32")
     methods = (facts["calibration"]["method"],) if "calibration" in facts else ()
     return reduce_graph(again, workplace / "reduced", precision, texts, methods)[0], facts
 

@@ -29,8 +29,10 @@ def quantize_int8(source: Path, folder: Path) -> None:
     -----
     Matrices are rounded by column, tables of tokens as a whole. The last layer, which gives the classes, stays as it
     is: it is small, and its rounding would count in full.
+
+    Fusing attention, norms and GELUs beforehand (``onnxruntime.transformers.optimizer``) was tried and left out: by the
+    processor's time one text took 1 % less, and 300 texts in batches 19 % more (MiniLM-L6, one thread).
     """
-    onnx = import_extra("onnx", extra="onnx", purpose="export")
     quantization = import_extra("onnxruntime.quantization", extra="onnx", purpose="quantizing")
     proto = load_proto(source)
     last = last_layer(proto)
@@ -40,9 +42,8 @@ def quantize_int8(source: Path, folder: Path) -> None:
             str(folder / GRAPH),
             per_channel=True,
             weight_type=quantization.QuantType.QInt8,
-            op_types_to_quantize=[*TABLES_AND_MATRICES, "Attention"],
+            op_types_to_quantize=list(TABLES_AND_MATRICES),
             nodes_to_exclude=[last, f"{last}_MatMul"],  # a Gemm is first made a MatMul of that name
-            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of what fused operators give
         )
 
 

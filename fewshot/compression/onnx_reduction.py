@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import PreTrainedModel
 
 from fewshot.classifiers.base import TextClassifier
-from fewshot.compression.onnx_check import is_equal, largest_difference
-from fewshot.compression.onnx_fusion import fuse
+from fewshot.compression.onnx_check import largest_difference
 from fewshot.compression.onnx_quantize import quantize_int8, to_float16
 from fewshot.compression.onnx_static import METHODS, quantize_static
 from fewshot.compression.originals import AnyExported, Original
@@ -36,14 +34,11 @@ class WholeGraph:
     folder : Path
     inputs : tuple of str
         The arrays that it takes.
-    checked_on : list of str
-        Texts that it was held against the original on.
     """
 
     original: Original
     folder: Path
     inputs: tuple[str, ...]
-    checked_on: list[str]
 
     def opened(self) -> AnyExported:
         """Return the graph as a classifier."""
@@ -86,21 +81,8 @@ def reduce_graph(
     if precision == "float16":
         to_float16(whole.folder, folder)
         return whole.original.opened(folder, whole.inputs, precision), {}
-    source = _fused(whole, _made(workplace / "fused"))
-    quantize_int8(source or whole.folder, folder)
-    return whole.original.opened(folder, whole.inputs, precision), {"fused": source is not None}
-
-
-def _fused(whole: WholeGraph, folder: Path) -> Path | None:
-    """Return a folder of the same graph with fused operators, if there is such and it answers as the original does."""
-    config: Any = next(
-        (part.config for part in whole.original.graph.modules() if isinstance(part, PreTrainedModel)), None
-    )
-    heads, width = (getattr(config, name, 0) for name in ("num_attention_heads", "hidden_size"))
-    if not heads or not width or not fuse(whole.folder, folder, heads=heads, width=width):
-        return None
-    made = whole.original.opened(folder, whole.inputs, "float32")
-    return folder if is_equal(whole.original, made, whole.checked_on) else None
+    quantize_int8(whole.folder, folder)
+    return whole.original.opened(folder, whole.inputs, precision), {}
 
 
 def _reduce_static(

@@ -77,7 +77,7 @@ class LogitDistillationTrainer(Distiller):
         How single weights of the student's layers become zeros while it learns, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`. Default: none do.
     quantization : FakeQuantization, optional
-        Train through the rounding of int8, so that the student's int8 export loses (nearly) nothing:
+        Train through the rounding of int8, for a student that is to be exported as int8:
         :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
     tokenizer : PreTrainedTokenizer, optional
         Of a student made from a configuration. Default: the teacher's.

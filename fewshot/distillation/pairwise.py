@@ -80,7 +80,7 @@ class DistillationTrainer(Distiller):
         How single weights of the student's layers become zeros while it learns, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`. Default: none do.
     quantization : FakeQuantization, optional
-        Train through the rounding of int8, so that the student's int8 export loses (nearly) nothing:
+        Train through the rounding of int8, for a student that is to be exported as int8:
         :class:`~fewshot.training.fake_quant.FakeQuantization`. Default: do not.
     targets : TargetStore, str or Path, optional
         Where the teacher's answers about the pool are kept on disk, for other students and seeds, and to go on from

@@ -135,7 +135,7 @@ def _int8_row(model: Any, pool: list[str], test: TextData, ways: dict[str, dict[
     with tempfile.TemporaryDirectory() as place:
         for name, options in ways.items():
             made = export_classifier(model, Path(place) / name, texts=pool, **{"quantize": "int8", **options})
-            told = {key: made.report[key] for key in ("refit", "calibration", "fused") if key in made.report}
+            told = {key: made.report[key] for key in ("refit", "calibration") if key in made.report}
             row[name] = _held_against(model, made.classifier, test) | told
     return row
 
