@@ -219,6 +219,8 @@ def _path_to(name: str) -> list[Rung]:
 
 def _check_student(classifier: TextClassifier, kinds: frozenset[str], student: str) -> None:
     """Raise unless this is a student that can be had of the model; long work may follow."""
+    if not student:
+        raise InputError(f"unknown rung ''; a name is missing before or after '+'; there are {', '.join(LADDER)}")
     known = dict.fromkeys(name.format(half=3) for name in (*STEPS, *LADDER))
     try:
         is_cut = parse_cut(student) is not None or parse_pruned(student) is not None

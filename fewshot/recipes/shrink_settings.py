@@ -35,7 +35,7 @@ class ShrinkSettings:
     seconds : float, default 5
         To measure the speed of one rung.
     device : str, optional
-        Where students train. Sizes, scores and speeds are always those on the CPU.
+        Where students train. Scores and speeds are always those on the CPU, speeds on one thread of it.
     seed : int, default 0
 
     Raises

@@ -201,10 +201,7 @@ def _outcome(climb: _Climb, rungs: list[Rung], settings: ShrinkSettings, out: Pa
     """Measure the model and what was made of it, in turns, and choose."""
     judge, store = climb.judge, climb.store
     folders = {MODEL: climb.job.model} | {name: store.path(name) for name in climb.seconds}
-    speeds = BenchmarkSettings(
-        seconds=settings.seconds, batch_sizes=(1, 32), cold_starts=0, random_state=settings.seed, device="cpu"
-    )
-    measured = {row["model"]: row for row in benchmark_models(folders, judge.data, settings=speeds).rows}
+    measured = {row["model"]: row for row in benchmark_models(folders, judge.data, settings=_speeds(settings)).rows}
     rows = [_row(Rung(MODEL, None, lambda *_: None), measured, climb, settings)]
     rows += [_row(rung, measured, climb, settings) for rung in rungs]
     kept, nearest = choose(rows[1:], settings.objective)
@@ -218,6 +215,18 @@ def _outcome(climb: _Climb, rungs: list[Rung], settings: ShrinkSettings, out: Pa
         told=judge.told,
         notes=_notes(climb, settings),
         settings=dataclasses.asdict(settings),
+    )
+
+
+def _speeds(settings: ShrinkSettings) -> BenchmarkSettings:
+    """Return how speed is measured: on one thread of the CPU, which all rungs can have."""
+    return BenchmarkSettings(
+        seconds=settings.seconds,
+        batch_sizes=(1, 32),
+        threads=(1,),
+        cold_starts=0,
+        random_state=settings.seed,
+        device="cpu",
     )
 
 
