@@ -255,7 +255,7 @@ def _row(rung: Rung, measured: Mapping[str, Any], climb: _Climb, settings: Shrin
 
 def _notes(climb: _Climb, settings: ShrinkSettings) -> list[str]:
     judge, n = climb.judge, len(climb.judge.data)
-    notes = [f"{climb.n_found} rungs were there already"] if climb.n_found else []
+    notes = [f"rungs that were there already: {climb.n_found}"] if climb.n_found else []
     if judge.by_labels:
         notes.append("rungs were chosen by these figures, so they flatter the kept one: a test (--test) tells")
     else:

@@ -29,7 +29,11 @@ def test_story(desk):
     """Prevents a command whose outcome cannot be put to work by the line that it ends with."""
     given = ("shrink", "model", "--unlabeled", "pool.csv", *FAST)
     done = run(*given, "--target-size", "1MB", "--max-loss", "100", "--validation", "test.csv", folder=desk)
-    assert {line.split()[0] for line in done.stdout.splitlines() if line.strip()} >= {"model", "layers:1", "layers:1+onnx"}
+    assert {line.split()[0] for line in done.stdout.splitlines() if line.strip()} >= {
+        "model",
+        "layers:1",
+        "layers:1+onnx",
+    }
     last = done.stdout.strip().splitlines()[-1]
     assert last.startswith("Kept ")
     assert "runs/small; the path: runs/small.path/path.md. Next: fewshot predict runs/small TEXTS.csv" in last
@@ -38,7 +42,7 @@ def test_story(desk):
     more = ("--target-size", "1kB", "--validation", "test.csv", "--resume", "--json")
     facts = last_json(run(*given, *more, folder=desk, code=1))
     assert (facts["kept"], facts["nearest"] in ("layers:1", "layers:1+onnx")) == (None, True)
-    assert "2 rungs were there already" in facts["notes"]
+    assert "rungs that were there already: 2" in facts["notes"]
     assert (desk / "runs/small/fewshot.json").is_file()
     said = run(*given, "--target-size", "1kB", "--validation", "test.csv", "--resume", folder=desk, code=1).stdout
     assert "no rung keeps to 1 points of loss and 1kB; the nearest is" in said.splitlines()[-1]

@@ -1,5 +1,6 @@
 """The way down a ladder of smaller models: what is tried, kept, refused, and made again after a break."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -122,7 +123,8 @@ def test_validation_and_test(name, models, pool, request, tmp_path):
     validation = judge_texts(toy)
     test = TextData(toy.texts, toy.labels, toy.multi_label, list(range(len(toy.texts))), source="known")
     test = test.select(row for row, text in enumerate(test.texts) if text not in validation.texts)
-    with pytest.warns(DataWarning, match="copies of excluded"):
+    shared = not toy.multi_label  # the pool is made of phrases of the single-label task
+    with pytest.warns(DataWarning, match="copies of excluded") if shared else contextlib.nullcontext():
         found = shrink_model(
             models / name,
             pool,
@@ -234,7 +236,13 @@ def test_only_what_is_missing_is_made_again(models, pool, tmp_path, monkeypatch)
         made.clear()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)
-            found = shrink_model(models / "single", pool, out=out, rungs=("layers:2+trimmed", "static"), **{"max_loss": 100, **QUICK, **changes})
+            found = shrink_model(
+                models / "single",
+                pool,
+                out=out,
+                rungs=("layers:2+trimmed", "static"),
+                **{"max_loss": 100, **QUICK, **changes},
+            )
         assert found.kept is not None
         return found
 
@@ -247,7 +255,7 @@ def test_only_what_is_missing_is_made_again(models, pool, tmp_path, monkeypatch)
     monkeypatch.setitem(rungs_module.STEPS, "trimmed", export)
     first = again(resume=True)
     assert made == [("static", False)]
-    assert "1 rungs were there already" in first.notes
+    assert "rungs that were there already: 1" in first.notes
     assert not (tmp_path / "out.path" / "rungs" / ".torn.part").exists()
     again(resume=True, target_size="1GB", max_loss=99)
     assert made == []
