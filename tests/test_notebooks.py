@@ -75,6 +75,21 @@ for method in ("uda", "self-training"):
 assert report["n_texts"] == len(pool) and report["steps"] > 0
 assert same
 """,
+    "03_make_it_small": """
+judged = {*validation.texts, *test.texts}
+assert len(validation) + len(test) == len(held) and len(judged) == len(held)
+assert not set(pool) & judged and len(pool) <= POOL_TEXTS
+assert len(found.trials) == TRIALS and found.metric == "agreement"
+assert all(0.55 < share < 0.65 for share in zeros.values())
+assert megabytes(RUNS / "packed") < megabytes(RUNS / "sparse")
+assert all(row["status"] == "ok" for row in small.rows) and small.kept is not None
+assert small.row("onnx")["loss"] == 0 and small.row("onnx")["latency_p50_ms"] > 0
+assert small.row("layers:3+int8")["size_bytes"] < small.row("int8")["size_bytes"] < first["size_bytes"] / 3
+assert small.row("static:words")["latency_speedup"] > 10
+assert kept["size_bytes"] == min(row["size_bytes"] for row in small.rows[1:] if row["good_enough"])
+assert opened.score(test.texts, test.labels) == small.test["kept"]
+assert teacher.score(test.texts, test.labels) == small.test["model"]
+""",
 }
 """What each notebook tells its reader, in terms of its own variables."""
 
@@ -89,6 +104,13 @@ SHRUNK = {
         "EPOCHS = 10": "EPOCHS = 2",
         "ADAPT_STEPS = 25": "ADAPT_STEPS = 2",
         "MAX_TOKENS = 64": "MAX_TOKENS = 32",
+    },
+    "03_make_it_small": {
+        "POOL_TEXTS = 600": "POOL_TEXTS = 120",
+        "STEPS = 60": "STEPS = 3",
+        "TRIALS = 3": "TRIALS = 1",
+        "SECONDS = 2.0": "SECONDS = 0.1",
+        "max_loss=8.0": "max_loss=100.0",
     },
 }
 """What the whole run in the tests has in place of a notebook's own text, where that would take too long."""

@@ -7,7 +7,7 @@ import typer
 from fewshot.cli.failures import explained
 
 VERBS = (
-    *("demo", "advise", "compare", "adapt", "train", "distill", "evaluate", "predict", "benchmark", "export"),
+    *("demo", "advise", "compare", "adapt", "train", "distill", "evaluate", "predict", "benchmark", "shrink", "export"),
     "doctor",
 )
 """Each is a module of this room with a function of the same name."""

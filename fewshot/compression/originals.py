@@ -93,16 +93,23 @@ def original_of(classifier: TextClassifier) -> Original:
     """
     if isinstance(classifier, TransformerClassifier):
         return _of_sequence(classifier)
-    if isinstance(classifier, HeadClassifier) and not isinstance(classifier, ExportedClassifier):
-        check_linear(classifier)
-        encoder = unwrapped(classifier.encoder_)
-        if isinstance(encoder, SentenceEncoder):
-            return _of_sentence(classifier, encoder)
-        raise InputError(f"an encoder of type {type(encoder).__name__} cannot be written as an ONNX graph")
+    check_exportable(classifier)
+    assert isinstance(classifier, HeadClassifier)
+    encoder = unwrapped(classifier.encoder_)
+    if isinstance(encoder, SentenceEncoder):
+        return _of_sentence(classifier, encoder)
+    raise InputError(f"an encoder of type {type(encoder).__name__} cannot be written as an ONNX graph")
+
+
+def check_exportable(classifier: TextClassifier) -> None:
+    """Raise :class:`InputError`, with what to do instead, unless a classifier is one that ends in a linear map."""
     if isinstance(classifier, (ExportedClassifier, ExportedSequenceClassifier)):
         raise InputError("this classifier is exported already; export the one that it was made from")
-    reason = _REASONS.get(classifier.kind, "it has no linear head")
-    raise InputError(f"a {classifier.kind!r} classifier cannot be exported: {reason}; {_INSTEAD}")
+    if isinstance(classifier, HeadClassifier):
+        check_linear(classifier)
+    elif not isinstance(classifier, TransformerClassifier):
+        reason = _REASONS.get(classifier.kind, "it has no linear head")
+        raise InputError(f"a {classifier.kind!r} classifier cannot be exported: {reason}; {_INSTEAD}")
 
 
 def check_linear(classifier: HeadClassifier) -> None:

@@ -234,10 +234,15 @@ class _Bench:
 
     def _setter(self, set_threads: Callable[[int], None]) -> Callable[[int], None]:
         own = [each.model.set_threads for each in self.opened.values() if hasattr(each.model, "set_threads")]
+        now: list[int] = []
 
         def set_all(n: int) -> None:
-            for setter in (set_threads, *own):
+            set_threads(n)
+            if now == [n]:
+                return  # graphs are opened anew for it, all of them in every turn
+            for setter in own:
                 setter(n)
+            now[:] = [n]
 
         return set_all
 
