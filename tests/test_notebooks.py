@@ -80,7 +80,7 @@ judged = {*validation.texts, *test.texts}
 assert len(validation) + len(test) == len(held) and len(judged) == len(held)
 assert not set(pool) & judged and len(pool) <= POOL_TEXTS
 assert len(found.trials) == TRIALS and found.metric == "agreement"
-assert all(0.55 < share < 0.65 for share in zeros.values())
+assert all(0.5 < share < 0.7 for share in zeros.values())
 assert megabytes(RUNS / "packed") < megabytes(RUNS / "sparse")
 assert all(row["status"] == "ok" for row in small.rows) and small.kept is not None
 assert small.row("onnx")["loss"] == 0 and small.row("onnx")["latency_p50_ms"] > 0
@@ -106,10 +106,10 @@ SHRUNK = {
         "MAX_TOKENS = 64": "MAX_TOKENS = 32",
     },
     "03_make_it_small": {
-        "POOL_TEXTS = 600": "POOL_TEXTS = 120",
-        "STEPS = 60": "STEPS = 3",
+        "POOL_TEXTS = 500": "POOL_TEXTS = 120",
+        "STEPS = 50": "STEPS = 3",
         "TRIALS = 3": "TRIALS = 1",
-        "SECONDS = 2.0": "SECONDS = 0.1",
+        "SECONDS = 1.5": "SECONDS = 0.1",
         "max_loss=8.0": "max_loss=100.0",
     },
 }
