@@ -33,7 +33,7 @@ def shrink(
         str | None,
         typer.Option(
             help="What to try, with commas between: a student (layers:N, width:N, pruned:S, static, static:words) or "
-            "nothing, then trimmed, onnx, int8, float16, joined by + [default: all that fit the model]."
+            "nothing, then trimmed, onnx, int8, int8-static, float16, joined by + [default: all that fit the model]."
         ),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the kept model; the path goes to OUT.path.")] = "runs/small",

@@ -115,6 +115,7 @@ STEPS: dict[str, Make] = {
     "trimmed": _trim,
     "onnx": _export(None),
     "int8": _export("int8"),
+    "int8-static": _export("int8-static"),
     "float16": _export("float16"),
 }
 """What may be done to the model or a student, by name."""
