@@ -58,7 +58,7 @@ def test_what_is_written_and_told(made, probe, pool):
     assert sum(kind == onnx.TensorProto.INT8 for kind in kinds.values()) > 12
 
 
-@pytest.mark.parametrize("kind", ["MPNet", "DebertaV2", "ModernBert"])
+@pytest.mark.parametrize("kind", ["MPNet", pytest.param("DebertaV2", marks=pytest.mark.long), "ModernBert"])
 def test_every_kind_of_transformer(kind, tiny_tokenizer, single, pool, tmp_path, monkeypatch):
     """Prevents a kind whose graph cannot be calibrated, or answers otherwise then."""
     monkeypatch.setattr(onnx_reduction, "CALIBRATION_TEXTS", 30)
