@@ -84,7 +84,7 @@ assert all(0.5 < share < 0.7 for share in zeros.values())
 assert megabytes(RUNS / "packed") < megabytes(RUNS / "sparse")
 assert all(row["status"] == "ok" for row in small.rows) and small.kept is not None
 assert small.row("onnx")["loss"] == 0 and small.row("onnx")["latency_p50_ms"] > 0
-assert small.row("layers:3+int8")["size_bytes"] < small.row("int8")["size_bytes"] < first["size_bytes"] / 3
+assert small.row("layers:3+int8")["size_bytes"] < small.row("layers:3")["size_bytes"] / 3 < first["size_bytes"] / 3
 assert small.row("static:words")["latency_speedup"] > 10
 assert kept["size_bytes"] == min(row["size_bytes"] for row in small.rows[1:] if row["good_enough"])
 assert opened.score(test.texts, test.labels) == small.test["kept"]
@@ -111,6 +111,7 @@ SHRUNK = {
         "TRIALS = 3": "TRIALS = 1",
         "SECONDS = 1.5": "SECONDS = 0.1",
         "max_loss=8.0": "max_loss=100.0",
+        '"int8", "layers:3+int8", "pruned:0.5+int8", "static:words+int8"': '"layers:3+int8", "static:words"',
     },
 }
 """What the whole run in the tests has in place of a notebook's own text, where that would take too long."""
