@@ -34,7 +34,9 @@ _CHECKED = 1000
 _TOKEN_FIELDS = ("pad", "bos", "eos", "cls", "sep", "mask", "unk")
 
 
-def trim_vocabulary(encoder: Encoder, texts: Sequence[str], min_count: int = 1) -> SentenceEncoder:
+def trim_vocabulary(
+    encoder: Encoder, texts: Sequence[str], min_count: int = 1, *, n_frequent: int = 0
+) -> SentenceEncoder:
     """Drop the tokens that texts do not use from a sentence encoder's tokenizer and from its table.
 
     Parameters
@@ -46,6 +48,9 @@ def trim_vocabulary(encoder: Encoder, texts: Sequence[str], min_count: int = 1) 
         The pool: texts of the kind that will be read. At least one.
     min_count : int, default=1
         Keep tokens that come at least so often. Above 1, texts with the dropped ones are read in other tokens, too.
+    n_frequent : int, default=0
+        Also keep the first so many tokens of the vocabulary, for words that the pool does not hold: vocabularies of
+        both kinds begin with what was most frequent in the text that they were made from.
 
     Returns
     -------
@@ -67,9 +72,9 @@ def trim_vocabulary(encoder: Encoder, texts: Sequence[str], min_count: int = 1) 
     0.0002
     """
     whole = _with_tokenizer(encoder)
-    _check_pool(texts, min_count)
+    _check_pool(texts, min_count, n_frequent)
     prompts = [prompt for prompt in whole.model.prompts.values() if prompt]
-    table, kept = _kept_tokens(whole.tokenizer, texts, min_count, prompts)
+    table, kept = _kept_tokens(whole.tokenizer, texts, min_count, n_frequent, prompts)
     model: Any = whole.trainable_copy()
     _take_rows(model[0].auto_model, kept)
     model[0].processor = _reopened(whole.model.tokenizer, table.trimmed(kept))
@@ -78,14 +83,16 @@ def trim_vocabulary(encoder: Encoder, texts: Sequence[str], min_count: int = 1) 
     return whole.like(model)
 
 
-def trim_classifier(classifier: TextClassifier, texts: Sequence[str], min_count: int = 1) -> TextClassifier:
+def trim_classifier(
+    classifier: TextClassifier, texts: Sequence[str], min_count: int = 1, *, n_frequent: int = 0
+) -> TextClassifier:
     """Drop the tokens that texts do not use from a classifier's transformer, be it below a head or one with its own.
 
     Parameters
     ----------
     classifier : TextClassifier
         Fitted: a linear probe, SetFit, a distilled student, or a fine-tuned transformer. It is copied, not changed.
-    texts, min_count
+    texts, min_count, n_frequent
         As for :func:`trim_vocabulary`.
 
     Returns
@@ -104,13 +111,13 @@ def trim_classifier(classifier: TextClassifier, texts: Sequence[str], min_count:
     """
     if isinstance(classifier, EmbeddingClassifier):
         made = copy.copy(classifier)
-        made.encoder_ = trim_vocabulary(classifier.encoder_, texts, min_count)
+        made.encoder_ = trim_vocabulary(classifier.encoder_, texts, min_count, n_frequent=n_frequent)
         return made
     if not isinstance(classifier, TransformerClassifier):
         raise InputError(f"a {classifier.kind!r} classifier has no transformer whose vocabulary could be trimmed")
-    _check_pool(texts, min_count)
+    _check_pool(texts, min_count, n_frequent)
     name, tokenizer = classifier.model_name, classifier.tokenizer_
-    table, kept = _kept_tokens(_fast(tokenizer, name), texts, min_count)
+    table, kept = _kept_tokens(_fast(tokenizer, name), texts, min_count, n_frequent)
     model = copy.deepcopy(classifier.model_)
     _take_rows(model.base_model, kept)
     reopened = _reopened(tokenizer, table.trimmed(kept))
@@ -143,12 +150,14 @@ def unknown_share(encoder: Encoder, texts: Sequence[str]) -> float:
     return 0.0 if unknown is None or not counts.sum() else float(counts[unknown] / counts.sum())
 
 
-def _check_pool(texts: Sequence[str], min_count: int) -> None:
+def _check_pool(texts: Sequence[str], min_count: int, n_frequent: int) -> None:
     check_texts(texts)
     if not len(texts):
         raise InputError("texts must hold at least one text: what none uses is dropped")
     if min_count < 1:
         raise InputError(f"min_count must be at least 1, got {min_count}")
+    if n_frequent < 0:
+        raise InputError(f"n_frequent must be at least 0, got {n_frequent}")
 
 
 def _with_tokenizer(encoder: Encoder) -> SentenceEncoder:
@@ -172,11 +181,12 @@ def _fast(tokenizer: Any, name: str) -> Tokenizer:
 
 
 def _kept_tokens(
-    tokenizer: Any, texts: Sequence[str], min_count: int, others: Sequence[str] = ()
+    tokenizer: Any, texts: Sequence[str], min_count: int, n_frequent: int, others: Sequence[str] = ()
 ) -> tuple[PieceTable, np.ndarray]:
     """Return the pieces of a tokenizer, and the old numbers of those to keep, in order."""
     table = PieceTable(json.loads(tokenizer.to_str()))
     kept = table.always_kept()
+    kept[:n_frequent] = True
     kept |= _count_tokens(tokenizer, texts, len(kept)) >= min_count
     kept |= _count_tokens(tokenizer, others, len(kept)) >= 1
     return table, np.flatnonzero(kept)

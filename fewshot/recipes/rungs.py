@@ -33,6 +33,10 @@ from fewshot.training.layer_rates import layer_list
 LOOKED_AT = 1000
 """Texts of the pool that an exported graph is held against."""
 
+FREQUENT = 8000
+"""Tokens that are kept although the pool has none of them. On validation texts of CLINC150 a student of three layers
+lost 0.4 points by the trimming then, 0.8 without them, 0.1 with twice as many."""
+
 SENTENCE, SEQUENCE, TABLE, OTHER_ENCODER = "sentence encoder", "transformer with a head", "token table", "encoder given"
 
 
@@ -95,9 +99,15 @@ def _export(precision: str | None) -> Make:
 
 
 def _trim(source: str | Path, out: Path, job: Job) -> None:
-    made = trim_classifier(load_classifier(source, device="cpu"), job.pool)
+    made = trim_classifier(load_classifier(source, device="cpu"), job.pool, n_frequent=FREQUENT)
     told = dict(read_listing(source).get("provenance") or {}) if (Path(source) / MARKER).is_file() else {}
-    made.save(out, provenance={**told, "vocabulary": f"trimmed to the tokens of {len(job.pool):,} texts"})
+    made.save(
+        out,
+        provenance={
+            **told,
+            "vocabulary": f"trimmed to the tokens of {len(job.pool):,} texts, and {FREQUENT:,} frequent ones",
+        },
+    )
 
 
 def _distil(student: str) -> Make:

@@ -35,6 +35,7 @@ from fewshot import (
 from fewshot.compression.onnx_export import export_classifier
 from fewshot.data.texts import TextData
 from fewshot.recipes.benchmarking import benchmark_models
+from fewshot.recipes.rungs import FREQUENT
 from tests.benchmarks.common import ROOT, cell, finish, load_split, machine, mean_sd
 from tests.benchmarks.production_tables import goals_of_models
 
@@ -86,7 +87,7 @@ def train_model(name: str, task: dict[str, TextData], seed: int, folder: Path, q
             .student_
         ),
     }
-    makers["layers:3 trimmed"] = lambda: trim_classifier(teacher("layers:3"), train.texts)
+    makers["layers:3 trimmed"] = lambda: trim_classifier(teacher("layers:3"), train.texts, n_frequent=FREQUENT)
     for kind in ("static", "static:words"):
         makers[kind] = lambda kind=kind: (
             DistillationTrainer(teacher("probe"), kind, random_state=seed, **steps).fit(train.texts).student_

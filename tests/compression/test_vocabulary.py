@@ -120,6 +120,23 @@ def test_rare_tokens_go(encoder):
     assert sizes == [sizes[2] + 2, sizes[2] + 1, sizes[2]]
 
 
+def test_frequent_tokens_stay(encoder):
+    """Prevents words that only the pool lacks from falling to pieces although there is room for them."""
+    whole = encoder.model.tokenizer.get_vocab()
+
+    def kept(n):
+        return set(trim_vocabulary(encoder, ["card"], n_frequent=n).model.tokenizer.get_vocab())
+
+    dropped = sorted(number for token, number in whole.items() if token not in kept(0))
+    first_half = {token for token, number in whole.items() if number <= dropped[len(dropped) // 2]}
+    some = kept(len(first_half))
+    assert kept(0) < some < set(whole)
+    assert some == kept(0) | first_half
+    assert kept(10**6) == set(whole)
+    with pytest.raises(InputError, match="n_frequent must be at least 0"):
+        trim_vocabulary(encoder, ["card"], n_frequent=-1)
+
+
 def test_a_cache_is_looked_behind(encoder):
     """Prevents an encoder behind a cache from being refused."""
     assert len(trim_vocabulary(CachedEncoder(encoder), POOL).model.tokenizer) < len(encoder.model.tokenizer)
