@@ -21,6 +21,7 @@ from tests.benchmarks.distillation_tables import (
 from tests.benchmarks.estimate_coverage import table_coverage
 from tests.benchmarks.few_labels_tables import table_inference, table_look_up, table_means, table_pairs, table_sets
 from tests.benchmarks.forecast import table_forecasts
+from tests.benchmarks.production_tables import table_models, table_reached
 from tests.benchmarks.teacher_tables import table_accuracy, table_goals, table_time
 
 
@@ -74,6 +75,12 @@ def of_result(name: str, table: Callable[[Any], str]) -> Callable[[], str]:
     return lambda: table(read_json(RESULTS / f"{name}.json"))
 
 
+def production_goals() -> str:
+    """Return what is wanted of models in production, of the parts that have been measured."""
+    paths = [RESULTS / f"production_{part}.json" for part in ("models", "onnx", "pruning", "predict")]
+    return table_reached(*(read_json(path) for path in paths if path.is_file()))
+
+
 PICTURE = RESULTS / "decision_tree.png"
 
 TABLES = {
@@ -97,6 +104,8 @@ TABLES = {
     "few_labels_nli": of_result("few_labels_nli", table_inference),
     "estimate_coverage": of_result("estimate_coverage", table_coverage),
     "forecast": of_result("forecast", table_forecasts),
+    "production_models": of_result("production_models", table_models),
+    "production_goals": production_goals,
     "few_labels_knn": of_result("few_labels_knn", table_look_up),
 }
 

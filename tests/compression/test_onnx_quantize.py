@@ -25,7 +25,13 @@ def operators(folder):
     return [node.op_type for node in onnx.load(str(folder / "model.onnx")).graph.node]
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
+COMMON = {"Bert", "MPNet", "ModernBert"}
+"""The others wait for ``make test-long``."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in COMMON else pytest.mark.long) for kind in CONFIGS]
+)
 def test_int8_of_every_kind(kind, tiny_tokenizer, single, tmp_path):
     """Prevents a graph in which nothing was quantized, or the last layer was, and answers that are other ones."""
     probe = probe_of(sentence_model(kind, tiny_tokenizer, tmp_path / "bare"), single)
