@@ -18,6 +18,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -214,32 +216,35 @@ def _cold_start(folders: dict[str, Path]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the cells that have no result yet, then print the means."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the cells that have no result yet, then write and print the means of all that is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one draw of labels, 300 test texts of each set")
-    quick = parser.parse_args().quick
-    steps = QUICK_STEPS if quick else STUDENT_STEPS
+    parser.add_argument("--minutes", type=float, help="begin no draw after so many minutes; speed is measured still")
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    name = "production_onnx_quick" if quick else "production_onnx"
+    name = "production_onnx_quick" if given.quick else "production_onnx"
     folder, encoder = ROOT / "runs" / "benchmarks" / name, load_encoder("bundled", device="cpu", precision="float32")
+    train, test = (in_scope(load_split(EQUAL_ON, part)) for part in ("train", "test"))
+    speed = cell(folder, "speed", lambda: run_speed(train, test, encoder))
+    cells = run_draws(folder, encoder, quick=given.quick, minutes=given.minutes)
+    finish(name, {"setting": _setting(given.quick), "machine": machine(), **_summary(cells, speed)})
+
+
+def run_draws(folder: Path, encoder: Any, *, quick: bool, minutes: float | None) -> dict[str, list[dict[str, Any]]]:
+    """Return the cells of each set, those that are there and those that there was time for."""
     cached = CachedEncoder(encoder, EmbeddingCache())  # PyTorch's vectors are the same for every draw
+    steps, start = QUICK_STEPS if quick else STUDENT_STEPS, time.perf_counter()
     cells: dict[str, list[dict[str, Any]]] = {}
     for data in SETS:
         train, test = in_scope(load_split(data, "train")), in_scope(load_split(data, "test"))
         test = shuffled(test, QUICK_TEXTS if quick else len(test))
-        cells[data] = [
-            cell(
-                folder,
-                f"{data}-{seed}",
-                lambda data=data, seed=seed, train=train, test=test: run_cell(
-                    data, seed, train, test, cached, steps=steps
-                ),
-            )
-            for seed in range(1 if quick else SEEDS)
-        ]
-    train, test = (in_scope(load_split(EQUAL_ON, part)) for part in ("train", "test"))
-    speed = cell(folder, "speed", lambda: run_speed(train, test, encoder))
-    finish(name, {"setting": _setting(quick), "machine": machine(), **_summary(cells, speed)})
+        for seed in range(1 if quick else SEEDS):
+            late = minutes is not None and time.perf_counter() - start > 60 * minutes
+            if late and not (folder / f"{data}-{seed}.json").is_file():
+                break
+            compute = partial(run_cell, data, seed, train, test, cached, steps=steps)
+            cells.setdefault(data, []).append(cell(folder, f"{data}-{seed}", compute))
+    return cells
 
 
 def _setting(quick: bool) -> dict[str, Any]:
