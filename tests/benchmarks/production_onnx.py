@@ -275,9 +275,9 @@ def _summary(cells: dict[str, list[dict[str, Any]]], speed: dict[str, Any]) -> d
         goal("float32 graph: share of the same labels", 1.0, min(row["float32_same_labels"] for row in equal)),
         goal("int8: times PyTorch's latency of one text", 6.0, speed["latency_ratio"]),
         goal("int8: times PyTorch's texts/s", 2.0, speed["throughput_ratio"]),
-        goal("int8: points of accuracy lost, worst of three sets", 0.5, 100 * lost, at_most=True),
+        goal(f"int8: points of accuracy lost, worst of {len(sets)} sets", 0.5, 100 * lost, at_most=True),
         goal(
-            "int8 after training through its rounding: points lost, worst of three sets",
+            f"int8 after training through its rounding: points lost, worst of {len(sets)} sets",
             0.0,
             100 * trained,
             at_most=True,
