@@ -36,7 +36,7 @@ from fewshot.compression.onnx_export import export_classifier
 from fewshot.data.texts import TextData
 from fewshot.recipes.benchmarking import benchmark_models
 from fewshot.recipes.rungs import FREQUENT
-from tests.benchmarks.common import ROOT, cell, finish, load_split, machine, mean_sd
+from tests.benchmarks.common import RESULTS, ROOT, cell, finish, load_split, machine, mean_sd
 from tests.benchmarks.production_tables import goals_of_models
 
 DATA = "clinc150"
@@ -130,6 +130,8 @@ def main() -> None:
         **({"seconds": 2, "rounds": 2, "cold_starts": 1} if options.quick else {"seconds": 30}),
     )
     print(measured.table(), flush=True)
+    if not options.quick:
+        measured.plot(RESULTS / f"{name}.png")
     accuracy = {model: mean_sd([found[model] for found in accuracies]) for model in MODELS}
     result = {
         "data": {name: len(split) for name, split in task.items()},

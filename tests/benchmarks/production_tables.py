@@ -51,6 +51,8 @@ def goals_of_models(rows: Mapping[str, Result], accuracy: Mapping[str, Result], 
         goal(f"{small}: times smaller", 8.0, rows[teacher]["size_bytes"] / rows[small]["size_bytes"]),
         goal(f"{small}: points below the teacher", 1.0, lost, at_most=True),
         goal(f"{fastest}: times the teacher's latency", 100.0, rows[fastest]["latency_speedup"]),
+        goal(f"{small}: cold start, s", 1.0, rows[small]["cold_start_seconds"], at_most=True),
+        goal(f"{fastest}: cold start, s", 0.4, rows[fastest]["cold_start_seconds"], at_most=True),
     ]
 
 
