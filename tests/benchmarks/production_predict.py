@@ -21,7 +21,8 @@ from tests.benchmarks.distillation_memory import N_TOPICS, N_WORDS, made_up_text
 from tests.benchmarks.teacher_plan import goal
 
 SIZES, QUICK_SIZES = (500_000, 5_000_000), (20_000, 200_000)
-REPEATS = 3
+REPEATS = 1
+"""Turns of rates and workers: at 5,000,000 rows each is minutes long."""
 BLOCK = 10_000
 DIMENSION = 256
 KILLS, QUICK_KILLS = 20, 4
@@ -152,8 +153,8 @@ def measure(quick: bool, folder: Path) -> dict[str, Any]:
     parts = {
         "few": partial(measure_size, folder, few),
         "many": partial(measure_size, folder, many),
-        "rate": partial(measure_rate, folder, many if quick else few),
-        "workers": partial(measure_workers, folder, many if quick else few),
+        "rate": partial(measure_rate, folder, many),
+        "workers": partial(measure_workers, folder, many),
         "kills": partial(measure_kills, folder, many if quick else few, QUICK_KILLS if quick else KILLS),
     }
     found = {}
