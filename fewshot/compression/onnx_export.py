@@ -171,9 +171,18 @@ def _as_graph(
     if refit:
         reduced, facts = _with_refitted_head(whole, reduced, facts, workplace / "refitted", quantize, judged_on)
     told = {"precision": quantize, "float32_difference": difference, **agreement(exported, reduced, judged_on)}
-    notes = [*report["notes"], *([_NOT_BATCH_INVARIANT] if quantize == "int8" else [])]
+    notes = [*report["notes"], *_notes(quantize, facts)]
     reduced.report_ = {**report, **told, **facts, "notes": notes}
     return reduced
+
+
+def _notes(quantize: str, facts: dict[str, Any]) -> list[str]:
+    """Return what to know before believing the agreement."""
+    learnt = ["scales were found"] * ("calibration" in facts) + ["the head was fitted"] * facts.get("refit", {}).get(
+        "kept", False
+    )
+    seen = f"{' and '.join(learnt)} on some of the texts that agreement is counted on: others tell more"
+    return [*([_NOT_BATCH_INVARIANT] if quantize == "int8" else []), *([seen] if learnt else [])]
 
 
 def _written(original: Original, folder: Path) -> WholeGraph:

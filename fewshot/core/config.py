@@ -58,6 +58,30 @@ def read_settings(kind: type[Settings], file: str | Path | None, flags: Mapping[
     return kind(**values)
 
 
+def change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return settings with some of them changed, as keyword arguments give them; a list or range becomes a tuple.
+
+    Raises
+    ------
+    InputError
+        If there is no setting of such a name.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Run:
+    ...     seeds: int = 5
+    >>> change_settings(Run(), {"seeds": 3})
+    Run(seeds=3)
+    """
+    known = sorted(field.name for field in dataclasses.fields(settings))  # type: ignore[arg-type]
+    if unknown := sorted(set(changes) - set(known)):
+        hint = did_you_mean(unknown[0], known)
+        raise InputError(f"unknown settings {', '.join(unknown)}; there are {', '.join(known)}.{hint}")
+    values = {name: tuple(value) if isinstance(value, (list, range)) else value for name, value in changes.items()}
+    return dataclasses.replace(settings, **values)  # type: ignore[type-var]
+
+
 def _read_toml(file: str | Path | None) -> dict[str, Any]:
     if file is None:
         return {}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.base import TextClassifier
+from fewshot.core.config import change_settings
 from fewshot.core.errors import FewshotError, InputError
 from fewshot.core.progress import track
 from fewshot.data.cells import read_label_map
@@ -142,7 +143,7 @@ def benchmark_models(
     >>> found.rows[0]["accuracy"], found.rows[0]["latency_p50_ms"] < 1
     (1.0, True)
     """
-    settings = dataclasses.replace(settings or BenchmarkSettings(), **_known(changes))
+    settings = change_settings(settings or BenchmarkSettings(), changes)
     data = require_labels((reading or Reading()).load(test))
     if settings.max_texts is not None and len(data) > settings.max_texts:
         drawn = np.random.default_rng(settings.random_state).permutation(len(data))[: settings.max_texts]
@@ -279,14 +280,6 @@ class _Bench:
             },
             sources=dict(sources),
         )
-
-
-def _known(changes: Mapping[str, Any]) -> dict[str, Any]:
-    known = {field.name for field in dataclasses.fields(BenchmarkSettings)}
-    if unknown := sorted(set(changes) - known):
-        raise InputError(f"unknown settings {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    tuples = {"batch_sizes", "threads"}
-    return {name: tuple(value) if name in tuples and value is not None else value for name, value in changes.items()}
 
 
 def _is_path(source: Any) -> bool:

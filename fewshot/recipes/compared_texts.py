@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fewshot.core.errors import DataWarning, InputError
+from fewshot.data.cleaning import CleaningReport
 from fewshot.data.folds import deal_alike
 from fewshot.data.labels import LabelSpace
 from fewshot.data.slices import training_slices
@@ -168,7 +169,7 @@ def read_compared(
         If there are both a test set and folds, or a source cannot be used.
     """
     data, report = reading.load_clean(labeled)
-    notes = [f"{data.source}: {report.summary()}"]
+    notes = _told_cleaning(data, report)
     rows, dealt, left_out = require_labels(data), None, {}
     judged_hash = content_hash(rows)
     if test is not None:
@@ -242,10 +243,16 @@ def _read_pools(data: TextData, unlabeled: Sequence[Any], reading: Reading, note
     extras = []
     for source in unlabeled:
         extra, report = reading.load_clean(source)
-        notes.append(f"{extra.source}: {report.summary()}")
+        notes += _told_cleaning(extra, report)
         extras.append(extra)
     named = dict(zip(pool_names(extras or own), extras or own, strict=True))
     return {name: _joined([*own, pool] if extras else own) for name, pool in named.items()}
+
+
+def _told_cleaning(data: TextData, report: CleaningReport) -> list[str]:
+    """Return what became of a source's texts; where all stayed as they were, nothing."""
+    touched = report.n_after < report.n_before or report.whitespace_fixed
+    return [f"{data.source}: {report.summary()}"] if touched else []
 
 
 def _joined(pools: list[TextData]) -> TextData:

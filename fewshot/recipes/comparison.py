@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.core.artifacts import fingerprint
+from fewshot.core.config import change_settings
 from fewshot.core.errors import InputError
 from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
@@ -212,7 +213,7 @@ def _settled(
     if encoders:
         names = tuple(one if isinstance(one, str) else one.name for one in encoders)
         changes["encoder"] = names[0] if len(names) == 1 else names
-    settings = dataclasses.replace(settings or CompareSettings(), **changes)
+    settings = change_settings(settings or CompareSettings(), changes)
     named = all(isinstance(one, str) for one in encoders)
     return settings, list(encoder_names(settings.encoder)) if named else encoders
 

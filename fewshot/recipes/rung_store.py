@@ -32,12 +32,15 @@ class RungStore:
     folder: Path
 
     def clear(self) -> None:
-        """Forget all rungs."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget all rungs; what else lies in the folder stays."""
+        for file in self.folder.glob("*.json"):
+            if "key" in self._read(file):
+                self._remove(file.with_name(file.name.removesuffix(".json")))
+                file.unlink()
 
     def sweep(self) -> None:
         """Remove what killed runs left half-written."""
-        for path in self.folder.glob(".*"):
+        for path in [*self.folder.glob(".*.part"), *self.folder.glob(".*.old")]:
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def path(self, name: str) -> Path:
@@ -63,8 +66,7 @@ class RungStore:
     def begin(self, name: str, key: dict[str, Any]) -> None:
         """Note what is being made; what another rung of that name left is removed."""
         if not self.begun(name, key):
-            for path in (self.path(name), Path(f"{self.path(name)}.training")):
-                shutil.rmtree(path, ignore_errors=True)
+            self._remove(self.path(name))
         write_json(self._file(name), {"key": key, "whole": False})
 
     def finish(self, name: str, key: dict[str, Any], seconds: float) -> None:
@@ -75,8 +77,18 @@ class RungStore:
         return Path(f"{self.path(name)}.json")
 
     def _record(self, name: str) -> dict[str, Any]:
+        return self._read(self._file(name))
+
+    @staticmethod
+    def _remove(rung: Path) -> None:
+        """Remove a rung's model, and what its training left."""
+        for path in (rung, Path(f"{rung}.training")):
+            shutil.rmtree(path, ignore_errors=True)
+
+    @staticmethod
+    def _read(file: Path) -> dict[str, Any]:
         try:
-            record = read_json(self._file(name), max_bytes=_LARGEST)
+            record = read_json(file, max_bytes=_LARGEST)
         except (FewshotError, OSError):
             return {}
         return record if isinstance(record, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any
 from fewshot.classifiers.folder import MARKER, check_output
 from fewshot.classifiers.loading import load_classifier, model_folder
 from fewshot.core.artifacts import atomic_directory, folder_fingerprint
+from fewshot.core.config import change_settings
 from fewshot.core.errors import FewshotError, InputError
 from fewshot.core.progress import track
 from fewshot.recipes.benchmarking import BenchmarkSettings, benchmark_models
@@ -93,7 +94,7 @@ def shrink_model(
     >>> found = shrink_model("runs/teacher", "pool.csv", out="runs/small", target_size="10MB")  # doctest: +SKIP
     >>> print(found.table())  # doctest: +SKIP
     """
-    settings, reading = _changed(settings or ShrinkSettings(), changes), reading or Reading()
+    settings, reading = change_settings(settings or ShrinkSettings(), changes), reading or Reading()
     folder = model_folder(model)
     if Path(out).resolve() == folder.resolve():
         raise InputError(f"out must be another folder than the model's, got {str(out)!r} for both")
@@ -130,15 +131,6 @@ def shrink_model(
             found = dataclasses.replace(found, test=scores)
     found.write()
     return found
-
-
-def _changed(settings: ShrinkSettings, changes: Mapping[str, Any]) -> ShrinkSettings:
-    known = {field.name for field in dataclasses.fields(ShrinkSettings)}
-    if unknown := sorted(set(changes) - known):
-        raise InputError(f"unknown settings {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    rungs = changes.get("rungs")
-    listed = {"rungs": tuple(rungs)} if isinstance(rungs, list) else {}
-    return dataclasses.replace(settings, **{**changes, **listed})
 
 
 class _Climb:

@@ -72,6 +72,10 @@ def test_the_graph_has_the_new_head(quantize, probe, pool, tmp_path, monkeypatch
     pool = pool[:30]
     made = export_classifier(probe, tmp_path / "out", quantize=quantize, texts=pool, refit_head=True)
     assert made.report["refit"]["kept"]
+    learnt = (
+        "scales were found and the head was fitted on some" if "static" in quantize else "the head was fitted on some"
+    )
+    assert any(note.startswith(learnt) for note in made.report["notes"])
     opened = load_classifier(tmp_path / "out")
     np.testing.assert_allclose(opened.head_.intercept, probe.head_.intercept + 1e-3)
     vectors = opened.encoder_.encode(pool[:1])

@@ -10,6 +10,7 @@ import pytest
 import fewshot.recipes.benchmarking as benchmarking
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
+from fewshot.core.config import change_settings
 from fewshot.core.errors import InputError, SourceNotFoundError
 from fewshot.data.texts import TextData
 from fewshot.encoders.cached import CachedEncoder
@@ -260,5 +261,6 @@ def test_the_fastest_near_the_best():
 def test_settings_are_what_was_asked_for():
     """Prevents lists, as JSON gives them, from being another setting than tuples."""
     assert BenchmarkSettings().batch_sizes == (1, 32, 128)
-    assert benchmarking._known({"threads": [1, 2], "seconds": 3}) == {"threads": (1, 2), "seconds": 3}
+    changed = change_settings(BenchmarkSettings(), {"threads": [1, 2], "seconds": 3})
+    assert changed == BenchmarkSettings(threads=(1, 2), seconds=3)
     assert np.isfinite(BenchmarkSettings().seconds)
