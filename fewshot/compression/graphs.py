@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fewshot.compression.graph_shapes import fix_shapes
 from fewshot.core.errors import InputError
 from fewshot.core.optional import import_extra
 from fewshot.encoders.onnx_folder import GRAPH, WEIGHTS
@@ -186,6 +187,7 @@ def write_graph(graph: Graph, features: Mapping[str, torch.Tensor], folder: Path
     proto = onnx.load(str(path))  # with weights of large models, which lie in files of their own by now
     for file in folder.iterdir():
         file.unlink()
+    fix_shapes(proto)
     save_graph(proto, folder)
     return tuple(place.name for place in proto.graph.input)
 
