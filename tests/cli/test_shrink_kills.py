@@ -17,8 +17,8 @@ from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.artifacts import read_json
 from tests.cli.kills import hear_ctrl_c
 
-KILLS = 6
-RUNGS = ("layers:1", "layers:1+trimmed", "layers:1+int8", "static", "static+int8")
+KILLS = 4
+RUNGS = ("layers:1", "layers:1+trimmed", "static+int8")
 TIMES = rb'("[a-z_]*(?:seconds|minutes|rate)[a-z_0-9]*": )[0-9.e-]+|[0-9.]+ (?:s|seconds|min)\b'
 
 
@@ -95,6 +95,7 @@ def left(desk, out):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_sigkill_at_any_moment(desk):
     """Prevents a killed run from costing finished rungs, from leaving halves, or from leading to another model."""
     rng, since, process = random.Random(0), time.time_ns(), begin(desk, "undisturbed")
