@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from fewshot.core.errors import InputError
 from fewshot.data.delimited import checked_header
 from fewshot.data.formats import format_of
+from fewshot.data.record_spans import RecordSpans, SpanColumn, find_spans
 from fewshot.data.row_blocks import Chunk
 from fewshot.data.row_sources import RowSource
 from fewshot.data.text_records import MAX_RECORD, RecordLines, delimited_records, is_text, mended, read_line
@@ -68,7 +69,7 @@ def delimited_chunks(handle: Any, delimiter: str, width: int, not_text: str = "n
 
     Yields
     ------
-    (list of list, dict, int)
+    (list of list or RecordSpans, dict, int)
         Records of ``width`` fields each. One with more or fewer fields is cut or filled with ``None`` and noted as
         broken; of one that cannot be read the fields are ``None``. Bytes that are no text, which came as half surrogate
         pairs, are the sign U+FFFD.
@@ -79,8 +80,13 @@ def delimited_chunks(handle: Any, delimiter: str, width: int, not_text: str = "n
     [([['a', 'b'], [None, None], ['d', None]], {1: 'unexpected end of data', 2: '1 fields where the header has 2'}, 14)]
     """
     while text := _some_lines(handle):
+        are_all_text = is_text(text)
+        spans = find_spans(text, delimiter, width) if are_all_text and len(text) <= MAX_RECORD else None
+        if spans is not None:
+            yield spans, {}, len(text)
+            continue
         records = _whole_records(text, delimiter)
-        is_clean = records is not None and is_text(text)
+        is_clean = are_all_text and records is not None
         if records is None:
             records = list(_one_by_one(text, handle, delimiter))
         rows, broken = _of_width(records, width)
@@ -180,7 +186,14 @@ class DelimitedRows(RowSource):
                 self.position = _bytes_read(handle)
                 yield chunk
 
+    def _joined(self, pieces: list[Any]) -> Any:
+        if all(isinstance(piece, RecordSpans) for piece in pieces):
+            return RecordSpans.joined(pieces)
+        return super()._joined(pieces)
+
     def _columns_of(self, rows: Any) -> dict[str, Sequence[Any]]:
+        if isinstance(rows, RecordSpans):
+            return {name: SpanColumn(rows, number) for number, name in enumerate(self.columns)}
         return dict(zip(self.columns, map(list, zip(*rows, strict=True)), strict=True))
 
 

@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from fewshot.data.record_spans import SpanColumn
+
 BLOCK_ROWS = 10_000
 BLOCK_CHARACTERS = 2**24
 """A block ends here even if it has fewer rows: 10,000 books are more than memory holds."""
@@ -28,7 +30,7 @@ class RowBlock:
     start : int
         Number of the first row in the source, from 0.
     columns : dict of str to sequence
-        The cells of each column: a list, or an Arrow array where the source has types of its own.
+        The cells of each column: a list, an Arrow array where the source has types of its own, or places in a text.
     broken : dict of int to str
         Places in the block, from 0, of rows that could not be read, with the reason. They stand in ``columns`` all the
         same, as far as there is anything.
@@ -64,6 +66,8 @@ def listed(cells: Sequence[Any]) -> list[Any]:
     """
     if isinstance(cells, list):
         return cells
+    if isinstance(cells, SpanColumn):
+        return cells.cells
     array: Any = cells
     try:
         return list(array.to_pylist())

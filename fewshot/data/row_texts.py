@@ -50,12 +50,10 @@ class TextReader:
             texts = list(cells[0])
         else:
             texts = [self._text(row, place, reasons) for place, row in enumerate(zip(*cells, strict=True))]
-        for place, text in enumerate(texts):
-            if not text or text.isspace():
-                reasons.setdefault(place, EMPTY)
-            elif len(text) > MAX_RECORD:
-                reasons[place] = TOO_LONG
-        if not is_text("".join(texts)):
+        together = "".join(texts)
+        if "" in texts or any(map(str.isspace, texts)) or len(together) > MAX_RECORD:
+            _note_unusable(texts, reasons)
+        if not is_text(together):
             reasons |= {place: NOT_TEXT for place, text in enumerate(texts) if not is_text(text)}
         if self._is_github:
             requests = enumerate(block.cells("pull_request"))
@@ -72,3 +70,11 @@ class TextReader:
             kinds = [type(cell).__name__ for cell in row if not isinstance(cell, str) and not is_null(cell)]
             reasons[place] = f"a text must be a string, got {', '.join(kinds)}"
             return ""
+
+
+def _note_unusable(texts: list[str], reasons: dict[int, str]) -> None:
+    for place, text in enumerate(texts):
+        if not text or text.isspace():
+            reasons.setdefault(place, EMPTY)
+        elif len(text) > MAX_RECORD:
+            reasons[place] = TOO_LONG

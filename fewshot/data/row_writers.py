@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +19,14 @@ import numpy as np
 
 from fewshot.core.errors import InputError
 from fewshot.data.formats import format_of, is_gzipped
+from fewshot.data.record_spans import whole_records
 from fewshot.data.row_blocks import listed
 from fewshot.data.tables import is_null
 
 Columns = Mapping[str, Sequence[Any]]
 
 _PLAIN = {str, int, bool, float, type(None)}
+_MOST_NUMBERS = 2**14
 _ROW_GROUP_BYTES = 2**26
 
 
@@ -140,13 +143,17 @@ class Layout:
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
             yield cast(IO[bytes], packed)
 
-    def cells(self, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
-        """Give each column with values that JSON knows: no NumPy, no NaN."""
-        for name in self.names:
+    def cells(self, columns: Columns, names: Sequence[str] | None = None) -> Iterator[tuple[str, list[Any]]]:
+        """Give each column, or those of these names, with values that JSON knows: no NumPy, no NaN."""
+        for name in self.names if names is None else names:
             cells = listed(columns[name])
             kinds = set(map(type, cells))
-            plain = kinds <= _PLAIN and not (float in kinds and any(cell != cell for cell in cells))
+            plain = kinds <= _PLAIN and not (float in kinds and _may_hold_nan(cells, kinds))
             yield name, cells if plain else list(map(_plain, cells))
+
+
+def _may_hold_nan(cells: list[Any], kinds: set[type]) -> bool:
+    return math.isnan(sum(cells)) if kinds == {float} else any(cell != cell for cell in cells)
 
 
 def _plain(value: Any) -> Any:
@@ -160,10 +167,24 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+class _NumberTexts(dict[float, str]):
+    """Numbers as they are written, each found out once: confidences of four digits come again and again."""
+
+    def __missing__(self, number: float) -> str:
+        text = str(number)
+        if number and len(self) < _MOST_NUMBERS:  # 0.0 is equal to -0.0
+            self[number] = text
+        return text
+
+
 class DelimitedWriter(TextWriter):
     """CSV, or with another delimiter TSV."""
 
     delimiter = ","
+
+    def __init__(self, handle: IO[bytes], layout: Layout) -> None:
+        super().__init__(handle, layout)
+        self._numbers = _NumberTexts()
 
     @property
     def head(self) -> bytes:
@@ -172,10 +193,17 @@ class DelimitedWriter(TextWriter):
 
     def body(self, columns: Columns) -> bytes:
         """Return one record a row."""
+        names = self._layout.names
+        records = whole_records([columns[name] for name in names], self.delimiter)
+        if records is not None and len(names) > records.width:
+            rest = self._layout.cells(columns, names[records.width :])
+            added = [_quoted(self._texts(name, values), self.delimiter) for name, values in rest]
+            if all(added):  # what was read is written as it stands
+                return _joined([records.lines(), *added], self.delimiter)
         cells = [self._texts(name, values) for name, values in self._layout.cells(columns)]
         quoted = [_quoted(values, self.delimiter) for values in cells]
         if len(cells) > 1 and all(quoted):
-            return _encoded("\n".join(map(self.delimiter.join, zip(*quoted, strict=True))) + "\n")
+            return _joined(quoted, self.delimiter)
         return self._lines(list(zip(*cells, strict=True)))
 
     def _lines(self, rows: Sequence[Sequence[Any]]) -> bytes:
@@ -189,7 +217,10 @@ class DelimitedWriter(TextWriter):
         return _encoded(text.getvalue())
 
     def _texts(self, name: str, values: list[Any]) -> list[Any]:
-        if not any(issubclass(kind, (list, dict)) for kind in set(map(type, values))):
+        kinds = set(map(type, values))
+        if kinds == {float}:
+            return list(map(self._numbers.__getitem__, values))
+        if not any(issubclass(kind, (list, dict)) for kind in kinds):
             return values
         return [self._text(value, name) if isinstance(value, (list, dict)) else value for value in values]
 
@@ -320,6 +351,10 @@ def _quoted(values: list[Any], delimiter: str) -> list[str]:
         '"' + cell.replace('"', '""') + '"' if delimiter in cell or '"' in cell or "\n" in cell else cell
         for cell in cells
     ]
+
+
+def _joined(quoted: list[list[str]], delimiter: str) -> bytes:
+    return _encoded("\n".join(map(delimiter.join, zip(*quoted, strict=True))) + "\n")
 
 
 def _encoded(text: str) -> bytes:

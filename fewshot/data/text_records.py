@@ -146,10 +146,9 @@ def is_text(text: str) -> bool:
     (True, False)
     """
     try:
-        text.encode()
+        return text.isascii() or text.encode() is not None
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def mended(text: str) -> str:

@@ -15,7 +15,7 @@ from fewshot.core.errors import InputError
 from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.several_teachers import TaskBatches, TaskSimilarity
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
-from fewshot.distillation.student_training import StudentTraining
+from fewshot.distillation.student_training import StudentTraining, check_weights
 from fewshot.distillation.students import build_student, is_table, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
@@ -24,6 +24,7 @@ from fewshot.distillation.vector_teacher import open_vector_teacher
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT
 from fewshot.training.batch_loss import BatchLoss
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
 from fewshot.training.targets import EmbeddingSimilarity
@@ -45,7 +46,7 @@ class MultiTaskDistillationTrainer(Distiller):
     tau : float, default=1.0
         Tasks are drawn in proportion to ``size ** tau``: 1 shows every text as often as any other, 0 every task.
     loss : {"cosine", "softmax", "relational"}, or mapping of these to float, default="cosine"
-    steps, batch_size, learning_rate, patience, device, random_state
+    steps, batch_size, learning_rate, patience, quantization, device, random_state
         As for :class:`~fewshot.distillation.pairwise.DistillationTrainer`.
     targets : TargetStore, str or Path, optional
         Where the teachers' answers are kept on disk. Default: in memory.
@@ -82,6 +83,7 @@ class MultiTaskDistillationTrainer(Distiller):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         patience: int | None = None,
+        quantization: FakeQuantization | None = None,
         targets: TargetStore | str | Path | None = None,
         device: str | None = None,
         random_state: int = 0,
@@ -94,6 +96,7 @@ class MultiTaskDistillationTrainer(Distiller):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.patience = patience
+        self.quantization = quantization
         self.targets = targets
         self.device = device
         self.random_state = random_state
@@ -158,6 +161,7 @@ class MultiTaskDistillationTrainer(Distiller):
 
     def _check(self, pools: Mapping[str, Any], gold: Mapping[str, Any]) -> None:
         check_random_state(self.random_state)
+        check_weights(self.student, self.patience, None, self.quantization)
         if not isinstance(self.teachers, Mapping) or not self.teachers:
             raise InputError(f"teachers must be teachers by the names of their tasks, got {self.teachers!r}")
         if set(pools) != set(self.teachers):
@@ -203,6 +207,7 @@ class MultiTaskDistillationTrainer(Distiller):
             random_state=self.random_state,
             checkpoints=checkpoints,
             resume=resume,
+            quantization=self.quantization,
         )
 
     def _loss(self, similarity: TaskSimilarity, model: Any) -> BatchLoss:

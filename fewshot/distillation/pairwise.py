@@ -18,7 +18,7 @@ from fewshot.distillation.confidence import check_rule
 from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.mining import check_mining, make_batches
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
-from fewshot.distillation.student_training import StudentTraining
+from fewshot.distillation.student_training import StudentTraining, check_weights
 from fewshot.distillation.students import build_student, check_student, is_table, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
@@ -26,12 +26,11 @@ from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
 from fewshot.distillation.vector_teacher import open_vector_teacher
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT
-from fewshot.encoders.static import StaticEncoder
 from fewshot.training.batch_loss import BatchLoss
-from fewshot.training.fake_quant import FakeQuantization, check_quantization
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state
-from fewshot.training.sparsity import Pruning, check_pruning
+from fewshot.training.sparsity import Pruning
 
 
 class DistillationTrainer(Distiller):
@@ -247,20 +246,7 @@ class DistillationTrainer(Distiller):
             raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
         if self.patience is not None and self.patience < 1:
             raise InputError(f"patience must be at least 1 look, got {self.patience}; leave it out to train to the end")
-        self._check_weights()
-
-    def _check_weights(self) -> None:
-        """Raise unless what is to happen to the weights goes together."""
-        check_pruning(self.pruning)
-        check_quantization(self.quantization)
-        if self.pruning is not None and self.patience is not None:
-            raise InputError("patience would keep weights from before the pruning was done; leave it or pruning out")
-        if self.quantization is not None and self.quantization.start > 0 and self.patience is not None:
-            raise InputError("patience would keep weights from before the rounding began; leave it or start out")
-        is_a_table = is_table(self.student) or isinstance(self.student, StaticEncoder)
-        for name in ("pruning", "quantization"):
-            if is_a_table and getattr(self, name) is not None:
-                raise InputError(f"{name} takes a transformer, and student {self.student!r} is a table of tokens")
+        check_weights(self.student, self.patience, self.pruning, self.quantization)
 
     def _training(self, checkpoints: str | Path | None, resume: bool) -> StudentTraining:
         return StudentTraining(

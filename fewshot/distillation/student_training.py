@@ -9,15 +9,16 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import BatchSampler
 
-from fewshot.distillation.students import trainable_model, trained_encoder
+from fewshot.core.errors import InputError
+from fewshot.distillation.students import is_table, trainable_model, trained_encoder
 from fewshot.distillation.watching import StudentWatch
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import unwrapped
 from fewshot.encoders.static import StaticEncoder
 from fewshot.training.batch_loss import BatchLoss
-from fewshot.training.fake_quant import FakeQuantization
+from fewshot.training.fake_quant import FakeQuantization, check_quantization
 from fewshot.training.schedule import Schedule
-from fewshot.training.sparsity import Pruning
+from fewshot.training.sparsity import Pruning, check_pruning
 from fewshot.training.trainer import train_pairwise
 
 LOOKS = 10
@@ -144,6 +145,43 @@ class StudentTraining:
             return look(trained_encoder(student, model), n_texts)
 
         return StudentWatch(look_at, patience=self.patience, folder=self.checkpoints, resume=self.resume)
+
+
+def check_weights(
+    student: Any, patience: int | None, pruning: Pruning | None, quantization: FakeQuantization | None
+) -> None:
+    """Raise unless what is to happen to a student's weights goes together.
+
+    Parameters
+    ----------
+    student : str, PreTrainedConfig or Encoder
+        As trainers take it.
+    patience : int, optional
+    pruning : Pruning, optional
+    quantization : FakeQuantization, optional
+
+    Raises
+    ------
+    InputError
+        If it does not; before anything is opened.
+
+    Examples
+    --------
+    >>> check_weights("static", None, None, FakeQuantization())
+    Traceback (most recent call last):
+    ...
+    fewshot.core.errors.InputError: quantization takes a transformer, and student 'static' is a table of tokens
+    """
+    check_pruning(pruning)
+    check_quantization(quantization)
+    if pruning is not None and patience is not None:
+        raise InputError("patience would keep weights from before the pruning was done; leave it or pruning out")
+    if quantization is not None and quantization.start > 0 and patience is not None:
+        raise InputError("patience would keep weights from before the rounding began; leave it or start out")
+    is_a_table = is_table(student) or isinstance(student, StaticEncoder)
+    for name, value in (("pruning", pruning), ("quantization", quantization)):
+        if is_a_table and value is not None:
+            raise InputError(f"{name} takes a transformer, and student {student!r} is a table of tokens")
 
 
 def default_schedule(n_texts: int, *, table: bool) -> Schedule:

@@ -185,7 +185,23 @@ def predict_texts(
 
 
 def _shown_confidence(classifier: TextClassifier, probabilities: np.ndarray) -> list[float]:
-    return [round(value, 4) for value in classifier.confidence_of(probabilities).tolist()]
+    return four_digits(classifier.confidence_of(probabilities)).tolist()
+
+
+def four_digits(values: np.ndarray) -> np.ndarray:
+    """Return what ``round(value, 4)`` makes of each of these numbers from 0 to 1, at a fraction of its time.
+
+    Examples
+    --------
+    >>> four_digits(np.array([0.12345, 0.00005, 1.0])).tolist(), round(0.12345, 4), round(0.00005, 4)
+    ([0.1235, 0.0001, 1.0], 0.1235, 0.0001)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    parts = values * 10_000
+    rounded = np.rint(parts) / 10_000
+    for place in np.flatnonzero(np.abs(parts - np.floor(parts) - 0.5) < 1e-6):  # halves, or so near that who knows
+        rounded[place] = round(float(values[place]), 4)
+    return rounded
 
 
 def _opened(classifier: str | Path | TextClassifier, device: str | None) -> TextClassifier:

@@ -6,6 +6,7 @@ import pytest
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import InputError
 from fewshot.distillation.multitask import MultiTaskDistillationTrainer
+from fewshot.training.fake_quant import FakeQuantization
 
 FAST = {"steps": 100, "batch_size": 32}
 
@@ -88,3 +89,20 @@ def test_gold_of_an_unknown_task(teachers, pools):
     """Prevents a misspelt task from losing its labels."""
     with pytest.raises(InputError, match="tasks without a teacher: 'tone'"):
         MultiTaskDistillationTrainer(teachers, "static").fit(pools, gold={"tone": (["a"], ["b"])})
+
+
+def test_a_student_of_several_tasks_learns_through_rounding(teachers, pools):
+    """Prevents a setting that one trainer has and the other refuses, or takes and does not use."""
+    fast = {"steps": 4, "batch_size": 8}
+    plain, rounded = (
+        MultiTaskDistillationTrainer(teachers, "layers:1", quantization=quantization, **fast).fit(pools)
+        for quantization in (None, FakeQuantization())
+    )
+    assert plain.losses_[0] != rounded.losses_[0]
+    late = FakeQuantization(start=0.5)
+    with pytest.raises(InputError, match="takes a transformer"):
+        MultiTaskDistillationTrainer(teachers, "static", quantization=late, **fast).fit(pools)
+    with pytest.raises(InputError, match="patience would keep"):
+        MultiTaskDistillationTrainer(teachers, "layers:1", quantization=late, patience=2, **fast).fit(pools)
+    with pytest.raises(InputError, match="must be a FakeQuantization or None, got 8"):
+        MultiTaskDistillationTrainer(teachers, "layers:1", quantization=8, **fast).fit(pools)

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class PredictedPool:
     is_whole: bool
 
 
-_Job = tuple[RowBlock, list[int], dict[int, str]]
+_Job = tuple[RowBlock, Sequence[int], dict[int, str]]
 """Rows, the places of those that can be predicted, and why the others cannot."""
 
 
@@ -116,8 +116,12 @@ class PredictionRun:
     def _jobs(self) -> Iterator[tuple[_Job, list[str]]]:
         for block in self._rows.blocks(self._rows_per_shard, self._wants):
             texts, reasons = self.texts.read(block)
-            good = [place for place in range(len(block)) if place not in reasons] if reasons else range(len(block))
-            yield (block, list(good), reasons), [texts[place] for place in good]
+            if reasons:
+                good: Sequence[int] = [place for place in range(len(block)) if place not in reasons]
+                texts = [texts[place] for place in good]
+            else:
+                good = range(len(block))
+            yield (block, good, reasons), texts
 
     def _wants(self, number: int) -> bool:
         mine = self._part is None or number % self._part[1] == self._part[0] - 1
