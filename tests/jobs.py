@@ -45,6 +45,7 @@ def _fork(main: Callable[[dict], None], job: dict) -> int:
         return child
     code = 1
     try:
+        os.dup2(2, 1)  # what a job prints is no answer of the server's
         os.environ.update(job.get("environment", {}))
         main(job)
         code = 0
