@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # One process a core, one thread a process; the tests of a file stay together, as they share what is costly to make.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(nproc) --dist loadfile --no-loadscope-reorder
+# Bytecode is kept, whatever the shell says: else each process that a test begins compiles the package anew.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(nproc) --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo test check fix bench
 

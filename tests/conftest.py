@@ -98,6 +98,18 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def short_measurements():
+    """Measure speeds for a few milliseconds, where half a second is the least otherwise."""
+    from fewshot.evaluation.benchmark import measure_throughput
+    from fewshot.recipes import costs
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(measure_throughput.__kwdefaults__, "min_seconds", 0.01)
+        patch.setattr(costs, "LEAST_SECONDS", 0.01)
+        yield
+
+
+@pytest.fixture(scope="session")
 def tiny_tokenizer():
     """A WordPiece tokenizer: the words of the toy data, and single signs, so that any plain text has tokens."""
     return _word_pieces(_toy_words())

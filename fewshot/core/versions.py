@@ -1,5 +1,6 @@
 """The versions that a result depends on, for provenance."""
 
+import functools
 import platform
 
 _NAMES = ("fewshot", "torch", "transformers", "sentence-transformers", "scikit-learn", "numpy")
@@ -19,6 +20,7 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
 
 
+@functools.cache
 def installed_version(name: str) -> str | None:
     """Return the version of a package, ``None`` if it is not installed.
 

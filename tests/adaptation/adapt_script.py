@@ -9,7 +9,9 @@ import json
 
 import numpy as np
 
-from tests.jobs import die, serve
+from tests.jobs import die
+
+LIBRARIES = ("fewshot.adaptation.adapter",)
 
 POOL = [
     f"{opening} {word} {other}"
@@ -72,9 +74,3 @@ def main(job):
     weights = {name: tensor.numpy() for name, tensor in adapter.encoder_.model.state_dict().items()}
     told = json.dumps([adapter.report_, adapter.curve_])
     np.savez(job["out"], losses=np.array(adapter.losses_), told=np.array(told), **weights)
-
-
-if __name__ == "__main__":
-    import fewshot.adaptation.adapter  # noqa: F401 - once for all children
-
-    serve(main)

@@ -220,13 +220,13 @@ def outcomes(tmp_path_factory, tiny_folder, masked_folder):
             "checkpoints": str(folder / name),
             **(STOPPED if case[0] == "stopped" else {}),
         }
-    with job_server("tests.adaptation.adapt_script", folder) as run:
-        for start in range(0, len(KILLS), 2):  # two at once
-            some = KILLS[start : start + 2]
-            run(*({**jobs[case], "kill": case[1:]} for case in some), expected=-signal.SIGKILL)
-            run(*({**jobs[case], "resume": True} for case in some), expected=0)
-        whole = [case for case in jobs if len(case) == 1]
-        run(*(jobs[case] for case in whole), expected=0)
+    run = job_server("tests.adaptation.adapt_script")
+    for start in range(0, len(KILLS), 2):  # two at once
+        some = KILLS[start : start + 2]
+        run(*({**jobs[case], "kill": case[1:]} for case in some), expected=-signal.SIGKILL)
+        run(*({**jobs[case], "resume": True} for case in some), expected=0)
+    whole = [case for case in jobs if len(case) == 1]
+    run(*(jobs[case] for case in whole), expected=0)
     return {case: dict(np.load(job["out"])) for case, job in jobs.items()}
 
 

@@ -7,7 +7,9 @@ A job says ``encoder`` (a folder), ``texts`` and ``labels``, ``out`` (where prob
 
 import numpy as np
 
-from tests.jobs import die, serve
+from tests.jobs import die
+
+LIBRARIES = ("fewshot.classifiers.fine_tuning", "fewshot.classifiers.finetune", "fewshot.classifiers.starting_model")
 
 SETTINGS = {"steps": 24, "batch_size": 6, "learning_rate": 1e-3, "layer_decay": 0.9, "device": "cpu"}
 
@@ -53,11 +55,3 @@ def main(job):
     held_out = np.array(list(classifier.report_["held_out"].values()))
     probabilities = classifier.predict_proba(job["texts"])
     np.savez(job["out"], probabilities=probabilities, losses=classifier.losses_, held_out=held_out, **arrays)
-
-
-if __name__ == "__main__":
-    import fewshot.classifiers.fine_tuning
-    import fewshot.classifiers.finetune
-    import fewshot.classifiers.starting_model  # noqa: F401 - once for all children
-
-    serve(main)

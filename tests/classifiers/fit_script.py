@@ -7,7 +7,9 @@ dies once the stage is finished.
 
 import numpy as np
 
-from tests.jobs import die, serve
+from tests.jobs import die
+
+LIBRARIES = ("fewshot.classifiers.setfit", "fewshot.classifiers.trainings")
 
 SETTINGS = {"steps": 20, "batch_size": 6, "learning_rate": 1e-3, "device": "cpu", "templates": None}
 
@@ -50,10 +52,3 @@ def main(job):
     held_out = np.array(list(classifier.report_["held_out"].values()))
     probabilities = classifier.predict_proba(job["texts"])
     np.savez(job["out"], X=X, probabilities=probabilities, losses=classifier.losses_, held_out=held_out)
-
-
-if __name__ == "__main__":
-    import fewshot.classifiers.setfit
-    import fewshot.classifiers.trainings  # noqa: F401 - once for all children
-
-    serve(main)

@@ -6,7 +6,9 @@ A job says ``model`` (a folder), ``texts`` and ``labels``, ``out`` (where probab
 
 import numpy as np
 
-from tests.jobs import die, serve
+from tests.jobs import die
+
+LIBRARIES = ("fewshot.classifiers.prompt",)
 
 SETTINGS = {"steps": 20, "batch_size": 6, "learning_rate": 1e-3, "mlm_weight": 0.1, "device": "cpu"}
 
@@ -37,9 +39,3 @@ def main(job):
     weights = {name: tensor.numpy() for name, tensor in classifier.model_.state_dict().items()}
     probabilities = classifier.predict_proba(job["texts"])
     np.savez(job["out"], probabilities=probabilities, losses=classifier.losses_, **weights)
-
-
-if __name__ == "__main__":
-    import fewshot.classifiers.prompt  # noqa: F401 - once for all children
-
-    serve(main)

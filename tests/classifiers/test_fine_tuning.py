@@ -50,15 +50,15 @@ def run_fits(tmp_path_factory, tiny_folder, single):
     """A function that runs jobs of ``finetune_script.py`` at once; it returns what they wrote."""
     folder = tmp_path_factory.mktemp("fits")
     usual = {"encoder": str(tiny_folder), "texts": single.texts, "labels": single.labels}
-    with job_server("tests.classifiers.finetune_script", folder) as serve:
+    serve = job_server("tests.classifiers.finetune_script")
 
-        def run(*jobs, expected=0):
-            outs = [folder / f"{len(list(folder.iterdir()))}-{i}.npz" for i in range(len(jobs))]
-            listed = [{**usual, "out": str(out), **job} for job, out in zip(jobs, outs, strict=True)]
-            serve(*listed, expected=expected)
-            return [dict(np.load(out)) for out in outs if out.is_file()]
+    def run(*jobs, expected=0):
+        outs = [folder / f"{len(list(folder.iterdir()))}-{i}.npz" for i in range(len(jobs))]
+        listed = [{**usual, "out": str(out), **job} for job, out in zip(jobs, outs, strict=True)]
+        serve(*listed, expected=expected)
+        return [dict(np.load(out)) for out in outs if out.is_file()]
 
-        yield run
+    return run
 
 
 KILLS = {

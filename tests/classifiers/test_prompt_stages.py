@@ -21,19 +21,19 @@ def killed(tmp_path_factory, tiny_masked, single):
     folder = tmp_path_factory.mktemp("prompt-fits")
     usual = {"model": tiny_masked, "texts": single.texts, "labels": single.labels}
     jobs = [{**usual, "checkpoints": str(folder / str(step))} for step in KILLS]
-    with job_server("tests.classifiers.prompt_script", folder) as serve:
+    serve = job_server("tests.classifiers.prompt_script")
 
-        def run(*given, name, expected=0):
-            outs = [folder / f"{name}-{i}.npz" for i in range(len(given))]
-            serve(*({**job, "out": str(out)} for job, out in zip(given, outs, strict=True)), expected=expected)
-            return [dict(np.load(out)) for out in outs if out.is_file()]
+    def run(*given, name, expected=0):
+        outs = [folder / f"{name}-{i}.npz" for i in range(len(given))]
+        serve(*({**job, "out": str(out)} for job, out in zip(given, outs, strict=True)), expected=expected)
+        return [dict(np.load(out)) for out in outs if out.is_file()]
 
-        [whole] = run(usual, name="whole")
-        dying = [{**job, "kill": step} for job, step in zip(jobs, KILLS, strict=True)]
-        run(*dying, name="killed", expected=-signal.SIGKILL)
-        left = {step: sorted(path.name for path in (folder / str(step) / "model").glob("*")) for step in KILLS}
-        resumed = run(*({**job, "resume": True} for job in jobs), name="resumed")
-        return whole, left, dict(zip(KILLS, resumed, strict=True))
+    [whole] = run(usual, name="whole")
+    dying = [{**job, "kill": step} for job, step in zip(jobs, KILLS, strict=True)]
+    run(*dying, name="killed", expected=-signal.SIGKILL)
+    left = {step: sorted(path.name for path in (folder / str(step) / "model").glob("*")) for step in KILLS}
+    resumed = run(*({**job, "resume": True} for job in jobs), name="resumed")
+    return whole, left, dict(zip(KILLS, resumed, strict=True))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")

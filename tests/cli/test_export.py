@@ -22,7 +22,7 @@ def desk(tmp_path_factory, tiny_folder, single, multi, pool):
             rows = [json.dumps({"text": text, key: label}) for text, label in zip(texts, labels, strict=True)]
             (folder / f"{name}-{part}.jsonl").write_text("\n".join(rows) + "\n")
         usual = ("train", f"{name}-train.jsonl", "--encoder", "encoder", "--out", f"{name}-model")
-        run(*usual, "--method", "linear-probe", folder=folder)
+        run(*usual, "--method", "linear-probe", "--no-estimate", folder=folder)
         student = ("distill", "--teacher", f"{name}-model", "--unlabeled", "pool.jsonl", "--steps", "4")
         run(*student, "--student", "static", "--out", f"{name}-static", folder=folder)
         run(*student, "--student", "layers:2", "--out", f"{name}-layers", folder=folder)

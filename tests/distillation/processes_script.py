@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.jobs import serve
 from tests.training.training_script import use_sgd
+
+LIBRARIES = ("fewshot.distillation.pairwise",)
 
 TOPICS = {"money": ["refund", "card", "invoice"], "parcels": ["parcel", "courier", "box"]}
 LABELED = [(f"{word} {other}", topic) for topic, words in TOPICS.items() for word in words for other in words]
@@ -67,9 +68,3 @@ def main(job):
     figures = json.dumps([trainer.curve_, trainer.report_])
     arrays = {"vectors": student.encoder_.encode(POOL), "probabilities": student.predict_proba(POOL)}
     np.savez(job["out"], losses=np.array(trainer.losses_), figures=figures, **arrays)
-
-
-if __name__ == "__main__":
-    import fewshot.distillation.pairwise  # noqa: F401 - once for all children
-
-    serve(main)

@@ -11,7 +11,7 @@ from fewshot.data.labels import LabelSpace
 from fewshot.distillation import target_shards
 from fewshot.distillation.target_store import TargetStore
 from fewshot.distillation.teacher_targets import TeacherTargets
-from tests.jobs import die, serve
+from tests.jobs import die
 
 TEXTS = [f"text {i} of the pool" for i in range(10)]
 SHARD_ROWS = 3
@@ -82,7 +82,3 @@ def main(job):
     if "place" in job:
         set_trap(job["place"], job["at"])
     fill(job["folder"], Oracle(delay=job.get("delay", 0.0), log=job.get("log")))
-
-
-if __name__ == "__main__":
-    serve(main)

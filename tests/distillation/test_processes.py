@@ -16,16 +16,16 @@ pytestmark = pytest.mark.slow  # two processes of torch take turns on few cores
 def runs(tmp_path_factory, tiny_folder):
     """The folder of two distillations: ``alone`` in one process, ``together`` in two."""
     folder = tmp_path_factory.mktemp("processes")
-    with job_server("tests.distillation.processes_script", folder) as serve:
-        for name in ("alone", "together"):
-            (folder / name / "log").mkdir(parents=True)
-            places = {key: str(folder / name / key) for key in ("targets", "checkpoints", "log")}
-            if name == "alone":
-                serve({"model": str(tiny_folder), "out": str(folder / name / "0.npz"), **places}, expected=0)
-                continue
-            port = free_port()
-            jobs = [job_of(rank, port, tiny_folder, folder / name, **places) for rank in (0, 1)]
-            serve(*jobs, expected=0)
+    serve = job_server("tests.distillation.processes_script")
+    for name in ("alone", "together"):
+        (folder / name / "log").mkdir(parents=True)
+        places = {key: str(folder / name / key) for key in ("targets", "checkpoints", "log")}
+        if name == "alone":
+            serve({"model": str(tiny_folder), "out": str(folder / name / "0.npz"), **places}, expected=0)
+            continue
+        port = free_port()
+        jobs = [job_of(rank, port, tiny_folder, folder / name, **places) for rank in (0, 1)]
+        serve(*jobs, expected=0)
     return folder
 
 

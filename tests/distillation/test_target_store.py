@@ -37,10 +37,9 @@ PLACES += [("renamed", at) for at in range(1, 9)]  # the head, two arrays, four 
 
 
 @pytest.fixture(scope="module")
-def run_jobs(tmp_path_factory):
+def run_jobs():
     """A function that runs jobs of ``store_script.py`` at once and returns their exit codes."""
-    with job_server("tests.distillation.store_script", tmp_path_factory.mktemp("jobs")) as run:
-        yield run
+    return job_server("tests.distillation.store_script")
 
 
 @pytest.fixture(scope="module")

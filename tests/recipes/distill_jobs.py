@@ -10,7 +10,7 @@ from fewshot.recipes import distilling
 from fewshot.recipes.distill_settings import DistillSettings
 from fewshot.training.checkpoints import CheckpointFolder
 from fewshot.training.pairwise_trainer import PairwiseTrainer
-from tests.jobs import die, serve
+from tests.jobs import die
 
 PLACES = {
     "writing targets": (target_shards.RowFile, "write"),
@@ -46,7 +46,3 @@ def main(job):
     distilling.distill_classifier(
         job["teacher"], job["pool"], out=job["out"], settings=settings, resume=job.get("resume", False)
     )
-
-
-if __name__ == "__main__":
-    serve(main)

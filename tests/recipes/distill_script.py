@@ -1,6 +1,5 @@
 """A trainer whose student's quality its settings decide, and a search with it, also as a process that can be killed."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +68,7 @@ def search(folder, *, make=Pourer, resume=False, n_trials=14, pool=POOL, **chang
     )
 
 
-if __name__ == "__main__":
-    Guesser.kill_at = int(sys.argv[2])
-    search(Path(sys.argv[1]), resume=True)
+def main(job):
+    """Search in ``job["folder"]``, and die in fit number ``job["kill_at"]``; see ``tests.jobs``."""
+    Guesser.kill_at = job["kill_at"]
+    search(Path(job["folder"]), resume=True)

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +70,7 @@ def search(folder, *, make=Guesser, resume=False, n_trials=14, **changes):
     )
 
 
-if __name__ == "__main__":
-    Guesser.kill_at = int(sys.argv[2])
-    search(Path(sys.argv[1]), resume=True)
+def main(job):
+    """Search in ``job["folder"]``, and die in fit number ``job["kill_at"]``; see ``tests.jobs``."""
+    Guesser.kill_at = job["kill_at"]
+    search(Path(job["folder"]), resume=True)

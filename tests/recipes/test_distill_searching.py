@@ -1,9 +1,6 @@
 """Search over distillations: the story of the search for classifiers, judged on texts that no trial learns from."""
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +14,11 @@ from fewshot.recipes.search_result import write_trials
 from fewshot.recipes.search_space import Dimension, SearchSpace
 from fewshot.recipes.search_study import JOURNAL
 from fewshot.recipes.student_judge import StudentJudge
+from tests.jobs import job_server
 from tests.recipes.distill_script import POOL, SPACE, Knower, Pourer, search
 from tests.recipes.search_script import COLORS, Guesser
 
 pytest.importorskip("optuna")
-ROOT = Path(__file__).parents[2]
 TRUE = [f"true text {i} about {color}" for i in range(90) for color in COLORS]
 
 
@@ -61,9 +58,7 @@ def test_the_better_setting_is_found_and_the_default_comes_first(whole):
 @pytest.mark.parametrize("kill_at", [2, pytest.param(9, marks=pytest.mark.long)])
 def test_a_killed_search_ends_like_one_that_was_not(tmp_path, whole, kill_at):
     """Prevents a resumed search from judging on other texts, proposing other settings or counting the killed trial."""
-    script = [sys.executable, "-m", "tests.recipes.distill_script", str(tmp_path), str(kill_at)]
-    killed = subprocess.run(script, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
-    assert killed.returncode == -9
+    job_server("tests.recipes.distill_script")({"folder": str(tmp_path), "kill_at": kill_at}, expected=-9)
     with (tmp_path / JOURNAL).open("ab") as journal:
         journal.write(b'{"op_code": 5, "torn')
     assert content(search(tmp_path, resume=True)) == content(whole)

@@ -59,10 +59,9 @@ def files(folder):
 
 
 @pytest.fixture(scope="module")
-def run_jobs(tmp_path_factory):
+def run_jobs():
     """A function that runs jobs of ``distill_jobs.py``."""
-    with job_server("tests.recipes.distill_jobs", tmp_path_factory.mktemp("jobs")) as run:
-        yield run
+    return job_server("tests.recipes.distill_jobs")
 
 
 @pytest.fixture(scope="module")

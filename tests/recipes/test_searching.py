@@ -2,10 +2,7 @@
 
 import inspect
 import logging
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +12,10 @@ from fewshot.recipes.search_result import conclude, write_trials
 from fewshot.recipes.search_space import SETFIT, SearchSpace
 from fewshot.recipes.search_study import JOURNAL
 from fewshot.recipes.searching import search_settings
+from tests.jobs import job_server
 from tests.recipes.search_script import LABELS, SPACE, TEXTS, Guesser, search
 
 optuna = pytest.importorskip("optuna")
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +59,7 @@ def test_conditional_settings_are_set_only_where_they_matter(whole):
 @pytest.mark.parametrize("kill_at", [2, 17])
 def test_a_killed_search_ends_like_one_that_was_not(tmp_path, whole, kill_at):
     """Prevents a resumed search from proposing other settings, or counting the killed trial as a failure."""
-    script = [sys.executable, "-m", "tests.recipes.search_script", str(tmp_path), str(kill_at)]
-    killed = subprocess.run(script, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
-    assert killed.returncode == -9
+    job_server("tests.recipes.search_script")({"folder": str(tmp_path), "kill_at": kill_at}, expected=-9)
     (tmp_path / f"{JOURNAL}.lock").touch()  # as a kill inside a write leaves it
     with (tmp_path / JOURNAL).open("ab") as journal:
         journal.write(b'{"op_code": 5, "torn')

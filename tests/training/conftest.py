@@ -13,15 +13,15 @@ from tests.jobs import job_server
 
 
 @pytest.fixture(scope="session")
-def run_trainings(tmp_path_factory):
+def run_trainings():
     """A function that runs jobs of ``training_script.py`` at once; it returns what those that succeed wrote."""
-    with job_server("tests.training.training_script", tmp_path_factory.mktemp("trainings")) as serve:
+    serve = job_server("tests.training.training_script")
 
-        def run(*jobs, expected=0):
-            serve(*jobs, expected=expected)
-            return [dict(np.load(job["out"])) for job in jobs if Path(job["out"]).is_file()]
+    def run(*jobs, expected=0):
+        serve(*jobs, expected=expected)
+        return [dict(np.load(job["out"])) for job in jobs if Path(job["out"]).is_file()]
 
-        yield run
+    return run
 
 
 @pytest.fixture(scope="session")

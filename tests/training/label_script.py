@@ -1,14 +1,9 @@
-"""A training on gold labels by plain gradient steps, in one process and in two.
+"""A training on gold labels by plain gradient steps, as ``torchrun`` starts it, one process or two; see ``tests.jobs``.
 
-Called with a folder and a port; writes ``alone.npz``, ``0.npz`` and ``1.npz`` there: the model's weights before and
-after, and the losses. Forks after the imports, so that libraries load once.
+A job says ``out``, a file for the model's weights before and after, and the losses.
 """
 
 import copy
-import os
-import sys
-import traceback
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -64,27 +59,7 @@ def train(out):
     np.savez(out, losses=np.array(losses), **arrays)
 
 
-def fork(folder, port, rank, count):
-    """Train in a child; return its process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        LabelTrainer.get_optimizer_cls_and_kwargs = staticmethod(lambda args, model=None: (torch.optim.SGD, {}))
-        if count > 1:
-            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
-            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-        train(folder / ("alone.npz" if count == 1 else f"{rank}.npz"))
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-if __name__ == "__main__":
-    place, number = Path(sys.argv[1]), sys.argv[2]
-    children = [fork(place, number, 0, 1), *(fork(place, number, rank, 2) for rank in (0, 1))]
-    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0 for child in children))
+def main(job):
+    """Train with plain gradient steps, and write what came of it to ``job["out"]``."""
+    LabelTrainer.get_optimizer_cls_and_kwargs = staticmethod(lambda args, model=None: (torch.optim.SGD, {}))
+    train(job["out"])

@@ -2,11 +2,7 @@
 
 import copy
 import gc
-import os
-import subprocess
-import sys
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +14,8 @@ from fewshot.training.label_training import LabelTrainer, train_on_labels
 from fewshot.training.layer_rates import LayerRates, frozen_below
 from fewshot.training.schedule import Schedule
 from tests.distillation.logit_cases import features_of, make_bert, make_tokenizer, weights
-from tests.training.test_processes import free_port
-
-ROOT = Path(__file__).parents[2]
+from tests.jobs import job_server
+from tests.training.test_processes import free_port, job_of
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +117,9 @@ def test_the_gradient_is_that_of_the_loss(tokenizer, pool, plain_steps):
 
 def test_two_processes_train_as_one(tmp_path):
     """Prevents shares of uneven size from counting as even ones, and halved gradients."""
-    subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("label_script.py")), str(tmp_path), free_port()],
-        check=True,
-        timeout=280,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
+    serve, port = job_server("tests.training.label_script"), free_port()
+    together = [job_of(rank, port, tmp_path, tmp_path) for rank in (0, 1)]
+    serve({"out": str(tmp_path / "alone.npz")}, *together, expected=0)
     alone, *together = (dict(np.load(tmp_path / f"{name}.npz")) for name in ("alone", "0", "1"))
     for arrays in together:
         assert arrays.keys() == alone.keys()

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from tests.jobs import die, serve
+from tests.jobs import die
+
+LIBRARIES = ("fewshot.training.trainer",)
 
 TEXTS = [f"{word} {other} {'again ' * (i % 5)}" for i, (word, other) in enumerate(zip("abcdef" * 4, "xyzuv" * 5))]  # noqa: B905
 Y = np.arange(len(TEXTS)) % 3
@@ -97,9 +99,3 @@ def main(job):
     if os.environ.get("RANK", "0") == "0":
         arrays = {name: tensor.numpy() for name, tensor in loss.state_dict().items()}
         np.savez(job["out"], losses=np.array(losses), **arrays)
-
-
-if __name__ == "__main__":
-    import fewshot.training.trainer  # noqa: F401 - once for all children
-
-    serve(main)

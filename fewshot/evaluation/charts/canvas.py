@@ -54,10 +54,12 @@ def plain(text: str) -> str:
 
 def png_bytes(figure: "Figure", path: str | Path | None = None) -> bytes:
     """Return a figure as PNG; with ``path`` also write it there, whole or not at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
     with warnings.catch_warnings():  # a name in letters that the font lacks is drawn as boxes, not refused
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # savefig would draw it twice
     png = buffer.getvalue()
     if path is not None:
         with atomic_path(path) as temporary:

@@ -1,0 +1,8 @@
+"""Speeds are measured in a blink here: what is tested is that they are, and where they stand."""
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blink(short_measurements):
+    """Take one turn of a few milliseconds."""
