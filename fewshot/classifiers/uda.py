@@ -100,6 +100,7 @@ freeze_layers, augment, class_weight, label_smoothing, folds, patience, max_leng
         temperature: float = 0.4,
         confidence: float | None = None,
         annealing: str | None = None,
+        align: bool = True,
         unlabeled_augment: Any = "tokens",
         pooling: str = "auto",
         epochs: int | None = None,
@@ -148,6 +149,7 @@ freeze_layers, augment, class_weight, label_smoothing, folds, patience, max_leng
         self.temperature = temperature
         self.confidence = confidence
         self.annealing = annealing
+        self.align = align
         self.unlabeled_augment = unlabeled_augment
 
     def fit(
