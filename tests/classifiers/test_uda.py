@@ -174,6 +174,7 @@ def test_it_goes_on_bit_by_bit_after_a_break(tiny_encoder, single, pool, tmp_pat
 def test_every_argument_survives_saving(tiny_folder, single, pool, tmp_path):
     """Prevents a classifier that cannot be fitted again as it was, and a pool that travels with it."""
     own = {"unlabeled_weight": 0.5, "unlabeled_ratio": 2, "temperature": 0.7, "confidence": 0.4, "annealing": "exp"}
+    own["align"] = False
     theirs = set(FineTunedClassifier().get_params()) - {"pruning", "quantization"}
     assert set(UDAClassifier().get_params()) == {*theirs, *own, "unlabeled_augment"}
     arguments = {
