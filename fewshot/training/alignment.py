@@ -10,7 +10,7 @@ from torch import nn
 from fewshot.training.processes import gather_batch
 
 DECAY = 0.9
-"""Share of the running mean that a step leaves of it; the first steps leave less, so that the mean is soon their own."""
+"""Share of the running mean that a step leaves of it; the first ones leave less, so that the mean is soon theirs."""
 
 LEAST_SHARE = 1e-4
 """No class counts as rarer than this among the answers: one that is never given would else be given without bound."""

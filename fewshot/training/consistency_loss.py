@@ -91,16 +91,15 @@ class ConsistencyLoss(LabelLoss):
 
     Notes
     -----
-    The answer to a text as it is, aligned and sharpened (logits divided by ``temperature``), is the target for its copy; no
-    gradient goes through it. It is given by the model as it trains, with dropout, as in the authors' own code: the
-    paper calls it a fixed copy of the current parameters. Answers with a probability of ``confidence`` or less, before
-    sharpening, teach nothing, and their copies are not read at all. The sum over the others is divided by the number of
-    all unlabelled texts of the batch.
+    The answer to a text as it is, aligned and sharpened (logits divided by ``temperature``), is the target for its
+    copy; no gradient goes through it. It is given by the model as it trains, with dropout, as in the authors' own code:
+    the paper calls it a fixed copy of the current parameters. Answers with a probability of ``confidence`` or less,
+    aligned but not sharpened, teach nothing, and their copies are not read at all. The sum over the others is divided
+    by the number of all unlabelled texts of the batch.
 
-    Before that, answers are aligned, unless the settings say otherwise: see
-    :class:`~fewshot.training.alignment.Alignment`. The paper does not do so; on few labels its answers to the pool
-    drift to few classes, and its copies enforce these. Shares are those of ``y``, smoothed. Mask and sharpening see
-    aligned answers: a text that a leaning model is sure of may be unsure, and the other way round.
+    The alignment (:class:`~fewshot.training.alignment.Alignment`) is not in the paper. A model that knows few labels
+    by heart drifts to few classes in its answers to the pool, and copies that are to be answered alike make it stay
+    there. Answers are aligned with the shares of ``y``, smoothed.
 
     Annealing leaves out labelled examples whose right answer already has more than a threshold that rises to 1: few
     labels are else learnt by heart before the unlabelled texts have said anything. The sum over the others is divided

@@ -93,7 +93,7 @@ def test_alignment_knows_classes_that_no_label_has():
 
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_a_model_that_leans_to_one_class_is_pulled_back(multi_label):
-    """Prevents the collapse: answers that all go to one class are learnt from, and labels known by heart say nothing."""
+    """Prevents the collapse: answers of one class are learnt from, and labels known by heart say nothing."""
     rng = np.random.default_rng(5)
     truth = np.repeat([0, 1, 2], 20)
     texts = np.eye(3, 6)[truth] * 3 + rng.normal(scale=0.5, size=(60, 6)) * [1, 1, 1, 0, 0, 0]
