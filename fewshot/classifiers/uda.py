@@ -79,7 +79,10 @@ freeze_layers, augment, class_weight, label_smoothing, folds, patience, max_leng
     A model that leans to one class gives it to ever more of the pool, and learns from that to lean more. So the answers
     to unlabelled texts are multiplied by the shares of the classes among the labels over those in the model's own
     answers of the last steps (distribution alignment, Berthelot et al. 2020); in multi-label tasks the odds of each
-    label are shifted alike. The mask looks at what comes out, before sharpening.
+    label are shifted alike. The mask looks at what comes out, before sharpening. On train texts of AG News, CR, Emotion
+    and TREC, 8 labels a class, 1,000 unlabelled texts, ``folds=0``, one sample each, mean accuracy on 600 held-out
+    texts was 63.1 % with it and 54.4 without (77.5, 76.2, 29.0, 69.5 against 83.3, 65.8, 17.3, 51.2): a collapse is
+    mended, not a gain made, since :class:`FineTunedClassifier` alone had 64.8 (79.8, 76.7, 31.8, 70.7).
 
     Trainings on folds learn from the pool, too, without the texts of their held-out fold and copies that came out as
     one of these. Validation texts are taken out of the pool altogether.
