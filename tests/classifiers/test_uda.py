@@ -56,7 +56,7 @@ def test_it_learns_of_words_that_no_label_has(tiny_encoder, half_known, task):
         assert classifier.score(texts, labels) >= 0.9
         best = classifier.classes_[classifier.predict_proba([text for text, _ in unknown]).argmax(axis=1)]
         scores.append(np.mean(best == [topic for _, topic in unknown]))
-    assert scores[1] >= 0.9
+    assert scores[1] >= 0.85
     assert scores[1] >= scores[0] + 0.2
 
 
