@@ -45,7 +45,14 @@ class ConsistencyTuning(FineTuning):
         held_out = np.setdiff1d(np.arange(len(self.texts)), rows)
         settings = self.consistency
         texts, rows = self._examples(rows)
-        loss = ConsistencyLoss(model, self.y[rows], settings=settings, steps=schedule.steps, **self._loss_options(rows))
+        loss = ConsistencyLoss(
+            model,
+            self.y[rows],
+            settings=settings,
+            steps=schedule.steps,
+            n_classes=self.n_classes,
+            **self._loss_options(rows),
+        )
         pairs = self.pairs.without(self.texts[row] for row in held_out)
         return train_consistently(model, texts, pairs, features, loss, schedule, **options)
 

@@ -103,6 +103,13 @@ def train(
     annealing: Annotated[
         str | None, typer.Option(help="Of uda: linear, log or exp: leave known labels out at first; or none.")
     ] = None,
+    align: Annotated[
+        bool | None,
+        typer.Option(
+            "--align/--no-align",
+            help="Of uda: answers to unlabelled texts keep the shares of the labels [default: they do].",
+        ),
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="Of self-training: students after the first teacher.")] = None,
     passes: Annotated[int | None, typer.Option(help="Of self-training: times the pool is read with dropout.")] = None,
     per_round: Annotated[

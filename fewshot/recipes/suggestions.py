@@ -76,7 +76,8 @@ SELF_TRAINING = Suggestion(
 UDA = Suggestion(
     "uda",
     "answers on unlabelled texts shall stay as they are when the texts are changed a little",
-    "Xie et al. 2020, arXiv:1904.12848; on train texts of AG News and Emotion no gain beyond chance",
+    "Xie et al. 2020, arXiv:1904.12848; on train texts of AG News, CR, Emotion and TREC no gain over fine-tune, at 8 "
+    "labels a class",
 )
 _BELOW_8 = "not measured here below 8 labels a class"
 

@@ -45,7 +45,7 @@ class_weight, folds, augment, max_length, long_texts : optional
         See :class:`fewshot.FineTunedClassifier`.
     unlabeled : str, optional
         A file of unlabelled texts, for methods that learn from a pool; labels in it are not looked at.
-    unlabeled_weight, unlabeled_ratio, unlabeled_augment, confidence, annealing : optional
+    unlabeled_weight, unlabeled_ratio, unlabeled_augment, confidence, annealing, align : optional
         See :class:`fewshot.UDAClassifier`; ``annealing="none"`` leaves no label out.
     rounds, passes, per_round, max_unlabeled, sampling : optional
         See :class:`fewshot.SelfTrainingClassifier`.
@@ -96,6 +96,7 @@ class_weight, folds, augment, max_length, long_texts : optional
     unlabeled_augment: str | None = None
     confidence: float | None = None
     annealing: str | None = None
+    align: bool | None = None
     rounds: int | None = None
     passes: int | None = None
     per_round: int | None = None

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from fewshot.core.errors import InputError, did_you_mean
+from fewshot.training.alignment import Alignment, label_shares
 from fewshot.training.embedding import by_length
 from fewshot.training.label_loss import LabelLoss, mean_of_labels
 from fewshot.training.layer_rates import LayerRates
@@ -36,6 +37,7 @@ class ConsistencySettings:
     temperature: float
     confidence: float | None
     annealing: str | None
+    align: bool = True
 
     def __post_init__(self) -> None:
         if not (_is_number(self.unlabeled_weight) and 0 <= self.unlabeled_weight < math.inf):
@@ -54,6 +56,8 @@ class ConsistencySettings:
             raise InputError(
                 f"annealing must be one of {', '.join(ANNEALINGS)}, or None, got {self.annealing!r}.{hint}"
             )
+        if not isinstance(self.align, (bool, np.bool_)):
+            raise InputError(f"align must be True or False, got {self.align!r}")
 
     def least_probability(self, n_classes: int, *, multi_label: bool) -> float:
         """Return the probability above which an answer is learnt from."""
@@ -80,16 +84,22 @@ class ConsistencyLoss(LabelLoss):
     settings : ConsistencySettings
     steps : int
         Of the whole training, over which the annealing goes.
+    n_classes : int, optional
+        Columns of the logits. Default: as many as ``y`` tells of; its last classes may not be there.
     class_weights, smoothing
         Of the labelled examples, as for :class:`~fewshot.training.label_loss.LabelLoss`.
 
     Notes
     -----
-    The answer to a text as it is, sharpened (logits divided by ``temperature``), is the target for its copy; no
-    gradient goes through it. It is given by the model as it trains, with dropout, as in the authors' own code: the
-    paper calls it a fixed copy of the current parameters. Answers with a probability of ``confidence`` or less, before
-    sharpening, teach nothing, and their copies are not read at all. The sum over the others is divided by the number of
-    all unlabelled texts of the batch.
+    The answer to a text as it is, aligned and sharpened (logits divided by ``temperature``), is the target for its
+    copy; no gradient goes through it. It is given by the model as it trains, with dropout, as in the authors' own code:
+    the paper calls it a fixed copy of the current parameters. Answers with a probability of ``confidence`` or less,
+    aligned but not sharpened, teach nothing, and their copies are not read at all. The sum over the others is divided
+    by the number of all unlabelled texts of the batch.
+
+    The alignment (:class:`~fewshot.training.alignment.Alignment`) is not in the paper. A model that knows few labels
+    by heart drifts to few classes in its answers to the pool, and copies that are to be answered alike make it stay
+    there. Answers are aligned with the shares of ``y``, smoothed.
 
     Annealing leaves out labelled examples whose right answer already has more than a threshold that rises to 1: few
     labels are else learnt by heart before the unlabelled texts have said anything. The sum over the others is divided
@@ -102,6 +112,8 @@ class ConsistencyLoss(LabelLoss):
     References
     ----------
     Xie, Dai, Hovy, Luong, Le 2020, "Unsupervised Data Augmentation for Consistency Training", arXiv:1904.12848.
+    Berthelot et al. 2020, "ReMixMatch: Semi-Supervised Learning with Distribution Alignment and Augmentation
+    Anchoring", arXiv:1911.09785.
     """
 
     def __init__(
@@ -112,10 +124,15 @@ class ConsistencyLoss(LabelLoss):
         settings: ConsistencySettings,
         *,
         steps: int,
+        n_classes: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(model, y, rates, **options)
         self.settings, self.steps = settings, steps
+        self.alignment: Alignment | None = None
+        if settings.align:
+            shares = label_shares(y, n_classes or int(y.max()) + 1)
+            self.alignment = Alignment(shares, multi_label=y.ndim == 2)
 
     def forward(
         self,
@@ -141,7 +158,7 @@ class ConsistencyLoss(LabelLoss):
             The step of the training that the batch belongs to.
         """
         weight = self.settings.unlabeled_weight
-        targets, sure = self.targets(features.get("originals"), rows.device)
+        targets, sure = self.targets(features.get("originals"), rows.device, step)
         read = sure if sure.ndim == 1 else sure.any(dim=1)
         places = torch.cat([torch.ones_like(rows, dtype=torch.bool), read]).nonzero()[:, 0]
         learning = {name: tensor[places] for name, tensor in features["learning"].items()}
@@ -157,8 +174,10 @@ class ConsistencyLoss(LabelLoss):
         return supervised + weight * whole_pairs.sum() / (mean_pairs or max(1, len(whole_pairs)))
 
     @torch.no_grad()
-    def targets(self, originals: dict[str, Any] | None, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what copies are to be answered, sharpened, and which of it is sure enough.
+    def targets(
+        self, originals: dict[str, Any] | None, device: torch.device, step: int = 1
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what copies are to be answered, aligned and sharpened, and which of it is sure enough.
 
         Returns
         -------
@@ -169,15 +188,25 @@ class ConsistencyLoss(LabelLoss):
         """
         multi_label = self._y.ndim == 2
         if originals is None:
+            if self.alignment is not None:  # other processes may have texts
+                self._aligned(torch.zeros(0, self.alignment.n_classes, device=device), step)
             return torch.zeros(0, device=device), torch.zeros(0, dtype=torch.bool, device=device)
         logits = by_length(lambda group: self.model(**group).logits, originals)
         torch.clear_autocast_cache()  # else copies would be read with weights that were rounded without gradients
         with torch.autocast(device.type, enabled=False):
-            logits, temperature = logits.float(), self.settings.temperature
+            logits, temperature = self._aligned(logits.float(), step), self.settings.temperature
             least = self.settings.least_probability(logits.shape[1], multi_label=multi_label)
             if multi_label:
                 return torch.sigmoid(logits / temperature), torch.sigmoid(logits.abs()) > least
             return torch.softmax(logits / temperature, dim=1), torch.softmax(logits, dim=1).amax(dim=1) > least
+
+    def _aligned(self, logits: torch.Tensor, step: int) -> torch.Tensor:
+        """Return the logits of unlabelled texts, shifted, and remember what they were."""
+        if self.alignment is None:
+            return logits
+        shift = self.alignment.shift(step)
+        self.alignment.observe(logits)
+        return logits + shift
 
     def annealed(self, logits: torch.Tensor, rows: torch.Tensor, step: int) -> torch.Tensor:
         """Return the loss of each labelled example ``(B,)``; what the step's threshold leaves out is 0."""

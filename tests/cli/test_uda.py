@@ -13,10 +13,11 @@ def test_a_pool_is_given_by_its_file(desk: Path) -> None:  # noqa: F811
     """A flag that is taken and forgotten costs an evening."""
     flags = {"unlabeled_weight": 0.5, "unlabeled_ratio": 2, "confidence": 0.4, "annealing": "log", "temperature": 0.7}
     given = [part for name, value in flags.items() for part in ("--" + name.replace("_", "-"), value)]
-    arguments = ("--unlabeled", "things.csv:unlabeled", "--json", "--out", "augmented")
+    arguments = ("--unlabeled", "things.csv:unlabeled", "--no-align", "--json", "--out", "augmented")
     assert last_json(run("train", "things.csv:train", *QUICK, *given, *arguments, folder=desk))["classes"] == 3
     listing = read_json(desk / "augmented" / "fewshot.json")
     assert {name: listing["params"][name] for name in flags} == flags
+    assert listing["params"]["align"] is False
     assert listing["settings"]["report"]["unlabeled"] > 0
     assert 0 <= last_json(run("evaluate", "augmented", "things.csv:test", "--json", folder=desk))["macro_f1"] <= 1
     wrong = run("train", "things.csv:train", *QUICK, "--out", "no", folder=desk, code=1)

@@ -7,6 +7,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from torch import nn
 
 from fewshot.core.errors import InputError
+from fewshot.training.alignment import label_shares
 from fewshot.training.consistency_loss import ConsistencyLoss, ConsistencySettings, annealing_threshold, inconsistency
 from fewshot.training.label_loss import LabelLoss
 from fewshot.training.layer_rates import LayerRates
@@ -32,9 +33,10 @@ def loss_of(y, *, step=2, **changes):
     return make(y, **changes)(features, torch.arange(6), step=step)
 
 
-def by_hand(y, *, threshold=1.0, weight=0.7, temperature=0.4, confidence=0.6):
+def by_hand(y, *, threshold=1.0, weight=0.7, temperature=0.4, confidence=0.6, shift=0.0):
     """Return the same, and how much of the pairs is sure."""
     logits, originals, copies = (array.astype(np.float64) for array in (LOGITS, ORIGINALS, COPIES))
+    originals = originals + shift
     if y.ndim == 1:
         logs = log_softmax(logits, axis=1)[np.arange(6), y]
         sure = softmax(originals, axis=1).max(axis=1) > confidence
@@ -55,6 +57,67 @@ def test_consistency_by_hand(y):
     assert 0 < sure < 1
     assert float(loss_of(y)) == pytest.approx(expected, rel=1e-5)
     assert float(loss_of(y, temperature=1.0)) == pytest.approx(by_hand(y, temperature=1.0)[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("y", [Y, MULTI], ids=["single", "multi"])
+def test_alignment_by_hand(y):
+    """Prevents alignment after sharpening, a mask that looks at what was not aligned, and copies that are aligned."""
+    features = {
+        "learning": {"logits": torch.from_numpy(np.concatenate([LOGITS, COPIES]))},
+        "originals": {"logits": torch.from_numpy(ORIGINALS)},
+    }
+    shares = label_shares(y, 3)
+    answers = softmax(ORIGINALS, axis=1) if y.ndim == 1 else expit(ORIGINALS)
+    mean = (shares + answers.mean(axis=0)) / 2
+    shift = np.log(shares / mean) - (np.log((1 - shares) / (1 - mean)) if y.ndim == 2 else 0)
+    loss = make(y)
+    first, second = (float(loss(features, torch.arange(6), step=step)) for step in (1, 2))
+    assert first == pytest.approx(by_hand(y)[0], rel=1e-5)
+    assert second == pytest.approx(by_hand(y, shift=shift)[0], rel=1e-5)
+    assert abs(second - first) > 1e-3
+    plain = make(y, align=False)
+    assert [float(plain(features, torch.arange(6), step=step)) for step in (1, 2)] == [first, first]
+
+
+def test_alignment_knows_classes_that_no_label_has():
+    """Prevents a fold without a class, whose shares have one column less than its logits."""
+    y = np.array([0, 1, 1, 0, 0, 1])
+    features = {
+        "learning": {"logits": torch.from_numpy(np.concatenate([LOGITS, COPIES]))},
+        "originals": {"logits": torch.from_numpy(ORIGINALS)},
+    }
+    loss = make(y, options={"n_classes": 3})
+    assert all(np.isfinite(float(loss(features, torch.arange(6), step=step))) for step in (1, 2))
+    np.testing.assert_allclose(loss.alignment.mean.numpy().sum(), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_model_that_leans_to_one_class_is_pulled_back(multi_label):
+    """Prevents the collapse: answers of one class are learnt from, and labels known by heart say nothing."""
+    rng = np.random.default_rng(5)
+    truth = np.repeat([0, 1, 2], 20)
+    texts = np.eye(3, 6)[truth] * 3 + rng.normal(scale=0.5, size=(60, 6)) * [1, 1, 1, 0, 0, 0]
+    labeled, y = np.eye(3, 6, k=3) * 3, np.eye(3, dtype=int) if multi_label else np.arange(3)
+    tensor = lambda *arrays: {"x": torch.from_numpy(np.concatenate(arrays).astype(np.float32))}  # noqa: E731
+    features = {
+        "learning": tensor(labeled, texts + rng.normal(scale=0.3, size=texts.shape)),
+        "originals": tensor(texts),
+    }
+    right = {}
+    for align in (True, False):
+        model = Linear(6)
+        with torch.no_grad():
+            model.layer.weight.copy_(torch.cat([0.7 * torch.eye(3), 6 * torch.eye(3)], dim=1))
+            model.layer.bias.copy_(torch.tensor([4.0, -1.0, -1.0]))
+        loss = make(y, model=model, align=align, unlabeled_weight=4.0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(1, 41):
+            optimizer.zero_grad()
+            loss(features, torch.arange(3), step=step).backward()
+            optimizer.step()
+        right[align] = float((model(features["originals"]["x"]).logits.argmax(dim=1).numpy() == truth).mean())
+    assert right[True] > 0.95
+    assert right[False] < 0.7
 
 
 @pytest.mark.parametrize("annealing", ["linear", "log", "exp"])
@@ -112,10 +175,10 @@ def test_the_mean_of_parts_is_the_whole(y):
 class Linear(nn.Module):
     """A classifier of rows of numbers that tells how many it read."""
 
-    def __init__(self):
+    def __init__(self, width=4):
         super().__init__()
         torch.manual_seed(0)
-        self.layer, self.read = nn.Linear(4, 3), []
+        self.layer, self.read = nn.Linear(width, 3), []
 
     def forward(self, x):
         self.read.append(len(x))
@@ -202,6 +265,7 @@ def test_a_target_that_is_sure_of_the_answer_is_plain_cross_entropy():
         ({"confidence": 1.0}, "confidence must be at least 0 and below 1"),
         ({"confidence": float("nan")}, "confidence must be at least 0 and below 1"),
         ({"confidence": True}, "confidence must be at least 0 and below 1"),
+        ({"align": "yes"}, "align must be True or False, got 'yes'"),
         ({"annealing": "lin"}, "annealing must be one of linear, log, exp, or None, got 'lin'"),
     ],
 )
@@ -211,7 +275,9 @@ def test_settings_out_of_range(changes, message):
         ConsistencySettings(**USUAL | changes)
 
 
-@pytest.mark.parametrize("changes", [{"temperature": 0.5}, {"annealing": "log"}, {"unlabeled_weight": 2}])
+@pytest.mark.parametrize(
+    "changes", [{"temperature": 0.5}, {"annealing": "log"}, {"unlabeled_weight": 2}, {"align": False}]
+)
 def test_checkpoints_tell_settings_apart(changes):
     """Prevents a resume under other settings."""
     assert make(Y).identity() != make(Y, **changes).identity()
