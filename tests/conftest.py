@@ -97,9 +97,9 @@ def own_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def short_measurements():
-    """Measure speeds for a few milliseconds, where half a second is the least otherwise."""
+    """Measure speeds for a few milliseconds, where half a second is the least otherwise; in this file alone."""
     from fewshot.evaluation.benchmark import measure_throughput
     from fewshot.recipes import costs
 

@@ -3,6 +3,6 @@
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def blink(short_measurements):
     """Take one turn of a few milliseconds."""
