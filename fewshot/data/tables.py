@@ -112,7 +112,12 @@ class Table:
         InputError
             If there is no such column, or no such row.
         """
-        self.check_column(column, argument="split_column")
+        if column not in self.columns:
+            raise InputError(
+                f"{self.source} has no column {column!r}, by which rows of {split!r} could be told; columns there: "
+                f"{', '.join(map(repr, self.columns))}. Leave the split out to take all rows, or name another column "
+                f"by split_column= (from Python).{did_you_mean(column, self.columns)}"
+            )
         values = [str(row.get(column)) for row in self.rows]
         chosen = [i for i, value in enumerate(values) if value == split]
         if not chosen:
