@@ -86,6 +86,12 @@ def check_file(path: Path) -> None:
         return
     if not path.parent.is_dir():
         raise SourceNotFoundError(f"no file {str(path)!r}: there is no folder {str(path.parent)!r}")
+    whole, colon, split = str(path).rpartition(":")
+    if colon and Path(whole).is_file():
+        raise SourceNotFoundError(
+            f"no file {str(path)!r}: a split cannot be chosen here, files are read whole; give {whole!r}, or a file of "
+            f"the rows of {split!r} alone"
+        )
     names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     raise SourceNotFoundError(f"no file {path.name!r} in folder {str(path.parent)!r}.{did_you_mean(path.name, names)}")
 

@@ -108,3 +108,10 @@ def test_bad_settings_are_refused(tmp_path, settings, message):
     write_rows(tmp_path / "a.csv", ROWS)
     with pytest.raises(InputError, match=message):
         read_rows(tmp_path / "a.csv", **settings)
+
+
+def test_a_split_of_a_file_that_is_read_whole(tmp_path):
+    """Prevents the advice to name the file that was named, where a part of it cannot be had."""
+    write_rows(tmp_path / "a.csv", ROWS)
+    with pytest.raises(SourceNotFoundError, match=r"a\.csv:test'.* read whole; give .*a\.csv', or .* rows of 'test'"):
+        read_rows(tmp_path / "a.csv:test")
