@@ -51,8 +51,9 @@ def _one_line(error: BaseException) -> str:
             "predicts with that model, from CSV, TSV and JSON files; for all else run: pip install fewshot"
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        full = error.filename2 or error.filename or "while writing"  # of a copy the second is where it should go
         return (
-            f"the disk is full ({error.filename or 'while writing'}); nothing half-written was left, and what is "
+            f"the disk is full ({full}); nothing half-written was left, and what is "
             "finished is kept: make room, then give the same command again"
         )
     if isinstance(error, PermissionError):

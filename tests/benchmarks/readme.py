@@ -21,7 +21,7 @@ from tests.benchmarks.distillation_tables import (
 from tests.benchmarks.estimate_coverage import table_coverage
 from tests.benchmarks.few_labels_tables import table_inference, table_look_up, table_means, table_pairs, table_sets
 from tests.benchmarks.forecast import table_forecasts
-from tests.benchmarks.production_tables import table_models, table_reached
+from tests.benchmarks.production_tables import table_models, table_pruned, table_reached
 from tests.benchmarks.teacher_tables import table_accuracy, table_goals, table_time
 
 
@@ -105,6 +105,7 @@ TABLES = {
     "estimate_coverage": of_result("estimate_coverage", table_coverage),
     "forecast": of_result("forecast", table_forecasts),
     "production_models": of_result("production_models", table_models),
+    "production_pruning": of_result("production_pruning", table_pruned),
     "production_goals": production_goals,
     "few_labels_knn": of_result("few_labels_knn", table_look_up),
 }
