@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -93,6 +95,19 @@ def job_server(module: str) -> Callable[..., list[int]]:
         assert codes, said
         assert expected is None or set(codes) == {expected}, said
         return codes
+
+    return run
+
+
+def array_runner(script, folder, usual):
+    """Return a function that runs a script's jobs at once and gives the arrays that each wrote to its ``out``."""
+    serve = job_server(script)
+
+    def run(*jobs, expected=0):
+        outs = [folder / f"{len(list(folder.iterdir()))}-{i}.npz" for i in range(len(jobs))]
+        listed = [{**usual, "out": str(out), **job} for job, out in zip(jobs, outs, strict=True)]
+        serve(*listed, expected=expected)
+        return [dict(np.load(out)) for out in outs if out.is_file()]
 
     return run
 

@@ -11,7 +11,7 @@ from fewshot.classifiers.fine_tuning import HeldOut, choose_look
 from fewshot.classifiers.finetune import FineTunedClassifier
 from fewshot.classifiers.stages import MARKER
 from fewshot.core.errors import InputError
-from tests.jobs import job_server
+from tests.jobs import array_runner
 
 
 def held_out(*n_wrong, n=100):
@@ -48,17 +48,8 @@ def test_one_held_out_label_decides_nothing():
 @pytest.fixture(scope="module")
 def run_fits(tmp_path_factory, tiny_folder, single):
     """A function that runs jobs of ``finetune_script.py`` at once; it returns what they wrote."""
-    folder = tmp_path_factory.mktemp("fits")
     usual = {"encoder": str(tiny_folder), "texts": single.texts, "labels": single.labels}
-    serve = job_server("tests.classifiers.finetune_script")
-
-    def run(*jobs, expected=0):
-        outs = [folder / f"{len(list(folder.iterdir()))}-{i}.npz" for i in range(len(jobs))]
-        listed = [{**usual, "out": str(out), **job} for job, out in zip(jobs, outs, strict=True)]
-        serve(*listed, expected=expected)
-        return [dict(np.load(out)) for out in outs if out.is_file()]
-
-    return run
+    return array_runner("tests.classifiers.finetune_script", tmp_path_factory.mktemp("fits"), usual)
 
 
 KILLS = {

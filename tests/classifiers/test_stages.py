@@ -10,7 +10,7 @@ from fewshot.classifiers import trainings
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.stages import MARKER, Stages
 from fewshot.core.errors import InputError
-from tests.jobs import job_server
+from tests.jobs import array_runner
 
 
 def test_without_a_folder_nothing_is_remembered():
@@ -82,17 +82,8 @@ def test_going_on_with_nothing_is_a_start(tmp_path):
 @pytest.fixture(scope="module")
 def run_fits(tmp_path_factory, tiny_folder, single):
     """A function that runs jobs of ``fit_script.py`` at once; it returns what they wrote."""
-    folder = tmp_path_factory.mktemp("fits")
     usual = {"encoder": str(tiny_folder), "texts": single.texts, "labels": single.labels}
-    serve = job_server("tests.classifiers.fit_script")
-
-    def run(*jobs, expected=0):
-        outs = [folder / f"{len(list(folder.iterdir()))}-{i}.npz" for i in range(len(jobs))]
-        listed = [{**usual, "out": str(out), **job} for job, out in zip(jobs, outs, strict=True)]
-        serve(*listed, expected=expected)
-        return [dict(np.load(out)) for out in outs if out.is_file()]
-
-    return run
+    return array_runner("tests.classifiers.fit_script", tmp_path_factory.mktemp("fits"), usual)
 
 
 KILLS = {
