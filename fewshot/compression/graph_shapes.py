@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.core.optional import import_extra
-
-_MANY = 2**31 - 2**20  # bytes of a graph from which on it cannot be copied
+from fewshot.encoders.onnx_folder import WHOLE_GRAPH
 
 
 def fix_shapes(proto: Any) -> int:
@@ -86,7 +85,9 @@ def drop_unused(proto: Any) -> None:
 
 def _sizes(proto: Any) -> dict[str, list[int | str]]:
     """Return the shapes that can be followed, by the name of what has them."""
-    if proto.ByteSize() >= _MANY or any(flag.HasField("g") for node in proto.graph.node for flag in node.attribute):
+    if proto.ByteSize() >= WHOLE_GRAPH or any(
+        flag.HasField("g") for node in proto.graph.node for flag in node.attribute
+    ):
         return {}  # a branch inside a node may read what nothing else does
     try:
         inference = importlib.import_module("onnxruntime.tools.symbolic_shape_infer")

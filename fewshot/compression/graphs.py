@@ -16,12 +16,9 @@ from torch import nn
 from fewshot.compression.graph_shapes import fix_shapes
 from fewshot.core.errors import InputError
 from fewshot.core.optional import import_extra
-from fewshot.encoders.onnx_folder import GRAPH, WEIGHTS
+from fewshot.encoders.onnx_folder import GRAPH, WEIGHTS, WHOLE_GRAPH
 
 OPSET = 17
-LARGEST_FILE = 2**31 - 2**20
-"""From so many bytes on weights lie beside the graph: protocol buffers end at 2 GiB."""
-
 Parts = dict[str, torch.Tensor]
 
 
@@ -196,7 +193,7 @@ def save_graph(proto: Any, folder: Path) -> None:
     """Write a graph of ONNX, its weights beside it if they are too many for one file."""
     onnx = import_extra("onnx", extra="onnx", purpose="export")
     weights = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
-    if weights < LARGEST_FILE:
+    if weights < WHOLE_GRAPH:
         onnx.save(proto, str(folder / GRAPH))
         return
     onnx.save(

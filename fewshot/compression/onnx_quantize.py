@@ -8,10 +8,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from fewshot.compression.graphs import LARGEST_FILE, save_graph
+from fewshot.compression.graphs import save_graph
 from fewshot.core.errors import InputError
 from fewshot.core.optional import import_extra
-from fewshot.encoders.onnx_folder import GRAPH
+from fewshot.encoders.onnx_folder import GRAPH, WHOLE_GRAPH
 
 TABLES_AND_MATRICES = ("MatMul", "Gemm", "Gather")
 """Operators whose weights are rounded."""
@@ -58,7 +58,7 @@ def load_proto(folder: Path) -> Any:
     """Return the graph in a folder; raise :class:`InputError` if it is too large to be quantized."""
     onnx = import_extra("onnx", extra="onnx", purpose="export")
     proto = onnx.load(str(folder / GRAPH))
-    if proto.ByteSize() >= LARGEST_FILE:
+    if proto.ByteSize() >= WHOLE_GRAPH:
         raise InputError("the graph is too large to be quantized (2 GiB); distil it into a smaller student first")
     return proto
 

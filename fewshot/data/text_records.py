@@ -145,10 +145,13 @@ def is_text(text: str) -> bool:
     >>> is_text("café"), is_text(b"caf\xe9".decode("utf-8", "surrogateescape"))
     (True, False)
     """
+    if text.isascii():
+        return True
     try:
-        return text.isascii() or text.encode() is not None
+        text.encode()
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def mended(text: str) -> str:

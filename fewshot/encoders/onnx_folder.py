@@ -32,6 +32,9 @@ PRECISIONS = ("float32", "float16", "int8", "int8-static")
 LARGEST = {GRAPH: 2**31 - 1, WEIGHTS: 2**36, TOKENIZER: MAX_JSON_BYTES}
 """Bytes that each file may have; protocol buffers end at 2 GiB."""
 
+WHOLE_GRAPH = 2**31 - 2**20
+"""A graph with fewer bytes of weights is one file; from so many on they lie beside it."""
+
 _LARGEST_LISTING = 2**20
 _LONGEST_OUTPUT = 2**20
 

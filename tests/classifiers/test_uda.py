@@ -48,16 +48,18 @@ def test_it_learns_of_words_that_no_label_has(tiny_encoder, half_known, task):
     labeled, pool, unknown = half_known
     wrap = (lambda topic: (topic,)) if task == "multi" else (lambda topic: topic)
     texts, labels = [text for text, _ in labeled], [wrap(topic) for _, topic in labeled]
-    options = {"steps": 120, "learning_rate": 3e-3, "folds": 0, "random_state": 1}
+    options = {"steps": 120, "learning_rate": 3e-3, "folds": 0}
     options |= {"unlabeled_augment": TokenAugmentation(("delete",), n_copies=2, alpha=0.5), "unlabeled_ratio": 2}
     scores = []
-    for weight in (0.0, 1.0):
-        classifier = quick(tiny_encoder, unlabeled_weight=weight, **options).fit(texts, labels, unlabeled=pool)
+    for weight, seed in ((0.0, 1), (1.0, 1), (1.0, 2)):
+        classifier = quick(tiny_encoder, unlabeled_weight=weight, random_state=seed, **options)
+        classifier.fit(texts, labels, unlabeled=pool)
         assert classifier.score(texts, labels) >= 0.9
         best = classifier.classes_[classifier.predict_proba([text for text, _ in unknown]).argmax(axis=1)]
         scores.append(np.mean(best == [topic for _, topic in unknown]))
-    assert scores[1] >= 0.85
-    assert scores[1] >= scores[0] + 0.2
+    of_labels, *of_pool = scores
+    assert np.mean(of_pool) >= 0.9
+    assert min(of_pool) >= of_labels + 0.2
 
 
 def test_without_weight_it_is_fine_tuning(tiny_encoder, single, pool):

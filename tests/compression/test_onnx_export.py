@@ -218,7 +218,7 @@ def test_tokens_that_differ_are_named(tiny_model, single, tmp_path, monkeypatch)
 
 def test_weights_beside_the_graph(tiny_model, single, tmp_path, monkeypatch):
     """Prevents models of more than 2 GiB from failing, or weights from being looked for elsewhere."""
-    monkeypatch.setattr(graphs, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(graphs, "WHOLE_GRAPH", 1000)
     probe = probe_of(tiny_model, single)
     export_classifier(probe, tmp_path / "out")
     assert (tmp_path / "out" / "model.onnx.data").stat().st_size > (tmp_path / "out" / "model.onnx").stat().st_size

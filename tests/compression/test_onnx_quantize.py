@@ -118,7 +118,7 @@ def test_what_is_too_large_is_refused(tiny_tokenizer, single, tmp_path, monkeypa
     """Prevents an error of protocol buffers after minutes of work."""
     from fewshot.compression import onnx_quantize
 
-    monkeypatch.setattr(onnx_quantize, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(onnx_quantize, "WHOLE_GRAPH", 1000)
     probe = probe_of(sentence_model("Bert", tiny_tokenizer, tmp_path / "bare"), single)
     with pytest.raises(InputError, match="too large to be quantized"):
         export_classifier(probe, tmp_path / "small", quantize="int8")

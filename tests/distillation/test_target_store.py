@@ -163,10 +163,11 @@ def test_a_held_folder(tmp_path):
     assert (folder / "lock").read_bytes() == b""
 
 
-def test_a_platform_without_flock_runs_unlocked(tmp_path, monkeypatch):
+def test_a_platform_without_flock_runs_unlocked(tmp_path, monkeypatch, unbroken):
     """Prevents Windows users from being shut out by a missing module."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
     fill(tmp_path)
+    assert files(tmp_path) == unbroken
 
 
 def _flip(file):
