@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from fewshot.compression.graph_shapes import fix_shapes
+from fewshot.compression.plain_masks import plain_masks
 from fewshot.core.errors import InputError
 from fewshot.core.optional import import_extra
 from fewshot.encoders.onnx_folder import GRAPH, WEIGHTS, WHOLE_GRAPH
@@ -160,7 +161,7 @@ def write_graph(graph: Graph, features: Mapping[str, torch.Tensor], folder: Path
     onnx = import_extra("onnx", extra="onnx", purpose="export")
     axes = {0: "batch", 1: "length"}
     path = folder / GRAPH
-    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad(), plain_masks():
         warnings.simplefilter("ignore")  # of the tracer, about what the comparison would find
         try:
             torch.onnx.export(
