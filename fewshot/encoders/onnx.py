@@ -30,6 +30,10 @@ texts a second of Banking77 one by one; 603, 571 and 412 in batches of 256, 1,02
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
+LEFT_OUT = {"CPUExecutionProvider": ("SkipLayerNormFusion",)}
+"""What ONNX Runtime is not to do to a graph: its sum and norm in one is slower than both. Without it one text took 11 %
+less of the processor's time, batches of 32 texts 8 % less (MiniLM-L6, int8, one thread; float32: no difference)."""
+
 
 class OnnxModel:
     """A graph and its tokenizer.
@@ -88,7 +92,9 @@ class OnnxModel:
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self.folder))
         graph = read_graph(self.folder, self.listing)
         try:
-            session = self._runtime.InferenceSession(graph, options, providers=[self._provider])
+            session = self._runtime.InferenceSession(
+                graph, options, providers=[self._provider], disabled_optimizers=LEFT_OUT.get(self._provider)
+            )
         except Exception as error:  # ONNX Runtime has classes of its own for each failure
             raise ModelFormatError(f"the graph in {str(self.folder)!r} cannot be opened: {error!s:.200}") from None
         inputs, outputs = ([place.name for place in places] for places in (session.get_inputs(), session.get_outputs()))

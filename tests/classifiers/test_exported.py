@@ -226,6 +226,26 @@ def test_it_knows_how_many_numbers_the_original_had_learnt(saved, tiny_encoder):
     )
 
 
+def test_a_fusion_that_slows_is_left_out(tiny_encoder, single, tmp_path, monkeypatch):
+    """Prevents sum and norm in one, which took 11 % of the time of a text, from coming back under another name."""
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    start = runtime.InferenceSession
+    probe = LinearProbeClassifier(tiny_encoder).fit(single.texts, single.labels)
+    export_classifier(probe, tmp_path / "int8", quantize="int8")
+
+    def operators(name, **changes):
+        def write_down(graph, options, **given):
+            options.optimized_model_filepath = str(tmp_path / name)
+            return start(graph, options, **given | changes)
+
+        monkeypatch.setattr(runtime, "InferenceSession", write_down)
+        ExportedClassifier.load(tmp_path / "int8")
+        return {node.op_type for node in onnx.load(str(tmp_path / name)).graph.node}
+
+    assert "SkipLayerNormalization" in operators("all.onnx", disabled_optimizers=())
+    assert "SkipLayerNormalization" not in operators("ours.onnx")
+
+
 def test_threads_and_devices(saved, single):
     """Prevents a setting that is not passed on, and devices that are not there from being taken for granted."""
     two = ExportedClassifier.load(saved / "head", threads=2)
