@@ -2,7 +2,8 @@
 
 ::
 
-    fewshot.json          version, kind, classes, settings, metrics, provenance; what makes the folder ours
+    fewshot.json          version, kind, classes, settings, metrics, provenance, sums of the other files; what makes
+                          the folder ours
     head.safetensors      arrays of the head
     README.md             model card, without training text
     requirements.txt      packages that predicting needs, where torch is not among them
@@ -18,6 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from fewshot.classifiers.sealing import check_sums, file_sums
 from fewshot.core.artifacts import atomic_directory, check_replaceable, read_json, write_json, write_text
 from fewshot.core.errors import ModelFormatError, SourceNotFoundError, did_you_mean
 from fewshot.core.requirements import REQUIREMENTS, install_commands, requirements_text
@@ -82,11 +84,19 @@ def write_model(
         save_file(arrays, folder / HEAD)
         described = {key: value for key, value in dataclasses.asdict(content).items() if key != "arrays"}
         listing = {"format": FORMAT, "versions": versions, **described}
-        listing |= {"metrics": metrics or {}, "provenance": provenance or {}}
+        listing |= {"metrics": metrics or {}, "provenance": provenance or {}, "files": file_sums(folder, MARKER)}
         write_json(folder / MARKER, listing)
         if packages:
             write_text(folder / REQUIREMENTS, requirements_text(packages))
         write_text(folder / "README.md", model_card(listing, alone=bool(packages)))
+
+
+def seal_again(folder: Path) -> None:
+    """Write the sums of a model directory's files anew, where it has such; call it after writing files anew."""
+    if (folder / MARKER).is_file():
+        listing = read_json(folder / MARKER)
+        if "files" in listing:
+            write_json(folder / MARKER, listing | {"files": file_sums(folder, MARKER)})
 
 
 def check_output(path: str | Path) -> None:
@@ -129,9 +139,10 @@ def read_content(path: str | Path) -> ModelContent:
     Raises
     ------
     SourceNotFoundError, ModelFormatError
-        As :func:`read_listing`; also where the head is missing or damaged.
+        As :func:`read_listing`; also where the head is missing or damaged, or a file not as it was written.
     """
     listing = read_listing(path)
+    check_sums(Path(path), listing.get("files", {}), MARKER)  # folders of earlier versions have none
     try:
         arrays = load_file(Path(path) / HEAD)
         return ModelContent(

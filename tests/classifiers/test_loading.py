@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from fewshot.classifiers.folder import seal_again
 from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import KINDS, load_classifier
@@ -187,6 +188,42 @@ def rewrite_modules(folder, change):
     """Change each entry of ``modules.json``."""
     listing = json.loads((folder / "modules.json").read_text())
     (folder / "modules.json").write_text(json.dumps([change(module) for module in listing]))
+    seal_again(folder)
+
+
+@pytest.mark.parametrize("name", ["plain", "sentence", "static", "sequence"])
+def test_one_bit_is_noticed(copied, name):
+    """Prevents weights that were damaged on the way, or exchanged, from answering something else without a word."""
+    folder = copied(name)
+    sums = json.loads((folder / "fewshot.json").read_text())["files"]
+    written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert written - set(sums) <= {"fewshot.json", "README.md", "requirements.txt"}
+    for file in map(folder.joinpath, sums):
+        whole = file.read_bytes()
+        middle = len(whole) // 2
+        file.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+        assert f"{file.relative_to(folder)} is not as it was written" in refused(folder)
+        file.unlink()
+        assert f"{file.relative_to(folder)} cannot be read (No such file or directory)" in refused(folder)
+        file.write_bytes(whole)
+    load_classifier(folder, device="cpu")
+
+
+@pytest.mark.parametrize("sums", [["head.safetensors"], {"../other/head.safetensors": ""}, {"/etc/passwd": ""}])
+def test_sums_of_something_else(copied, sums):
+    """Prevents files of the user's disk from being read, and a TypeError, where the list itself was tampered with."""
+    folder = copied("plain")
+    change(folder, files=sums)
+    assert "its files are no sums of files in the folder" in refused(folder)
+
+
+def test_a_folder_without_sums_is_opened(copied, single):
+    """Prevents models of earlier versions, and files that were changed on purpose, from being locked out."""
+    folder = copied("sentence")
+    before = load_classifier(folder, device="cpu").predict_proba(single.test_texts)
+    change(folder, files=...)
+    (folder / "tokenizer_config.json").write_text((folder / "tokenizer_config.json").read_text() + "\n")
+    np.testing.assert_array_equal(load_classifier(folder, device="cpu").predict_proba(single.test_texts), before)
 
 
 def test_a_foreign_module_is_never_imported(copied, monkeypatch):
@@ -212,6 +249,7 @@ def test_a_module_linked_outside_is_refused(copied, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     shutil.rmtree(folder / "1_Pooling")
     (folder / "1_Pooling").symlink_to(tmp_path / "elsewhere")
+    seal_again(folder)
     assert "points outside its folder" in refused(folder)
 
 
@@ -242,6 +280,7 @@ def test_weights_in_a_pickle_are_not_opened(copied, tmp_path, name, with_modules
     (folder / name).write_bytes(pickle.dumps(Bomb(trace)))
     if not with_modules:
         (folder / "modules.json").unlink()
+    seal_again(folder)
     message = refused(folder)
     assert not trace.exists()
     assert not with_modules or "holds its weights as a pickle" in message
