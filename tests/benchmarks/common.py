@@ -46,10 +46,16 @@ def unpack_cells(name: str, folder: Path) -> None:
             write_json(folder / f"{key}.json", result)
 
 
-def pack_cells(name: str, cells: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep cells in the repository, so that another machine goes on from there; of each its plain numbers and words."""
+def pack_cells(name: str, cells: Mapping[str, Mapping[str, Any]], *, whole: bool = False) -> None:
+    """Keep cells in the repository, so that another machine goes on from there.
+
+    Of each its plain numbers and words alone, or, for small ones, the ``whole``.
+    """
     plain = (int, float, str)
-    kept = {key: {one: value for one, value in cells[key].items() if isinstance(value, plain)} for key in sorted(cells)}
+    kept = {
+        key: {one: value for one, value in cells[key].items() if whole or isinstance(value, plain)}
+        for key in sorted(cells)
+    }
     write_json(RESULTS / "cells" / f"{name}.json", kept)
 
 

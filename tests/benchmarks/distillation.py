@@ -2,10 +2,10 @@
 
 ``python -m tests.benchmarks.distillation [--part NAME]... [--quick] [--minutes M] [--tier T] [--summary] [--list]``
 
-Parts are made of cells, each kept as a file, so that what a kill leaves is not run again; teachers and what they say of
-texts are kept, too. Cells of all parts that are asked for are run in one order: seed 0 of everything first, and what
-tells most for its time before what costs most. The summary is made of all cells that are there and says which are
-missing.
+Parts are made of cells, each kept as a file and all of them beside the results, so that neither what a kill leaves nor
+what another machine has done is run again; teachers and what they say of texts are kept on one machine. Cells of all
+parts that are asked for are run in one order: seed 0 of everything first, and what tells most for its time before what
+costs most. The summary is made of all cells that are there and says which are missing.
 
 The teacher is ``SetFitClassifier("bundled")`` on 16 texts a class (8 for Banking77). Pools are drawn from the train
 split without labelled rows and test texts, and nest. Students learn from the labelled texts and the pool. *Before* is
@@ -35,7 +35,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 
-from tests.benchmarks.common import cell, finish, machine
+from tests.benchmarks.common import cell, finish, machine, pack_cells, unpack_cells
 from tests.benchmarks.distillation_accuracy import ACCURACY, CORRELATION, read_cells
 from tests.benchmarks.distillation_memory import MEMORY
 from tests.benchmarks.distillation_nli import NLI
@@ -117,12 +117,15 @@ def main() -> None:
     given = parser.parse_args()
     options = Options(quick=given.quick)
     tasks = tasks_of(given.part or list(PARTS), options, given.tier)
+    unpack_cells(options.name, options.folder)
     if given.list:
         print(*(name for name in tasks if not (options.folder / f"{name}.json").is_file()), sep="\n")
         return
     if not given.summary:
         run_tasks(tasks, options, given.minutes)
-    summaries = summarize(read_cells(options), options)
+    cells = read_cells(options)
+    summaries = summarize(cells, options)
+    pack_cells(options.name, cells, whole=True)
     finish(options.name, {"setting": setting(options), "machine": machine(), "parts": summaries})
 
 
