@@ -21,8 +21,8 @@ from tests.benchmarks.distillation_memory import N_TOPICS, N_WORDS, made_up_text
 from tests.benchmarks.teacher_plan import goal
 
 SIZES, QUICK_SIZES = (500_000, 5_000_000), (20_000, 200_000)
-REPEATS = 1
-"""Turns of rates and workers: at 5,000,000 rows each is minutes long."""
+REPEATS, WORKER_TURNS = 1, 3
+"""Turns of rates and of workers: at 5,000,000 rows each is minutes long."""
 BLOCK = 10_000
 DIMENSION = 256
 KILLS, QUICK_KILLS = 20, 4
@@ -96,7 +96,7 @@ def measure_workers(folder: Path, n: int) -> dict[str, Any]:
     """Return seconds with one and with two workers, in turns, each with one thread a process."""
     _need_pool(folder, n)
     runs: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
-    for _ in range(REPEATS):
+    for _ in range(WORKER_TURNS):
         for workers in (1, 2):
             runs[workers].append(run_once(folder, n, str(folder / f"workers-{workers}.csv"), workers=workers))
     seconds = {workers: [run["seconds"] for run in found] for workers, found in runs.items()}
