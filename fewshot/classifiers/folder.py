@@ -19,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from fewshot.classifiers.sealing import check_sums, file_sums
+from fewshot.classifiers.sealing import WEIGHTS, check_sums, file_sums
 from fewshot.core.artifacts import atomic_directory, check_replaceable, read_json, write_json, write_text
 from fewshot.core.errors import ModelFormatError, SourceNotFoundError, did_you_mean
 from fewshot.core.requirements import REQUIREMENTS, install_commands, requirements_text
@@ -91,12 +91,28 @@ def write_model(
         write_text(folder / "README.md", model_card(listing, alone=bool(packages)))
 
 
-def seal_again(folder: Path) -> None:
-    """Write the sums of a model directory's files anew, where it has such; call it after writing files anew."""
-    if (folder / MARKER).is_file():
-        listing = read_json(folder / MARKER)
-        if "files" in listing:
-            write_json(folder / MARKER, listing | {"files": file_sums(folder, MARKER)})
+def seal_weights_again(folder: Path) -> None:
+    """Write the sums of weights anew after these were written anew, where a model directory has sums.
+
+    Raises
+    ------
+    ModelFormatError
+        If another file is not as it was written.
+    """
+    if not (folder / MARKER).is_file():
+        return
+    listing = read_listing(folder)
+    sums = listing.get("files")
+    if isinstance(sums, dict):
+        rest = {name: wanted for name, wanted in sums.items() if not str(name).endswith(WEIGHTS)}
+        check_sums(folder, rest, MARKER)
+        weights = {name: found for name, found in file_sums(folder, MARKER).items() if name.endswith(WEIGHTS)}
+        write_json(folder / MARKER, listing | {"files": rest | weights})
+
+
+def check_files(folder: Path, listing: dict[str, Any]) -> None:
+    """Raise :class:`ModelFormatError` unless the files are as ``fewshot.json`` says; earlier versions said nothing."""
+    check_sums(folder, listing.get("files", {}), MARKER)
 
 
 def check_output(path: str | Path) -> None:
@@ -142,7 +158,7 @@ def read_content(path: str | Path) -> ModelContent:
         As :func:`read_listing`; also where the head is missing or damaged, or a file not as it was written.
     """
     listing = read_listing(path)
-    check_sums(Path(path), listing.get("files", {}), MARKER)  # folders of earlier versions have none
+    check_files(Path(path), listing)
     try:
         arrays = load_file(Path(path) / HEAD)
         return ModelContent(

@@ -7,7 +7,7 @@ branch, a tag or a commit) if need be. The network, the cache and working offlin
 import re
 from pathlib import Path
 
-from fewshot.classifiers.folder import read_listing
+from fewshot.classifiers.folder import check_files, read_listing
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 
 PREFIX = "hub:"
@@ -131,13 +131,14 @@ def push_to_hub(
 
 
 def check_uploadable(folder: str | Path) -> None:
-    """Raise :class:`ModelFormatError` unless ``folder`` is a model directory without links."""
-    read_listing(folder)
+    """Raise :class:`ModelFormatError` unless ``folder`` is a model directory as it was written, without links."""
+    listing = read_listing(folder)
     links = sorted(file.relative_to(folder).as_posix() for file in Path(folder).rglob("*") if file.is_symlink())
     if links:
         raise ModelFormatError(
             f"{str(folder)!r} holds a link, {links[0]!r}, which is not uploaded; save the model anew"
         )
+    check_files(Path(folder), listing)
 
 
 def fetch_from_hub(repo_id: str, *, revision: str | None = None, token: str | None = None) -> Path:

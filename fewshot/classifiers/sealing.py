@@ -3,30 +3,31 @@
 Formats check themselves only so far: with one bit turned over, weights open as before and answer something else.
 """
 
+import hashlib
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from fewshot.core.artifacts import sha256_file
 from fewshot.core.errors import ModelFormatError
 from fewshot.core.requirements import REQUIREMENTS
 
-_SUFFIXES = (".safetensors", ".json", ".txt")
+WEIGHTS = ".safetensors"
+_TEXTS = (".json", ".txt")
 _ONNX = "onnx.json"
 
 
 def file_sums(folder: Path, listing: str) -> dict[str, str]:
-    """Return the SHA-256 of each file that predictions depend on, by its path in the folder.
+    """Return the SHA-256 of weights, settings and vocabularies, by their paths in the folder.
 
-    Weights, settings and vocabularies; not ``listing``, the file that the sums go to, the card, the list of packages,
-    and what ``onnx.json`` has sums of.
+    Not of ``listing``, the file that the sums go to, the list of packages, and what ``onnx.json`` has sums of. The line
+    ends of texts count as line feeds: version control may turn them over.
     """
     onnx = folder / _ONNX
     elsewhere = {listing, REQUIREMENTS, *(json.loads(onnx.read_bytes())["files"] if onnx.is_file() else ())}
-    found = {str(path.relative_to(folder).as_posix()): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {
-        name: sha256_file(path) for name, path in found.items() if path.suffix in _SUFFIXES and name not in elsewhere
-    }
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (WEIGHTS, *_TEXTS) and path.is_file()]
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: _sum_of(path) for name, path in names.items() if name not in elsewhere}
 
 
 def check_sums(folder: Path, sums: Any, listing: str) -> None:
@@ -45,22 +46,36 @@ def check_sums(folder: Path, sums: Any, listing: str) -> None:
     ModelFormatError
         If a file is not as it was written, or is not there, or a sum is that of a file outside the folder.
     """
-    if not isinstance(sums, dict) or not all(_is_inside(name) for name in sums):
+    if not isinstance(sums, dict) or not all(map(_is_inside, sums)):
         raise ModelFormatError(f"{str(folder / listing)!r} is damaged: its files are no sums of files in the folder")
     for name, wanted in sums.items():
-        try:
-            found = sha256_file(folder / name)
-        except OSError as error:
+        path = folder / name
+        if not path.is_file():  # a device or a pipe could be read for ever
             raise ModelFormatError(
-                f"the model in {str(folder)!r} is damaged: {name} cannot be read ({error.strerror}); copy it anew"
-            ) from None
+                f"the model in {str(folder)!r} is damaged: {name} is missing; copy the folder anew, or unpack it if it "
+                f"was packed. {_WAY_OUT.format(listing)}"
+            )
+        try:
+            found = _sum_of(path)
+        except OSError as error:
+            raise ModelFormatError(f"the model in {str(folder)!r} cannot be read: {name}: {error.strerror}") from None
         if found != wanted:
             raise ModelFormatError(
-                f"the model in {str(folder)!r} is damaged: {name} is not as it was written; copy the folder anew. If "
-                f"the file was changed on purpose, take its line out of 'files' in {listing}"
+                f"the model in {str(folder)!r} is damaged: {name} is not as it was written; copy the folder anew. "
+                f"{_WAY_OUT.format(listing)}"
             )
 
 
+_WAY_OUT = "If that was done on purpose, take the file's line out of 'files' in {}"
+
+
+def _sum_of(path: Path) -> str:
+    if path.suffix in _TEXTS:
+        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    return sha256_file(path)
+
+
 def _is_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
+    """Return whether a path stays in its folder, on every system: Windows knows drives and two kinds of slashes."""
+    path = PureWindowsPath(name)
+    return name.isprintable() and not path.drive and not path.root and ".." not in path.parts

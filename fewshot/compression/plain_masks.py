@@ -1,6 +1,7 @@
 """Masks of attention that cost a graph three nodes where transformers traces some sixty."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from transformers import masking_utils
 
 _KINDS = ("eager", "sdpa")
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -29,14 +31,17 @@ def plain_masks() -> Iterator[None]:
     tensor([[[[ True,  True, False]]]])
     """
     known = masking_utils.ALL_MASK_ATTENTION_FUNCTIONS
-    before = {kind: known[kind] for kind in _KINDS}
-    for kind, make in before.items():
-        known[kind] = _Plain(kind, make)
-    try:
-        yield
-    finally:
+    with _ONE_AT_A_TIME:
+        before = {kind: known[kind] for kind in _KINDS}
         for kind, make in before.items():
-            known[kind] = make
+            known[kind] = _Plain(kind, make)
+        try:
+            yield
+        finally:
+            for kind, make in before.items():
+                del known[kind]
+                if known[kind] is not make:  # it stood over the common one before, too
+                    known[kind] = make
 
 
 class _Plain:
@@ -48,7 +53,7 @@ class _Plain:
     def __call__(self, **given: Any) -> Any:
         padding = given.get("attention_mask")
         all_look = given.get("mask_function") is masking_utils.bidirectional_mask_function
-        if padding is None or not all_look or padding.shape[-1] != given["kv_length"]:
+        if padding is None or not all_look or given.get("kv_offset") or padding.shape[-1] != given["kv_length"]:
             return self._make(**given)
         mask = padding[:, None, None, :].to(torch.bool)
         if self._kind == "sdpa":

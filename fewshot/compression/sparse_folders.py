@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from fewshot.classifiers.folder import seal_again
+from fewshot.classifiers.folder import seal_weights_again
 from fewshot.compression.sparse_storage import load_sparse, save_sparse, sparse_metadata
 from fewshot.core.artifacts import atomic_directory, atomic_path
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
@@ -62,7 +62,7 @@ def unpack_folder(folder: str | Path, out: str | Path) -> None:
     InputError
         If it holds no packed weights.
     ModelFormatError
-        If they are damaged.
+        If they are damaged, or another file of a model directory is not as it was written.
     """
     from safetensors.numpy import save_file
 
@@ -77,7 +77,7 @@ def unpack_folder(folder: str | Path, out: str | Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(target.with_name(target.name.removesuffix(SPARSE) + DENSE)) as part:
                 save_file(load_sparse(path), part, metadata=sparse_metadata(path))
-        seal_again(temporary)
+        seal_weights_again(temporary)
 
 
 def _pack_file(path: Path, target: Path, precision: str) -> None:

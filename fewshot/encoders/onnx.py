@@ -31,8 +31,8 @@ texts a second of Banking77 one by one; 603, 571 and 412 in batches of 256, 1,02
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 LEFT_OUT = {"CPUExecutionProvider": ("SkipLayerNormFusion",)}
-"""What ONNX Runtime is not to do to a graph: its sum and norm in one is slower than both. Without it one text took 11 %
-less of the processor's time, batches of 32 texts 8 % less (MiniLM-L6, int8, one thread; float32: no difference)."""
+"""What ONNX Runtime is not to do to a graph: its sum and norm in one is slower than both. Apart, a text took 11 % less
+of the processor's time, batches of 32 texts 8 % less (MiniLM-L6, int8, one thread; float32: no difference)."""
 
 
 class OnnxModel:

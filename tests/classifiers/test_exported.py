@@ -1,6 +1,5 @@
 """Exported classifiers predict without torch; a folder that was tampered with is refused."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ import pytest
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
 from fewshot.classifiers.exported import ExportedClassifier, ExportedSequenceClassifier
-from fewshot.classifiers.folder import seal_again
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.compression.onnx_export import export_classifier
@@ -52,8 +50,9 @@ def change(folder, **entries):
     """Replace entries of ``onnx.json``; ``...`` removes one."""
     listing = json.loads((folder / "onnx.json").read_text()) | entries
     (folder / "onnx.json").write_text(json.dumps({k: v for k, v in listing.items() if v is not ...}))
-    with contextlib.suppress(KeyError, TypeError):  # where the list of files is what is changed
-        seal_again(folder)
+    marker = json.loads((folder / "fewshot.json").read_text())
+    marker["files"]["onnx.json"] = sha256_file(folder / "onnx.json")
+    (folder / "fewshot.json").write_text(json.dumps(marker))
 
 
 def relist(folder, *names):
@@ -185,7 +184,7 @@ def test_a_graph_of_something_else(folder):
 def test_a_damaged_listing(folder, entries):
     """Prevents a TypeError on a listing that was changed by hand."""
     change(folder, **entries)
-    refused(folder)
+    assert "is not as it was written" not in refused(folder)
 
 
 @pytest.mark.parametrize("size", [2**33, -1, 1.5, None])

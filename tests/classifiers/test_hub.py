@@ -17,12 +17,12 @@ import pytest
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from fewshot.classifiers import loading
-from fewshot.classifiers.folder import seal_again
 from fewshot.classifiers.hub import fetch_from_hub, is_hub_id, push_to_hub, split_hub_id
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import KINDS, kind_class, load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from tests.classifiers.resealed import reseal
 from tests.distillation.logit_cases import make_classifier, make_tokenizer
 
 
@@ -196,7 +196,7 @@ def test_a_hostile_repository_is_refused(hub, models, module):
     push_to_hub(models / "sentence", "owner/model")
     listing = hub.repo("owner/model") / "modules.json"
     listing.write_text(json.dumps([entry | module for entry in json.loads(listing.read_text())]))
-    seal_again(listing.parent)
+    reseal(listing.parent)
     with pytest.raises(ModelFormatError, match=r"outside its folder|code of its own"):
         load_classifier("hub:owner/model", device="cpu")
 

@@ -1,6 +1,7 @@
 """Model directories that are damaged, foreign or hostile are refused in one line, and nothing in them is executed."""
 
 import json
+import os
 import pickle
 import shutil
 
@@ -8,12 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from fewshot.classifiers.folder import seal_again
 from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import KINDS, load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from tests.classifiers.resealed import reseal
 from tests.distillation.logit_cases import make_classifier, make_tokenizer
 
 
@@ -188,7 +189,7 @@ def rewrite_modules(folder, change):
     """Change each entry of ``modules.json``."""
     listing = json.loads((folder / "modules.json").read_text())
     (folder / "modules.json").write_text(json.dumps([change(module) for module in listing]))
-    seal_again(folder)
+    reseal(folder)
 
 
 @pytest.mark.parametrize("name", ["plain", "sentence", "static", "sequence"])
@@ -204,17 +205,37 @@ def test_one_bit_is_noticed(copied, name):
         file.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
         assert f"{file.relative_to(folder)} is not as it was written" in refused(folder)
         file.unlink()
-        assert f"{file.relative_to(folder)} cannot be read (No such file or directory)" in refused(folder)
+        assert f"{file.relative_to(folder)} is missing" in refused(folder)
         file.write_bytes(whole)
     load_classifier(folder, device="cpu")
 
 
-@pytest.mark.parametrize("sums", [["head.safetensors"], {"../other/head.safetensors": ""}, {"/etc/passwd": ""}])
+OUTSIDE = ("../other/head.safetensors", "/etc/passwd", "C:/other", "C:other", "..\\other", "a\0b", "\ud800", "a\x1b[2J")
+
+
+@pytest.mark.parametrize("sums", [["head.safetensors"], *({name: ""} for name in OUTSIDE)])
 def test_sums_of_something_else(copied, sums):
     """Prevents files of the user's disk from being read, and a TypeError, where the list itself was tampered with."""
     folder = copied("plain")
     change(folder, files=sums)
     assert "its files are no sums of files in the folder" in refused(folder)
+
+
+def test_a_pipe_is_not_read(copied):
+    """Prevents a folder that was unpacked from an archive from hanging whoever opens it."""
+    folder = copied("plain")
+    (folder / "head.safetensors").unlink()
+    os.mkfifo(folder / "head.safetensors")
+    assert "head.safetensors is missing" in refused(folder)
+
+
+def test_line_ends_are_no_damage(copied, single):
+    """Prevents a folder from being refused after version control turned its line ends over."""
+    folder = copied("sentence")
+    before = load_classifier(folder, device="cpu").predict_proba(single.test_texts)
+    for file in (*folder.glob("*.json"), *folder.glob("*.txt")):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    np.testing.assert_array_equal(load_classifier(folder, device="cpu").predict_proba(single.test_texts), before)
 
 
 def test_a_folder_without_sums_is_opened(copied, single):
@@ -249,7 +270,7 @@ def test_a_module_linked_outside_is_refused(copied, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     shutil.rmtree(folder / "1_Pooling")
     (folder / "1_Pooling").symlink_to(tmp_path / "elsewhere")
-    seal_again(folder)
+    reseal(folder)
     assert "points outside its folder" in refused(folder)
 
 
@@ -280,7 +301,7 @@ def test_weights_in_a_pickle_are_not_opened(copied, tmp_path, name, with_modules
     (folder / name).write_bytes(pickle.dumps(Bomb(trace)))
     if not with_modules:
         (folder / "modules.json").unlink()
-    seal_again(folder)
+    reseal(folder)
     message = refused(folder)
     assert not trace.exists()
     assert not with_modules or "holds its weights as a pickle" in message

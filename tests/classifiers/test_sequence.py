@@ -11,13 +11,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from transformers import AutoModelForSequenceClassification
 
-from fewshot.classifiers.folder import seal_again
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.core.artifacts import read_json
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace
+from tests.classifiers.resealed import reseal
 from tests.distillation.logit_cases import make_bert, make_classifier, make_tokenizer
 
 PICKLES = {".pkl", ".pickle", ".bin", ".pt", ".pth"}
@@ -278,7 +278,7 @@ def test_a_damaged_folder(classifier, tmp_path, file, change, message):
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
     else:
         save_file(load_file(path) | change, path)
-        seal_again(tmp_path / "model")
+        reseal(tmp_path / "model")
     for opened in (load_classifier, SequenceClassifier.from_pretrained):
         with pytest.raises(ModelFormatError, match=message):
             opened(tmp_path / "model", device="cpu")

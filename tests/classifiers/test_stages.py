@@ -191,11 +191,19 @@ def test_other_data_or_settings_are_not_gone_on_with(finished, tiny_encoder, sin
         )
 
 
-def test_the_device_is_no_setting(finished, tiny_encoder, single):
+def test_the_device_is_no_setting(finished, tiny_encoder, single, monkeypatch):
     """Prevents a training that was begun on one machine from being lost on the next."""
     folder, whole = finished
+    trained = []
+    train_body = trainings.train_body
+    monkeypatch.setattr(
+        trainings,
+        "train_body",
+        lambda *args, **more: trained.append(more["checkpoints"].name) or train_body(*args, **more),
+    )
     classifier = small(tiny_encoder, device="cpu")
     classifier.fit(single.texts, single.labels, checkpoints=folder, resume=True)
+    assert trained == ["body"]
     np.testing.assert_array_equal(classifier.predict_proba(single.texts), whole.predict_proba(single.texts))
     assert classifier.losses_ == whole.losses_
 

@@ -6,6 +6,9 @@ import pytest
 import torch
 from transformers import masking_utils
 
+from fewshot.classifiers.linear_probe import LinearProbeClassifier
+from fewshot.compression import graphs
+from fewshot.compression.onnx_export import export_classifier
 from fewshot.compression.plain_masks import plain_masks
 
 KNOWN = masking_utils.ALL_MASK_ATTENTION_FUNCTIONS
@@ -55,3 +58,29 @@ def test_masks_are_as_before_after_the_block():
         assert all(KNOWN[kind] is not make for kind, make in before.items())
         _ = 1 / 0
     assert {kind: KNOWN[kind] for kind in KINDS} == before
+
+
+def test_masks_that_are_registered_later_are_taken():
+    """Prevents an export from covering up, for good, what others register for all."""
+    with plain_masks():
+        pass
+    usual = KNOWN["sdpa"]
+    try:
+        masking_utils.AttentionMaskInterface.register("sdpa", masking_utils.eager_mask)
+        assert KNOWN["sdpa"] is masking_utils.eager_mask
+    finally:
+        masking_utils.AttentionMaskInterface.register("sdpa", usual)
+
+
+def test_exports_have_plain_masks(tiny_encoder, single, tmp_path, monkeypatch):
+    """Prevents graphs that work out for each pair of places what the padding says."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
+    probe = LinearProbeClassifier(tiny_encoder).fit(single.texts, single.labels)
+
+    def operators(name):
+        export_classifier(probe, tmp_path / name)
+        return [node.op_type for node in onnx.load(str(tmp_path / name / "model.onnx")).graph.node]
+
+    assert "Range" not in operators("plain")
+    monkeypatch.setattr(graphs, "plain_masks", contextlib.nullcontext)
+    assert "Range" in operators("usual")

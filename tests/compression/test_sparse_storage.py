@@ -11,6 +11,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
+from fewshot.classifiers.linear_probe import LinearProbeClassifier
+from fewshot.classifiers.loading import load_classifier
 from fewshot.compression.sparse_folders import pack_folder, unpack_folder
 from fewshot.compression.sparse_storage import load_sparse, save_sparse, sparse_metadata, stored_sizes
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
@@ -166,6 +168,25 @@ def test_sizes(tmp_path):
     assert sizes["dense"] == 4 * 256**2
     assert sizes["sparse_float16"] < sizes["sparse"] < sizes["gzip"] < sizes["dense"]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("precision", ["as is", "float16"])
+def test_classifiers_are_packed_and_unpacked(tiny_encoder, single, tmp_path, precision):
+    """Prevents a classifier whose weights were written anew from being refused as damaged, and damage from passing."""
+    LinearProbeClassifier(tiny_encoder).fit(single.texts, single.labels).save(tmp_path / "model")
+    pack_folder(tmp_path / "model", tmp_path / "packed", precision=precision)
+    with pytest.raises(ModelFormatError, match="unpack it if it was packed"):
+        load_classifier(tmp_path / "packed", device="cpu")
+    unpack_folder(tmp_path / "packed", tmp_path / "again")
+    before, after = (
+        load_classifier(tmp_path / name, device="cpu").predict_proba(single.test_texts) for name in ("model", "again")
+    )
+    np.testing.assert_allclose(after, before, atol=0 if precision == "as is" else 0.02)
+    pooling = tmp_path / "packed" / "1_Pooling" / "config.json"
+    pooling.write_text(pooling.read_text().replace("mean", "cls"))
+    with pytest.raises(ModelFormatError, match=r"1_Pooling/config\.json is not as it was written"):
+        unpack_folder(tmp_path / "packed", tmp_path / "damaged")
+    assert not (tmp_path / "damaged").exists()
 
 
 def test_folders_are_packed_and_unpacked(tiny_model, tmp_path, pool):
