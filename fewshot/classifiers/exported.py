@@ -59,8 +59,8 @@ class _Exported(TextClassifier):
         """How many numbers the original had learnt; ``None`` where it was not written down."""
         return self.report_.get("n_parameters")
 
-    def set_threads(self, threads: int) -> None:
-        """Compute with so many threads from now on, at least 1."""
+    def set_threads(self, threads: int | None) -> None:
+        """Compute with so many threads from now on, at least 1; ``None``: one a core."""
         self._graph.set_threads(threads)
         self.threads = threads
 

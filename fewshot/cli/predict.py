@@ -33,6 +33,10 @@ def predict(
     ] = False,
     at_least_one: options.AtLeastOne = False,
     workers: Annotated[int, typer.Option(help="Processes that answer, each with a model of its own.")] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Threads of each process; `fewshot benchmark` tells how many are best."),
+    ] = None,
     shard: Annotated[
         str | None, typer.Option(help="2/5: the second of five parts, as one of several machines that share OUT.")
     ] = None,
@@ -83,6 +87,7 @@ def predict(
             rows_per_shard=rows_per_shard,
             shard=shard,
             workers=workers,
+            threads=threads,
             engine=engine,
             device=device,
         )

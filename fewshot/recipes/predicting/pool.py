@@ -38,6 +38,7 @@ def predict_pool(
     rows_per_shard: int = ROWS_PER_SHARD,
     shard: str | None = None,
     workers: int = 1,
+    threads: int | None = None,
     engine: str = "processes",
     device: str | None = None,
 ) -> PredictedPool:
@@ -69,6 +70,9 @@ def predict_pool(
         ``out``. Whoever ends last puts the shards together; so does the same call without ``shard``.
     workers : int, default 1
         Processes that answer, each with a model of its own.
+    threads : int, optional
+        Threads of each of them; :func:`~fewshot.recipes.benchmarking.benchmark_models` tells how many are best.
+        Default: with several workers an equal share of the processors, else what the libraries choose.
     engine : {"processes", "ray"}, default "processes"
         Whether these are processes of this machine, or Ray's (extra ``[ray]``).
     device : str, optional
@@ -117,7 +121,7 @@ def predict_pool(
     reading = reading or Reading()
     _check_rows(rows_per_shard)
     part = _part_of(shard)
-    staff = Staff(workers, engine, device)
+    staff = Staff(workers, engine, device, threads)
     place = Place.of(source, out)
     with _opened(classifier, device) as (model, folder):
         abstaining.of(model, [])  # what it cannot do is found before the work, not after it

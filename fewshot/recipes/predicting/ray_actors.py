@@ -33,7 +33,7 @@ def ray_actors(folder: Path, staff: Staff, answering: Answering) -> Iterator[Eng
     """
     ray: Any = importlib.import_module("ray")
     with _running(ray, staff.workers):
-        variables = {"RAYON_NUM_THREADS": str(staff.threads), "OMP_NUM_THREADS": str(staff.threads)}
+        variables = {"RAYON_NUM_THREADS": str(staff.threads_each), "OMP_NUM_THREADS": str(staff.threads_each)}
         kind = ray.remote(Worker).options(num_cpus=1, runtime_env={"env_vars": variables})
         actors = [kind.remote(folder.absolute(), staff, answering) for _ in range(staff.workers)]
         turns = itertools.cycle(actors)

@@ -63,6 +63,9 @@ class Staff:
     engine : {"processes", "ray"}, default "processes"
     device : str, optional
         Where encoders run; default: the fastest there is.
+    threads : int, optional
+        Threads of each process, at least 1. Default: with several workers an equal share of the processors, else what
+        the libraries choose.
 
     Raises
     ------
@@ -75,10 +78,12 @@ class Staff:
     workers: int = 1
     engine: str = "processes"
     device: str | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 1:
-            raise InputError(f"workers must be a positive integer, got {self.workers!r}")
+        for name, number in {"workers": self.workers, "threads": 1 if self.threads is None else self.threads}.items():
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise InputError(f"{name} must be a positive integer, got {number!r} (--{name})")
         if self.engine not in ENGINES:
             raise InputError(f"engine must be one of {', '.join(ENGINES)}, got {self.engine!r}")
         if self.engine == "ray":  # before anything is written
@@ -90,9 +95,9 @@ class Staff:
         return self.workers == 1 and self.engine == "processes"
 
     @property
-    def threads(self) -> int:
-        """How many threads each process may use."""
-        return max(1, (os.cpu_count() or 1) // self.workers)
+    def threads_each(self) -> int:
+        """How many threads each of several processes may use."""
+        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
 
 
 def in_order(
@@ -126,9 +131,11 @@ class Worker:
     """
 
     def __init__(self, folder: Path, staff: Staff, answering: Answering) -> None:
-        bound_threads(staff.threads)
+        bound_threads(staff.threads_each)
         self._answering = answering
         self._classifier = load_classifier(folder, device=staff.device)
+        if hasattr(self._classifier, "set_threads"):  # ONNX Runtime has threads of its own
+            self._classifier.set_threads(staff.threads_each)
 
     def answers(self, texts: list[str]) -> Answers:
         """Answer some texts."""

@@ -374,6 +374,7 @@ def test_nothing_is_written_where_nothing_can_be(tmp_path, student):
         ({}, r"no column 'text'; columns there: 'txt'.*Did you mean 'txt'"),
         ({"reading": Reading(text=("txt",)), "shard": "3/2"}, "--shard"),
         ({"reading": Reading(text=("txt",)), "workers": 0}, "workers must be a positive integer"),
+        ({"reading": Reading(text=("txt",)), "threads": 0}, r"threads must be a positive integer, got 0 \(--threads\)"),
         ({"reading": Reading(text=("txt",)), "engine": "rai"}, "engine must be one of"),
         ({"reading": Reading(text=("txt",)), "rows_per_shard": 0}, "rows_per_shard must be"),
         ({"reading": Reading(text=("txt",)), "abstaining": Abstaining(min_confidence=2)}, "min_confidence must be"),

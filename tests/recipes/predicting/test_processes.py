@@ -26,7 +26,8 @@ predict_pool(*sys.argv[1:3], out=sys.argv[3], workers=2)
 def test_threads_are_shared_out(monkeypatch):
     """Prevents as many threads as workers times processors, which wait for each other."""
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert [staff.Staff(workers).threads for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]
+    assert [staff.Staff(workers).threads_each for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]
+    assert staff.Staff(2, threads=3).threads_each == 3
 
 
 def test_jobs_come_back_in_order_and_not_too_many_wait():
