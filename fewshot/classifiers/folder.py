@@ -11,7 +11,7 @@
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,14 @@ def write_model(
         write_text(folder / "README.md", model_card(listing, alone=bool(packages)))
 
 
-def seal_weights_again(folder: Path) -> None:
-    """Write the sums of weights anew after these were written anew, where a model directory has sums.
+def seal_weights_again(folder: Path, *, without: Collection[str] = ()) -> None:
+    """Write the sums of weights anew, where a model directory has sums: after weights were written anew.
+
+    Parameters
+    ----------
+    folder : Path
+    without : collection of str
+        Files that will be removed next: a folder that still holds them is whole, too.
 
     Raises
     ------
@@ -106,7 +112,8 @@ def seal_weights_again(folder: Path) -> None:
     if isinstance(sums, dict):
         rest = {name: wanted for name, wanted in sums.items() if not str(name).endswith(WEIGHTS)}
         check_sums(folder, rest, MARKER)
-        weights = {name: found for name, found in file_sums(folder, MARKER).items() if name.endswith(WEIGHTS)}
+        found = file_sums(folder, MARKER)
+        weights = {name: found[name] for name in found if name.endswith(WEIGHTS) and name not in without}
         write_json(folder / MARKER, listing | {"files": rest | weights})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.base import EmbeddingClassifier, TextClassifier
+from fewshot.classifiers.folder import seal_weights_again
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.compression.originals import check_linear
 from fewshot.core.errors import InputError
@@ -55,4 +56,5 @@ def save_table(classifier: HeadClassifier, path: str | Path, **facts: Any) -> No
     """Write such a classifier; ``facts`` are ``metrics`` and ``provenance``."""
     classifier.save(path, **facts)
     if unwrapped(classifier.encoder_).table_dtype == "int8":  # type: ignore[attr-defined]
+        seal_weights_again(Path(path), without=[_FLOAT16_TABLE])
         (Path(path) / _FLOAT16_TABLE).unlink()
