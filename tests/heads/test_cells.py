@@ -18,6 +18,32 @@ def test_kept_cells_are_the_same_cells(metric):
     assert Cells.from_state(X, metric, {}) is None
 
 
+def test_what_was_kept_is_not_found_again(monkeypatch):
+    """Prevents an index whose candidates depend on the machine that opens it, and slow opening."""
+    cells = Cells.of(X, "cosine")
+    for name in ("_centers", "_nearest_center", "_code_book"):
+        monkeypatch.setattr(f"fewshot.heads.cells.{name}", None)
+    again = Cells.from_state(X, "cosine", cells.state())
+    np.testing.assert_array_equal(again.candidates(X, 5), cells.candidates(X, 5))
+
+
+@pytest.mark.parametrize("dimension", [7, 8, 400])
+def test_any_dimension(dimension):
+    """Prevents vectors of an odd number of dimensions, or of very many, from being refused."""
+    rows = np.random.default_rng(1).normal(size=(600, dimension)).astype(np.float32)
+    cells = Cells.of(rows, "l2")
+    assert cells.code_book.shape == ((dimension, 16, 1) if dimension % 2 else (dimension // 2, 16, 2))
+    found = cells.candidates(rows[:50], 3)
+    assert np.mean([row in line for row, line in enumerate(found)]) > 0.9
+
+
+def test_models_without_a_code_book():
+    """Prevents classifiers that were saved before rows were rounded by one from being lost."""
+    state = Cells.of(X, "l2").state()
+    book = state.pop("code_book")
+    np.testing.assert_array_equal(Cells.from_state(X, "l2", state).code_book, book)
+
+
 def test_rows_lie_in_the_nearest_cell():
     """Prevents lists that do not belong to their centres."""
     cells = Cells.of(X, "l2")
@@ -34,6 +60,8 @@ def test_rows_lie_in_the_nearest_cell():
         {"cell_of_row": np.zeros(399, dtype=np.int32)},
         {"cell_of_row": np.full(400, 10**6, dtype=np.int32)},
         {"cell_of_row": np.full(400, -1, dtype=np.int32)},
+        {"code_book": np.ones((4, 16, 3), dtype=np.float32)},
+        {"code_book": np.full((4, 16, 2), np.inf, dtype=np.float32)},
     ],
 )
 def test_damaged_arrays(changes):
