@@ -135,6 +135,20 @@ def finished(tiny_encoder, single, tmp_path_factory):
     return folder, small(tiny_encoder).fit(single.texts, single.labels, checkpoints=folder)
 
 
+@pytest.fixture
+def trained(monkeypatch):
+    """The names of the stages that are trained in a test, in their order."""
+    names = []
+    train_body = trainings.train_body
+
+    def listening(*args, **more):
+        names.append(more["checkpoints"].name)
+        return train_body(*args, **more)
+
+    monkeypatch.setattr(trainings, "train_body", listening)
+    return names
+
+
 def test_checkpoints_change_nothing(finished, tiny_encoder, single):
     """Prevents a fit that is only safe from being another fit."""
     _, safe = finished
@@ -143,16 +157,9 @@ def test_checkpoints_change_nothing(finished, tiny_encoder, single):
     assert plain.report_ == safe.report_
 
 
-def test_what_is_finished_is_not_trained_again(finished, tiny_encoder, single, monkeypatch):
+def test_what_is_finished_is_not_trained_again(finished, tiny_encoder, single, trained):
     """Prevents a resume that reads nothing and trains all."""
     folder, whole = finished
-    trained = []
-    train_body = trainings.train_body
-    monkeypatch.setattr(
-        trainings,
-        "train_body",
-        lambda *args, **more: trained.append(more["checkpoints"].name) or train_body(*args, **more),
-    )
     again = small(tiny_encoder).fit(single.texts, single.labels, checkpoints=str(folder), resume=True)
     assert trained == ["body"]
     np.testing.assert_array_equal(again.predict_proba(single.texts), whole.predict_proba(single.texts))
@@ -191,16 +198,9 @@ def test_other_data_or_settings_are_not_gone_on_with(finished, tiny_encoder, sin
         )
 
 
-def test_the_device_is_no_setting(finished, tiny_encoder, single, monkeypatch):
+def test_the_device_is_no_setting(finished, tiny_encoder, single, trained):
     """Prevents a training that was begun on one machine from being lost on the next."""
     folder, whole = finished
-    trained = []
-    train_body = trainings.train_body
-    monkeypatch.setattr(
-        trainings,
-        "train_body",
-        lambda *args, **more: trained.append(more["checkpoints"].name) or train_body(*args, **more),
-    )
     classifier = small(tiny_encoder, device="cpu")
     classifier.fit(single.texts, single.labels, checkpoints=folder, resume=True)
     assert trained == ["body"]
