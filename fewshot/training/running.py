@@ -22,6 +22,7 @@ from fewshot.training.callbacks import ProgressCallback
 from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, run_identity
 from fewshot.training.fake_quant import FakeQuantization, FakeQuantizer
 from fewshot.training.pairwise_trainer import PairwiseTrainer
+from fewshot.training.processor_kernels import ProcessorKernels
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import seeded
 from fewshot.training.sparsity import Pruner, Pruning
@@ -80,8 +81,7 @@ class Run:
         """Train to the end and return the loss of each step; ``model`` is in eval mode and on its device afterwards."""
         saved, loss = trainer.checkpoints, trainer.loss
         try:
-            spared = contextlib.nullcontext() if computes_apart(self.device) else older_objects_kept()
-            with self._quantized(model), self._pruned(trainer, model), spared:
+            with self._quantized(model), self._pruned(trainer, model), self._eased():
                 trainer.train(resume_from_checkpoint=None if saved is None else _start(saved, resume=self.resume))
         finally:
             trainer.stop_reading_ahead()
@@ -90,6 +90,14 @@ class Run:
         _take_off_autocast(loss)
         model.to(self.device if self.args.world_size == 1 else self.args.device).eval()
         return losses
+
+    def _eased(self) -> contextlib.AbstractContextManager[Any]:
+        """Return a ``with`` block in which the processor has less to do, where it is the processor that trains."""
+        block = contextlib.ExitStack()
+        if not computes_apart(self.device):
+            block.enter_context(older_objects_kept())
+            block.enter_context(ProcessorKernels())
+        return block
 
     def _quantized(self, model: torch.nn.Module) -> contextlib.AbstractContextManager[Any]:
         """Return a ``with`` block in which the model computes with rounded numbers, if it shall."""
