@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 
 from fewshot.classifiers.batched_scores import batched_scores
 from fewshot.classifiers.first_token import FirstToken
+from fewshot.classifiers.packed_weights import pack_weights
 from fewshot.classifiers.pair_tokens import PairTokens
 from fewshot.classifiers.sequence_models import checked_length, model_fingerprint
 from fewshot.core.artifacts import fingerprint
@@ -132,6 +133,8 @@ class EntailmentScorer:
     def _half(self) -> tuple[Any, FirstToken]:
         """A copy of the model all of which is bfloat16, and its shortcut: autocast would cast at each step."""
         model = copy.deepcopy(self.model).to(torch.bfloat16)
+        if self.device == "cpu":
+            pack_weights(model, CPU_BATCH_TOKENS)
         return model, self._first_token.like(model)
 
     @functools.cached_property
