@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.activations import GELUActivation
 
+_PLAIN = "fewshot_plain"
 _TOLERANCE = 0.02  # of numbers about 1, in bfloat16
 
 
@@ -51,7 +53,9 @@ def pack_weights(model: Any, rows: int) -> None:
         Tokens that it usually reads at once.
     """
     if getattr(model.config, "_attn_implementation", None) == "sdpa":
-        model.set_attn_implementation("eager")
+        AttentionInterface.register(_PLAIN, plain_attention)
+        AttentionMaskInterface.register(_PLAIN, AttentionMaskInterface()["sdpa"])
+        model.set_attn_implementation(_PLAIN)
     if not _packs():
         return
     for module in list(model.modules()):
@@ -61,6 +65,30 @@ def pack_weights(model: Any, rows: int) -> None:
                 setattr(module, name, PackedLinear(child, rows, gelu=gelu))
                 if gelu:
                     module.intermediate_act_fn = nn.Identity()
+
+
+def plain_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Return what each token attends to ``(B, length, heads, size)``: transformers' interface, without dropout.
+
+    Its own ``"eager"`` adds a mask where nothing is hidden, and scales the scores rather than the few queries. Models
+    that read from left to right, or share keys between heads, go on as they did.
+    """
+    if getattr(module, "is_causal", True) or key.shape[1] != query.shape[1]:
+        fused = AttentionInterface()["sdpa"]
+        return fused(module, query, key, value, attention_mask, scaling=scaling, **options)
+    scores = torch.matmul(query * (scaling or query.shape[-1] ** -0.5), key.transpose(2, 3))
+    if attention_mask is not None:
+        scores = scores.masked_fill_(~attention_mask, torch.finfo(scores.dtype).min)
+    return torch.matmul(torch.softmax(scores, dim=-1), value).transpose(1, 2).contiguous(), None
 
 
 @torch.no_grad()

@@ -10,6 +10,8 @@ from transformers import (
     BertForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
+    LlamaConfig,
+    LlamaForSequenceClassification,
 )
 
 from fewshot.classifiers import packed_weights
@@ -30,6 +32,17 @@ MODELS = {
             **SIZES,
         )
     ),
+    "llama": lambda: LlamaForSequenceClassification(
+        LlamaConfig(
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=128,
+            pad_token_id=0,
+            **SIZES,
+        )
+    ),
     "distilbert": lambda: DistilBertForSequenceClassification(
         DistilBertConfig(dim=64, n_layers=2, n_heads=2, hidden_dim=128, **SIZES)
     ),
@@ -47,11 +60,12 @@ def made(kind):
 
 
 def answers(model):
-    """Return the outputs for four texts of different lengths."""
-    ids = torch.arange(40).view(4, 10) % 59 + 1
+    """Return the outputs for four texts of different lengths, and for the longest by itself."""
     mask = (torch.arange(10) < torch.tensor([[10], [7], [3], [1]])).long()
+    ids = (torch.arange(40).view(4, 10) % 59 + 1) * mask
     with torch.inference_mode():
-        return model(input_ids=ids, attention_mask=mask).logits.float()
+        padded = model(input_ids=ids, attention_mask=mask).logits
+        return torch.cat([padded, model(input_ids=ids[:1], attention_mask=mask[:1]).logits]).float()
 
 
 @pytest.mark.parametrize("kind", MODELS)

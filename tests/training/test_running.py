@@ -1,5 +1,6 @@
 """What every training shares."""
 
+import dataclasses
 import gc
 from types import SimpleNamespace
 
@@ -73,3 +74,20 @@ def test_a_training_does_not_walk_through_all_that_is_there(tmp_path, clean_stat
         run.train(Trainer(), torch.nn.Linear(1, 1))
     assert gc.get_freeze_count() == 0
     assert min(seen) > 10_000
+
+
+def test_a_processor_trains_with_its_own_kernels(monkeypatch):
+    """Prevents kernels that are never used, and a card that is given the processor's."""
+    run = running.Run(None, [], Schedule(1, 4, 1e-3), "cpu", saving=False, resume=False)
+    calls = []
+    monkeypatch.setattr(
+        "fewshot.training.processor_kernels._kept",
+        lambda shape, p: calls.append(shape) or torch.ones(shape, dtype=torch.bool),
+    )
+    x = torch.ones(100, 100)
+    with run._eased():
+        torch.nn.functional.dropout(x)
+    assert len(calls) == 1
+    with dataclasses.replace(run, device="cuda:0")._eased():
+        torch.nn.functional.dropout(x)
+    assert len(calls) == 1
