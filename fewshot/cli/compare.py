@@ -130,8 +130,8 @@ def _tell(comparison: "Comparison", *, as_json: bool) -> None:
 
     for note in comparison.notes:
         typer.echo(note, err=True)
-    for name, why in comparison.left_out.items():
-        typer.echo(f"left out {name}: {why}", err=True)
+    for why, names in comparison.reasons.items():
+        typer.echo(f"left out {', '.join(names)}: {why}", err=True)
     if not as_json:
         print_table([_shown(row) for row in with_names(comparison.summary)], _COLUMNS)
         typer.echo(_legend(comparison.summary), nl=False)

@@ -13,6 +13,7 @@ AUGMENT = "+augment"
 Such variants are run where they are asked for by name."""
 
 NEEDS_POOL = "needs unlabelled texts (--unlabeled)"
+NEEDS_LABELS = "at slice 0, where there is no label to learn from"
 
 
 def find_method(name: str) -> tuple[Method, str]:
@@ -120,15 +121,14 @@ def split_by_labels(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     Examples
     --------
     >>> split_by_labels(["knn", "zero-shot-embedding"])
-    (['zero-shot-embedding'], {'knn at slice 0': 'learns from labelled texts'})
+    (['zero-shot-embedding'], {'knn': 'at slice 0, where there is no label to learn from'})
     """
     without = [name for name in names if not find_method(name)[0].needs_labels]
     if not without:
         raise InputError(
             "slice 0 is given and there is no method that runs without labels; add zero-shot-embedding, or leave 0 out"
         )
-    others = {f"{name} at slice 0": "learns from labelled texts" for name in names if name not in without}
-    return without, others
+    return without, dict.fromkeys([name for name in names if name not in without], NEEDS_LABELS)
 
 
 def make_classifier(name: str, around: Surroundings) -> Any:

@@ -88,6 +88,11 @@ class Comparison:
     pool_sources: dict[Any, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why methods were left out, and which, in the order of :attr:`left_out`."""
+        return {why: [name for name in self.left_out if self.left_out[name] == why] for why in self.left_out.values()}
+
+    @property
     def n_test(self) -> int:
         """How many texts are judged; 0 where nothing was predicted."""
         return 0 if self.predictions is None else len(self.predictions.truth)
@@ -187,7 +192,10 @@ def write_page(
         notes=[
             *(f"Check {finding.number}: {finding.text}" for finding in comparison.insights.warnings),
             *comparison.notes,
-            *(f"{name} was left out: {why}" for name, why in comparison.left_out.items()),
+            *(
+                f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} left out: {why}"
+                for why, names in comparison.reasons.items()
+            ),
         ],
     )
 

@@ -178,8 +178,8 @@ def test_slice_0_is_for_those_that_need_no_label(tmp_path: Path, toy_encoder, mu
     expected = {(name, 4, n) for name in methods} | {("zero-shot-embedding", 0, 0)}
     assert cells == expected
     assert len(done.rows) == 2 * len(expected)
-    assert done.left_out == {f"{name} at slice 0": "learns from labelled texts" for name in methods[:2]}
-    assert "knn at slice 0 was left out" in (tmp_path / "report.html").read_text("utf-8")
+    assert done.left_out == dict.fromkeys(methods[:2], "at slice 0, where there is no label to learn from")
+    assert f"{methods[0]}, {methods[1]} were left out: at slice 0" in (tmp_path / "report.html").read_text("utf-8")
     assert (tmp_path / "learning_curves.png").is_file()
 
 

@@ -116,7 +116,7 @@ def test_who_runs_without_labels() -> None:
     """A method that learns from labels would fail in every cell of slice 0."""
     without, others = split_by_labels(["knn", "zero-shot-embedding", "zero-shot-nli:x"])
     assert without == ["zero-shot-embedding", "zero-shot-nli:x"]
-    assert others == {"knn at slice 0": "learns from labelled texts"}
+    assert others == {"knn": "at slice 0, where there is no label to learn from"}
     with pytest.raises(InputError, match="no method that runs without labels"):
         split_by_labels(["knn"])
 
