@@ -11,7 +11,9 @@ from torch import nn
 from fewshot.classifiers.batched_scores import batched_scores
 from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError
+from fewshot.encoders.device import trains_in_half
 from fewshot.training.layer_rates import layer_list
+from fewshot.training.processor_kernels import ProcessorKernels
 from fewshot.training.seeding import seeded
 
 
@@ -22,6 +24,7 @@ def dropout_passes(
     passes: int,
     upper_layers: int | None = None,
     dropout: float | None = None,
+    precision: str = "float32",
     random_state: int = 0,
     description: str = "estimating uncertainty",
 ) -> np.ndarray:
@@ -38,6 +41,9 @@ def dropout_passes(
         all passes. Default: everywhere.
     dropout : float, optional
         Share that is dropped, from 0 to below 1, instead of the model's own.
+    precision : {"auto", "float32", "bfloat16"}, default="float32"
+        What passes compute in; ``"auto"``: in bfloat16 where the device does so natively, which takes half the time and
+        moves an answer far less than dropout does.
     random_state : int, default=0
     description : str
         Label of the progress bar.
@@ -59,7 +65,12 @@ def dropout_passes(
     Uncertainty Estimation", arXiv:2001.08049 (dropout in the upper layers alone).
     """
     model, columns = scorer.model, int(scorer.model.config.num_labels)
-    with seeded(random_state), _dropping(model, dropout), _training_above(model, upper_layers) as start_batch:
+    with (
+        seeded(random_state),
+        _dropping(model, dropout),
+        _training_above(model, upper_layers) as start_batch,
+        _quick(str(model.device), precision),
+    ):
 
         def forward(batch: list[str]) -> np.ndarray:
             start_batch()
@@ -77,6 +88,14 @@ def _repeated(scorer: SequenceScorer, batch: list[str], passes: int) -> np.ndarr
     device = next(scorer.model.parameters()).device
     tokens = {name: tensor.to(device) for name, tensor in scorer.features(batch).items()}
     return torch.cat([scorer.model(**tokens).logits.float() for _ in range(passes)], dim=1).cpu().numpy()
+
+
+@contextlib.contextmanager
+def _quick(device: str, precision: str) -> Iterator[None]:
+    """Compute as a training does; weights are rounded once for all batches of the block."""
+    half = trains_in_half(precision, device)
+    with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=half), ProcessorKernels():
+        yield
 
 
 @contextlib.contextmanager

@@ -166,6 +166,7 @@ class SelfTraining(FineTuning):
                 passes=self.how.passes,
                 upper_layers=self.how.upper_layers,
                 dropout=self.how.dropout,
+                precision=self.own_settings.precision,
                 random_state=int(seeds.integers(2**32)),
                 description=f"{words}: estimating uncertainty",
             )

@@ -49,6 +49,18 @@ def has_native_bfloat16(device: str) -> bool:
     return False
 
 
+def trains_in_half(precision: str, device: str) -> bool:
+    """Return whether what learns at ``precision`` computes in bfloat16 on ``device``.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        ``"auto"`` does where it is native.
+    device : str
+    """
+    return precision == "bfloat16" or (precision == "auto" and has_native_bfloat16(device))
+
+
 def computes_apart(device: str) -> bool:
     """Return whether ``device`` works at one batch while the processor prepares the next.
 

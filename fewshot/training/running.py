@@ -16,7 +16,7 @@ from transformers import TrainerCallback, TrainingArguments
 from fewshot.core.collector import older_objects_kept
 from fewshot.core.errors import InputError
 from fewshot.core.progress import track
-from fewshot.encoders.device import choose_device, computes_apart, has_native_bfloat16
+from fewshot.encoders.device import choose_device, computes_apart, trains_in_half
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.callbacks import ProgressCallback
 from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, run_identity
@@ -147,7 +147,6 @@ def prepare_run(
     if resume and checkpoints is None:
         raise InputError("resume=True needs checkpoints, the folder of the run to go on with")
     device = choose_device(device)
-    half = precision == "bfloat16" or (precision == "auto" and has_native_bfloat16(device))
     with (
         seeded(random_state),
         _output_folder(checkpoints) as folder,
@@ -157,7 +156,7 @@ def prepare_run(
             folder,
             schedule,
             device=device,
-            half=half,
+            half=trains_in_half(precision, device),
             random_state=random_state,
             accumulation=accumulation,
             saving=checkpoints is not None,

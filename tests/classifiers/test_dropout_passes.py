@@ -57,6 +57,18 @@ def test_lower_layers_compute_once_a_batch(scorer):
     assert calls == [2, 2, 2, 10]  # two batches
 
 
+def test_half_precision_moves_answers_less_than_dropout(scorer):
+    """Prevents passes that measure the rounding, and a model that stays rounded."""
+    plain, whole = scorer.logits(TEXTS), dropout_passes(scorer, TEXTS, passes=200, upper_layers=1)
+    half = dropout_passes(scorer, TEXTS, passes=200, upper_layers=1, precision="bfloat16")
+    assert half.dtype == np.float32
+    assert not np.array_equal(half, whole)
+    scatter = whole.std(axis=0)
+    assert np.abs(half.mean(axis=0) - whole.mean(axis=0)).max() < 0.35 * scatter.max()
+    np.testing.assert_allclose(half.std(axis=0), scatter, rtol=0.35, atol=0.02)
+    np.testing.assert_array_equal(scorer.logits(TEXTS), plain)
+
+
 def test_more_layers_scatter_more(scorer):
     """Prevents layers in eval mode that should drop out."""
     one, four, everything = (
