@@ -39,7 +39,7 @@ class Coverage:
     Parameters
     ----------
     unknown : float
-        Share of the characters, white space left out, that become the unknown token; 0 to 1.
+        Share of the letters that become the unknown token; 0 to 1. Digits, signs and pictograms tell no language.
     letters_per_token, letters_per_token_dense : float or None
         Mean letters that a token stands for, in words of at least four letters: of alphabetic scripts, and of scripts
         whose signs are syllables or words (Chinese, Japanese, Korean). ``None`` where there are too few to say.
@@ -67,13 +67,17 @@ def measure_coverage(tokenizer: Tokenizer, texts: Sequence[str]) -> Coverage:
     plain.no_truncation()
     sample = [text[:N_CHARACTERS] for text in texts[:: -(-len(texts) // N_TEXTS) or 1]]
     pairs = list(zip(sample, plain.encode_batch(sample, add_special_tokens=False), strict=True))
-    n_characters = sum(len("".join(text.split())) for text in sample)
+    n_letters = sum(map(str.isalpha, "".join(sample)))
     unknown_id = _unknown_id(plain)
-    spans = [span for _, encoding in pairs for span in zip(encoding.ids, encoding.offsets, strict=True)]
-    n_unknown = sum(stop - start for token_id, (start, stop) in spans if token_id == unknown_id)
+    n_unknown = sum(
+        sum(map(str.isalpha, text[start:stop]))
+        for text, encoding in pairs
+        for token_id, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True)
+        if token_id == unknown_id
+    )
     words = [(word, n) for text, encoding in pairs for word, n in _words(text, encoding)]
     return Coverage(
-        n_unknown / max(n_characters, 1),
+        n_unknown / max(n_letters, 1),
         _letters_per_token([(word, n) for word, n in words if not _DENSE.match(word)]),
         _letters_per_token([(word, n) for word, n in words if _DENSE.match(word)]),
     )
@@ -109,7 +113,7 @@ def tokenizer_note(tokenizer: Tokenizer, texts: Sequence[str]) -> str | None:
         return None
     found = measure_coverage(tokenizer, texts)
     if found.unknown > MOST_UNKNOWN:
-        return _note(f"knows {1 - found.unknown:.0%} of these texts' characters", "script or language")
+        return _note(f"knows {1 - found.unknown:.0%} of these texts' letters", "script or language")
     letters, dense = found.letters_per_token, found.letters_per_token_dense
     if letters is not None and letters < LEAST_LETTERS:
         return _note(f"breaks these texts' words into pieces of {letters:.1f} letters (usual: 4 to 6)", "language")

@@ -50,6 +50,14 @@ def test_unknown_characters_are_counted():
     assert measure_coverage(unigram, ["aaab"]).unknown == 0.25
 
 
+def test_drawings_and_pictograms_are_no_script(bundled):
+    """Prevents one text drawn of dots, among two hundred in English, from looking like another language."""
+    texts = ["The card was charged twice last Tuesday."] * 200 + ["\u2807\u28ff\U0001f923" * 200]
+    assert measure_coverage(bundled.tokenizer, texts[-1:]).unknown == 0
+    assert language_note(bundled, texts) is None
+    assert language_note(bundled, [*texts, *["\u0431\u0430\u043d\u043a" + "\u10d0" * 30] * 200]) is not None
+
+
 def test_letters_per_token():
     """Prevents short words, digits and spaces from deciding, and words before which a space belongs to the token."""
     tokenizer = word_level(["card", "parcel", "is", "a", "123456"])

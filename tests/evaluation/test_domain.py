@@ -82,6 +82,17 @@ def test_seeded_and_balanced(monkeypatch):
     assert domain_distance(first, second, 6) != domain_distance(first, second, 5)
 
 
+def test_what_is_stored_in_half_precision_is_no_other_domain():
+    """Prevents telling two halves of one sample apart by rounding, in columns that are all but empty."""
+    faint = np.random.default_rng(1).normal(1, 1, size=(800, 3)) * [1e-30, 1e-9, 1e-7]
+    vectors = np.hstack([sample(800), faint])
+    stored = vectors[400:].astype(np.float16)
+    distance, error = domain_distance(vectors[:400], stored)
+    assert distance < 3 * error < 0.3
+    large = 1e7 * vectors  # more than half precision holds
+    assert domain_distance(large[:400], large[400:])[0] < 3 * error
+
+
 def test_vectors_that_are_all_the_same():
     """Prevents NaN from a column without spread."""
     assert domain_distance(np.ones((9, 3)), np.ones((7, 3))) == DomainDistance(0.0, 0.0)
