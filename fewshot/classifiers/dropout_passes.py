@@ -13,7 +13,7 @@ from fewshot.classifiers.sequence_scorer import SequenceScorer
 from fewshot.core.errors import InputError
 from fewshot.encoders.device import trains_in_half
 from fewshot.training.layer_rates import layer_list
-from fewshot.training.processor_kernels import ProcessorKernels
+from fewshot.training.processor_kernels import processor_kernels
 from fewshot.training.seeding import seeded
 
 
@@ -94,7 +94,7 @@ def _repeated(scorer: SequenceScorer, batch: list[str], passes: int) -> np.ndarr
 def _quick(device: str, precision: str) -> Iterator[None]:
     """Compute as a training does; weights are rounded once for all batches of the block."""
     half = trains_in_half(precision, device)
-    with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=half), ProcessorKernels():
+    with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=half), processor_kernels():
         yield
 
 

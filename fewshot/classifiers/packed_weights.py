@@ -80,9 +80,11 @@ def plain_attention(
     """Return what each token attends to ``(B, length, heads, size)``: transformers' interface, without dropout.
 
     Its own ``"eager"`` adds a mask where nothing is hidden, and scales the scores rather than the few queries. Models
-    that read from left to right, or share keys between heads, go on as they did.
+    that read from left to right, share keys between heads, or add more to the scores than a mask, go on as they did.
     """
-    if getattr(module, "is_causal", True) or key.shape[1] != query.shape[1]:
+    adds = any(options.get(name) is not None for name in ("position_bias", "softcap", "s_aux"))
+    hides = attention_mask is None or attention_mask.dtype == torch.bool
+    if adds or not hides or getattr(module, "is_causal", True) or key.shape[1] != query.shape[1]:
         fused = AttentionInterface()["sdpa"]
         return fused(module, query, key, value, attention_mask, scaling=scaling, **options)
     scores = torch.matmul(query * (scaling or query.shape[-1] ** -0.5), key.transpose(2, 3))

@@ -2,7 +2,8 @@
 
 FAISS's inverted file, made so that it can be kept without FAISS's own files, which are not safe to read from strangers:
 three arrays, the centers, each row's cell and the code book, give the same index again. It proposes candidates from
-vectors that are rounded to 2 bits a number; :class:`~fewshot.heads.index.VectorIndex` compares these exactly.
+what is left of each vector beyond its center, rounded to 2 bits a number (4 where their number is odd);
+:class:`~fewshot.heads.index.VectorIndex` compares these exactly.
 """
 
 from typing import Any, Self
@@ -23,6 +24,9 @@ ROWS_PER_CELL = 64
 """So many rows of each cell are looked at to find the centers."""
 
 ROUNDS = 10
+LARGEST = 1e15
+"""Vectors with larger numbers are no embeddings: their squares would soon leave single precision."""
+
 ROWS_AT_ONCE = 65_536
 
 
@@ -38,7 +42,8 @@ class Cells:
     cell_of_row : ndarray of shape (n,), int32
         From 0 to ``n_cells - 1``.
     code_book : ndarray of shape (n_parts, 16, dimension / n_parts), float32, optional
-        What each two numbers of a row are rounded to, one by one where the dimension is odd. Default: found by k-means.
+        What each two numbers of a row, less its center, are rounded to; one by one where the dimension is odd. Default:
+        found by k-means.
 
     Raises
     ------
@@ -53,9 +58,9 @@ class Cells:
 
     Examples
     --------
-    >>> X = np.eye(8, dtype=np.float32)
-    >>> Cells.of(X, "cosine").candidates(X[:2], k=1)[:, 0].tolist()
-    [0, 1]
+    >>> X = np.random.default_rng(0).normal(size=(1000, 8)).astype(np.float32)
+    >>> [row in found for row, found in enumerate(Cells.of(X, "l2").candidates(X[:3], k=1))]
+    [True, True, True]
     """
 
     def __init__(
@@ -68,8 +73,11 @@ class Cells:
     ) -> None:
         self.centers = np.ascontiguousarray(centers, dtype=np.float32)
         self.cell_of_row = np.ascontiguousarray(cell_of_row, dtype=np.int32)
-        self.code_book = _code_book(X) if code_book is None else np.ascontiguousarray(code_book, dtype=np.float32)
         self._check(X)
+        if code_book is None:
+            code_book = _code_book(X, self.centers, self.cell_of_row)
+        self.code_book = np.ascontiguousarray(code_book, dtype=np.float32)
+        self._check_code_book(X.shape[1])
         self._file = self._filled(X, metric)
         self.look_into(CELLS_TO_LOOK_INTO)
 
@@ -101,7 +109,8 @@ class Cells:
         Returns
         -------
         ndarray of shape (n, k or more)
-            -1 at the end of a line where the cells that were looked into hold no more rows.
+            -1 at the end of a line where the cells that were looked into hold no more rows, or none that FAISS's
+            rounded similarities tell from the worst possible.
         """
         return np.asarray(self._file.search(X, CANDIDATES * k)[1])
 
@@ -115,8 +124,14 @@ class Cells:
             )
         if self.cell_of_row.min() < 0 or self.cell_of_row.max() >= n_cells:  # FAISS would write beside its memory
             raise ModelFormatError(f"the index is damaged: a row lies in a cell that is none of the {n_cells}")
-        parts = number_of_parts(X.shape[1])
-        wanted = (parts, ENTRIES, X.shape[1] // parts)
+        if (
+            max(abs(end(rows)) for rows in (self.centers, X) for end in (np.min, np.max)) > LARGEST
+        ):  # FAISS would end the process
+            raise ModelFormatError(f"the index is damaged: it holds numbers above {LARGEST:g}")
+
+    def _check_code_book(self, dimension: int) -> None:
+        parts = number_of_parts(dimension)
+        wanted = (parts, ENTRIES, dimension // parts)
         if self.code_book.shape != wanted or not np.isfinite(self.code_book).all():
             raise ModelFormatError(f"the index is damaged: its code book is {self.code_book.shape}, not {wanted}")
 
@@ -128,7 +143,6 @@ class Cells:
         file = faiss.IndexIVFPQ(
             quantizer, X.shape[1], len(self.centers), len(self.code_book), BITS, quantizer.metric_type
         )
-        file.by_residual = False  # rows are rounded, not what is left of them: one table of a query serves all cells
         faiss.copy_array_to_vector(self.code_book.ravel(), file.pq.centroids)
         file.is_trained = True
         numbers = np.arange(len(X), dtype=np.int64)
@@ -164,11 +178,12 @@ def number_of_parts(dimension: int) -> int:
     return dimension if dimension % 2 else dimension // 2
 
 
-def _code_book(X: np.ndarray) -> np.ndarray:
-    """Return what parts of rows are rounded to, found by k-means, ``(n_parts, ENTRIES, numbers in a part)``."""
+def _code_book(X: np.ndarray, centers: np.ndarray, cell_of_row: np.ndarray) -> np.ndarray:
+    """Return what parts of rows, less their centers, are rounded to, ``(n_parts, ENTRIES, numbers in a part)``."""
     import faiss
 
-    sample = X[:: max(1, len(X) // ROWS_AT_ONCE)]
+    rows = slice(None, None, max(1, len(X) // ROWS_AT_ONCE))
+    sample = X[rows] - centers[cell_of_row[rows]]
     if len(sample) < ENTRIES:
         sample = np.resize(sample, (ENTRIES, X.shape[1]))
     parts = number_of_parts(X.shape[1])

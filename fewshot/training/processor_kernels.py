@@ -4,12 +4,12 @@ Torch draws a random number for each attention weight and each hidden number, on
 attention that has dropout in single precision. Without that a training step of 16 news texts takes an eighth less time.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import contextlib
+import threading
+from collections.abc import Iterator
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 FEWEST = 4096
 """Numbers below which torch's own dropout is as fast."""
@@ -18,26 +18,39 @@ _LEVELS = 2**16
 _PER_DRAW = 4  # 16-bit numbers in one of 64 bits
 
 _torch_dropout, _torch_attention = nn.functional.dropout, nn.functional.scaled_dot_product_attention
+_lock, _users = threading.Lock(), 0
 
 
-class ProcessorKernels(TorchFunctionMode):
-    """A ``with`` block in which tensors on a CPU go through :func:`dropout` and :func:`attention`.
+@contextlib.contextmanager
+def processor_kernels() -> Iterator[None]:
+    """Let tensors on a CPU go through :func:`dropout` and :func:`attention` inside a ``with`` block.
 
-    Models stay as they are; what lies on other devices is left to torch.
+    Models stay as they are, and what lies on other devices is left to torch. In the block torch's own names stand for
+    these functions, for all threads: a function mode would be off where autograd computes a layer once more
+    (activation checkpointing), and draw other random numbers there.
 
     Examples
     --------
-    >>> with ProcessorKernels():
+    >>> with processor_kernels():
     ...     kept = nn.functional.dropout(torch.ones(100_000), 0.25)
     >>> sorted(set(kept.tolist())), round(float(kept.mean()), 1)
     ([0.0, 1.3333333730697632], 1.0)
     """
+    _use(1, dropout, attention)
+    try:
+        yield
+    finally:
+        _use(-1, _torch_dropout, _torch_attention)
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Call ``func``, or what stands in its place."""
-        return _INSTEAD.get(func, func)(*args, **(kwargs or {}))
+
+def _use(change: int, dropout: object, attention: object) -> None:
+    """Count who is inside a block; the first changes the names, the last changes them back."""
+    global _users
+    with _lock:
+        _users += change
+        if _users == max(0, change):
+            nn.functional.dropout = dropout  # type: ignore[assignment]
+            nn.functional.scaled_dot_product_attention = attention  # type: ignore[assignment]
 
 
 def dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
@@ -46,7 +59,8 @@ def dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace:
     As :func:`torch.nn.functional.dropout`, from other random numbers of the same generator; ``p`` is rounded to a
     65,536th. One draw of 64 bits serves four numbers: three times as fast.
     """
-    if not training or not 0 < p < 1 or inplace or input.device.type != "cpu" or input.numel() < FEWEST:
+    chance = 0 < round(p * _LEVELS) < _LEVELS
+    if not training or not chance or inplace or input.device.type != "cpu" or input.numel() < FEWEST:
         return _torch_dropout(input, p, training, inplace)
     return input * _kept(input.shape, p).to(input.dtype).mul_(1 / (1 - p))  # of torch.where the gradient is slow
 
@@ -63,10 +77,14 @@ def attention(
 ) -> torch.Tensor:
     """Return what each query attends to; as :func:`torch.nn.functional.scaled_dot_product_attention`.
 
-    Attention with dropout is computed in the precision of its arguments, not in float32. All else is left to torch.
+    Attention with dropout is computed in the precision of its arguments, or of autocast where that is on, not in
+    float32. All else is left to torch.
     """
     if not dropout_p or is_causal or enable_gqa or query.device.type != "cpu":
         return _torch_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+    if torch.is_autocast_enabled("cpu"):
+        half = torch.get_autocast_dtype("cpu")
+        query, key, value = query.to(half), key.to(half), value.to(half)
     with torch.autocast("cpu", enabled=False):
         factor = query.shape[-1] ** -0.5 if scale is None else scale
         scores = torch.matmul(query * factor, key.transpose(-2, -1))
@@ -75,7 +93,7 @@ def attention(
             if attn_mask.dtype == torch.bool:
                 scores = scores.masked_fill(~attn_mask, lowest)
             else:
-                scores = scores + attn_mask.to(scores.dtype)
+                scores = scores + attn_mask.to(scores.dtype).clamp_min(lowest)  # else float32's lowest were infinite
         return torch.matmul(dropout(torch.softmax(scores, dim=-1), dropout_p), value)
 
 
@@ -84,9 +102,3 @@ def _kept(shape: torch.Size, p: float) -> torch.Tensor:
     n = shape.numel()
     draws = torch.empty(-(-n // _PER_DRAW), dtype=torch.int64).random_(-(2**63), None)
     return draws.view(torch.int16)[:n].view(shape) >= round(p * _LEVELS) - _LEVELS // 2
-
-
-_INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {
-    _torch_dropout: dropout,
-    _torch_attention: attention,
-}

@@ -22,7 +22,7 @@ from fewshot.training.callbacks import ProgressCallback
 from fewshot.training.checkpoints import CheckpointFolder, batches_fingerprint, run_identity
 from fewshot.training.fake_quant import FakeQuantization, FakeQuantizer
 from fewshot.training.pairwise_trainer import PairwiseTrainer
-from fewshot.training.processor_kernels import ProcessorKernels
+from fewshot.training.processor_kernels import processor_kernels
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import seeded
 from fewshot.training.sparsity import Pruner, Pruning
@@ -96,7 +96,7 @@ class Run:
         block = contextlib.ExitStack()
         if not computes_apart(self.device):
             block.enter_context(older_objects_kept())
-            block.enter_context(ProcessorKernels())
+            block.enter_context(processor_kernels())
         return block
 
     def _quantized(self, model: torch.nn.Module) -> contextlib.AbstractContextManager[Any]:

@@ -109,7 +109,7 @@ def measure(X: np.ndarray, tuning: np.ndarray, queries: np.ndarray, n_exact: int
 def tune(index: VectorIndex, tuning: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
     """Return speed and recall on the tuning queries by how many cells are looked into."""
     found = []
-    for n_cells in (2, 4, 8, 16, 32, 64):
+    for n_cells in (16, 32, 64, 128, 256):
         index.cells.look_into(n_cells)
         rate = len(tuning) / seconds(lambda: index.search(tuning, K))
         share = recall(index.search(tuning, K)[1], right)

@@ -12,6 +12,8 @@ from transformers import (
     DistilBertForSequenceClassification,
     LlamaConfig,
     LlamaForSequenceClassification,
+    T5Config,
+    T5ForSequenceClassification,
 )
 
 from fewshot.classifiers import packed_weights
@@ -43,6 +45,11 @@ MODELS = {
             **SIZES,
         )
     ),
+    "t5": lambda: T5ForSequenceClassification(
+        T5Config(
+            d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4, pad_token_id=0, decoder_start_token_id=0, **SIZES
+        )
+    ),
     "distilbert": lambda: DistilBertForSequenceClassification(
         DistilBertConfig(dim=64, n_layers=2, n_heads=2, hidden_dim=128, **SIZES)
     ),
@@ -53,16 +60,17 @@ def made(kind):
     """Return a model whose outputs differ from text to text, in bfloat16."""
     torch.manual_seed(0)
     model = MODELS[kind]()
-    for weight in model.parameters():
+    for name, weight in model.named_parameters():
         if weight.ndim == 2:
-            nn.init.normal_(weight, std=0.15)
+            nn.init.normal_(weight, std=2.0 if "relative_attention_bias" in name else 0.15)
     return model.to(torch.bfloat16).eval()
 
 
 def answers(model):
     """Return the outputs for four texts of different lengths, and for the longest by itself."""
     mask = (torch.arange(10) < torch.tensor([[10], [7], [3], [1]])).long()
-    ids = (torch.arange(40).view(4, 10) % 59 + 1) * mask
+    ids = (torch.arange(40).view(4, 10) % 58 + 2) * mask
+    ids[torch.arange(4), mask.sum(dim=1) - 1] = 1  # T5 looks at its end of text
     with torch.inference_mode():
         padded = model(input_ids=ids, attention_mask=mask).logits
         return torch.cat([padded, model(input_ids=ids[:1], attention_mask=mask[:1]).logits]).float()

@@ -3,9 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import BertConfig, BertModel
 
-from fewshot.training.processor_kernels import FEWEST, ProcessorKernels, attention, dropout
+from fewshot.training.processor_kernels import FEWEST, attention, dropout, processor_kernels
 
 F = nn.functional
 
@@ -53,10 +54,11 @@ def test_a_seed_decides():
     assert torch.equal(dropout(x, 0.5), second)
 
 
-@pytest.mark.parametrize("options", [{"p": 0.0}, {"p": 1.0}, {"p": 0.5, "training": False}])
+@pytest.mark.parametrize("options", [{"p": 0.0}, {"p": 1.0}, {"p": 1e-6}, {"p": 0.5, "training": False}])
 def test_what_has_no_chance_is_left_to_torch(options):
-    """Prevents zeros in a model that predicts."""
+    """Prevents zeros in a model that predicts, and chances that 16 bits cannot tell from none or from all."""
     x = torch.randn(FEWEST)
+    assert float((dropout(torch.ones(FEWEST), 0.999999) != 0).float().mean()) < 0.01
     assert torch.equal(dropout(x, **options), F.dropout(x, **options))
 
 
@@ -94,6 +96,50 @@ def test_other_attention_is_left_to_torch(options):
     assert torch.equal(ours, F.scaled_dot_product_attention(query, key, value, None, 0.5, True))
 
 
+def test_queries_of_another_precision_than_values():
+    """Prevents a crash in models that turn queries and keys by float32 angles, as rotary ones do under autocast."""
+    query, key, value = heads(1, 2, 4, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = F.scaled_dot_product_attention(query, key, value.bfloat16())
+        found = attention(query, key, value.bfloat16(), None, 1e-9)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+
+
+def test_a_row_that_sees_nothing():
+    """Prevents NaN where a text is padding alone and the mask a sum in another precision."""
+    query, key, value = heads(1, 2, 4, 8, dtype=torch.bfloat16)
+    mask = torch.full((1, 1, 4, 4), torch.finfo(torch.float32).min)
+    assert bool(attention(query, key, value, mask, 0.1).isfinite().all())
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_layers_that_are_computed_once_more(reentrant):
+    """Prevents gradients of another dropout than the loss had, where activations are not kept but computed again."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(64, 128, requires_grad=True), torch.randn(128, 128, requires_grad=True)
+    gradients = []
+    for again in (False, True):
+        torch.manual_seed(1)
+        with processor_kernels():
+            layer = lambda rows: F.dropout(rows @ weight, 0.5)  # noqa: E731
+            y = checkpoint(layer, x, use_reentrant=reentrant) if again else layer(x)
+            y.square().sum().backward()
+        gradients.append(weight.grad)
+        weight.grad = None
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
+def test_two_trainings_at_once():
+    """Prevents one training's end from taking the kernels out of another's hands."""
+    with processor_kernels():
+        with processor_kernels():
+            assert F.dropout is dropout
+        assert F.dropout is dropout
+    assert F.dropout is not dropout
+    assert F.scaled_dot_product_attention is not attention
+
+
 def test_a_model_is_served_inside_the_block_alone(monkeypatch):
     """Prevents kernels that no layer comes to, and kernels that stay when the training is over."""
     asked = []
@@ -103,7 +149,7 @@ def test_a_model_is_served_inside_the_block_alone(monkeypatch):
     )
     config = BertConfig(vocab_size=50, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
     model, ids = BertModel(config).train(), torch.randint(0, 50, (8, 32))
-    with ProcessorKernels():
+    with processor_kernels():
         model(ids)
     assert asked.count((8, 4, 32, 32)) == 2
     assert asked.count((8, 32, 64)) == 5  # embeddings, and of each layer attention and feed-forward part
