@@ -64,20 +64,20 @@ FINE_TUNE = Suggestion(
 ADAPT = Suggestion(
     "adapt+fine-tune",
     "the unlabelled texts teach the encoder the words of the domain first",
-    "Gururangan et al. 2020, arXiv:2004.10964; few_labels.json: an encoder trained by contrast gained nothing beyond "
-    "chance under linear-probe, at 8 labels a class",
+    "Gururangan et al. 2020, arXiv:2004.10964; few_labels.json: with an encoder trained by contrast 1.2 points behind "
+    "fine-tune, mean of five sets at 8 labels a class, one seed",
 )
 SELF_TRAINING = Suggestion(
     "self-training",
     "learns its own surest answers on the unlabelled texts",
-    "Mukherjee and Awadallah 2020, arXiv:2006.15315; on train texts, one sample each, a gain on AG News, none on "
-    "Emotion",
+    "Mukherjee and Awadallah 2020, arXiv:2006.15315; few_labels.json: 1.9 points behind fine-tune, mean of three sets "
+    "at 8 labels a class, one seed",
 )
 UDA = Suggestion(
     "uda",
     "answers on unlabelled texts shall stay as they are when the texts are changed a little",
-    "Xie et al. 2020, arXiv:1904.12848; on train texts of AG News, CR, Emotion and TREC no gain over fine-tune, at 8 "
-    "labels a class",
+    "Xie et al. 2020, arXiv:1904.12848; few_labels.json: 3.7 points behind fine-tune, mean of five sets at 8 labels a "
+    "class, one seed",
 )
 _BELOW_8 = "not measured here below 8 labels a class"
 
