@@ -42,8 +42,8 @@ def dropout_passes(
     dropout : float, optional
         Share that is dropped, from 0 to below 1, instead of the model's own.
     precision : {"auto", "float32", "bfloat16"}, default="float32"
-        What passes compute in; ``"auto"``: in bfloat16 where the device does so natively, which takes half the time and
-        moves an answer far less than dropout does.
+        What passes compute in; ``"auto"``: in bfloat16 where the device does so natively, which takes two thirds of the
+        time and moves an answer far less than dropout does.
     random_state : int, default=0
     description : str
         Label of the progress bar.

@@ -86,15 +86,38 @@ def attention(
         half = torch.get_autocast_dtype("cpu")
         query, key, value = query.to(half), key.to(half), value.to(half)
     with torch.autocast("cpu", enabled=False):
-        factor = query.shape[-1] ** -0.5 if scale is None else scale
-        scores = torch.matmul(query * factor, key.transpose(-2, -1))
-        if attn_mask is not None:
-            lowest = torch.finfo(scores.dtype).min
-            if attn_mask.dtype == torch.bool:
-                scores = scores.masked_fill(~attn_mask, lowest)
-            else:
-                scores = scores + attn_mask.to(scores.dtype).clamp_min(lowest)  # else float32's lowest were infinite
-        return torch.matmul(dropout(torch.softmax(scores, dim=-1), dropout_p), value)
+        return plain_attention(query, key, value, attn_mask, scale=scale, dropout_p=dropout_p)
+
+
+def plain_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    *,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+) -> torch.Tensor:
+    """Return what each query attends to, by two products and a softmax in the precision of the arguments.
+
+    Parameters
+    ----------
+    query, key, value : Tensor of shape (..., length, size)
+    mask : Tensor, optional
+        What a query may see (bool), or what is added to the scores.
+    scale : float, optional
+        Default: one over the root of the size.
+    dropout_p : float, default=0
+        Share of the attention weights that are dropped.
+    """
+    scores = torch.matmul(query * (query.shape[-1] ** -0.5 if scale is None else scale), key.transpose(-2, -1))
+    if mask is not None:
+        lowest = torch.finfo(scores.dtype).min
+        if mask.dtype == torch.bool:
+            scores = scores.masked_fill(~mask, lowest)
+        else:
+            scores = scores + mask.to(scores.dtype).clamp_min(lowest)  # else float32's lowest were infinite
+    return torch.matmul(dropout(torch.softmax(scores, dim=-1), dropout_p), value)
 
 
 def _kept(shape: torch.Size, p: float) -> torch.Tensor:

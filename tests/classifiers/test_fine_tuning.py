@@ -11,6 +11,7 @@ from fewshot.classifiers.fine_tuning import HeldOut, choose_look
 from fewshot.classifiers.finetune import FineTunedClassifier
 from fewshot.classifiers.stages import MARKER
 from fewshot.core.errors import InputError
+from tests.classifiers.listening import listen
 from tests.jobs import array_runner
 
 
@@ -118,13 +119,7 @@ def test_checkpoints_change_nothing(finished, tiny_encoder, single):
 def test_what_is_finished_is_not_trained_again(finished, tiny_encoder, single, monkeypatch):
     """Prevents a resume that reads nothing and trains all."""
     folder, whole = finished
-    trained = []
-    train = fine_tuning.train_on_labels
-    monkeypatch.setattr(
-        fine_tuning,
-        "train_on_labels",
-        lambda *args, **more: trained.append(more["checkpoints"].name) or train(*args, **more),
-    )
+    trained = listen(monkeypatch, fine_tuning, "train_on_labels")
     again = small(tiny_encoder).fit(single.texts, single.labels, checkpoints=str(folder), resume=True)
     assert trained == ["body"]
     np.testing.assert_array_equal(again.predict_proba(single.texts), whole.predict_proba(single.texts))

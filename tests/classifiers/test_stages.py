@@ -10,6 +10,7 @@ from fewshot.classifiers import trainings
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.stages import MARKER, Stages
 from fewshot.core.errors import InputError
+from tests.classifiers.listening import listen
 from tests.jobs import array_runner
 
 
@@ -138,15 +139,7 @@ def finished(tiny_encoder, single, tmp_path_factory):
 @pytest.fixture
 def trained(monkeypatch):
     """The names of the stages that are trained in a test, in their order."""
-    names = []
-    train_body = trainings.train_body
-
-    def listening(*args, **more):
-        names.append(more["checkpoints"].name)
-        return train_body(*args, **more)
-
-    monkeypatch.setattr(trainings, "train_body", listening)
-    return names
+    return listen(monkeypatch, trainings, "train_body")
 
 
 def test_checkpoints_change_nothing(finished, tiny_encoder, single):

@@ -84,6 +84,23 @@ def test_figures_of_few_labels_are_those_measured():
     assert all(results("few_labels")["means"][size]["sets"] == 6 for size in ("0", "2", "4", "8"))
 
 
+@pytest.mark.parametrize(
+    ("suggestion", "pair"),
+    [
+        (suggestions.ADAPT, "adapted encoder, fine-tuned"),
+        (suggestions.SELF_TRAINING, "self-training over fine-tuning"),
+        (suggestions.UDA, "UDA over fine-tuning"),
+    ],
+)
+def test_figures_of_unlabelled_text_are_those_measured(suggestion, pair):
+    """The same."""
+    found = results("few_labels")["pairs"][pair]
+    n_sets = {3: "three", 4: "four", 5: "five", 6: "six"}[len(found["sets"])]
+    said = f"{-100 * found['mean']:.1f} points behind fine-tune, mean of {n_sets} sets at 8 labels a class, one seed"
+    assert said in suggestion.basis
+    assert found["n"] == len(found["sets"]), "more than one cell a set"
+
+
 def test_figures_of_the_main_job_are_those_measured():
     """The same."""
     models = results("main_job")["models"]

@@ -119,10 +119,13 @@ def test_layers_that_are_computed_once_more(reentrant):
     torch.manual_seed(0)
     x, weight = torch.randn(64, 128, requires_grad=True), torch.randn(128, 128, requires_grad=True)
     gradients = []
+
+    def layer(rows):
+        return F.dropout(rows @ weight, 0.5)
+
     for again in (False, True):
         torch.manual_seed(1)
         with processor_kernels():
-            layer = lambda rows: F.dropout(rows @ weight, 0.5)  # noqa: E731
             y = checkpoint(layer, x, use_reentrant=reentrant) if again else layer(x)
             y.square().sum().backward()
         gradients.append(weight.grad)
@@ -132,10 +135,13 @@ def test_layers_that_are_computed_once_more(reentrant):
 
 def test_two_trainings_at_once():
     """Prevents one training's end from taking the kernels out of another's hands."""
-    with processor_kernels():
-        with processor_kernels():
-            assert F.dropout is dropout
-        assert F.dropout is dropout
+    first, second = processor_kernels(), processor_kernels()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert F.dropout is dropout
+    assert F.scaled_dot_product_attention is attention
+    second.__exit__(None, None, None)
     assert F.dropout is not dropout
     assert F.scaled_dot_product_attention is not attention
 
