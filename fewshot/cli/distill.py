@@ -22,8 +22,8 @@ def distill(
     student: Annotated[
         str | None,
         typer.Option(
-            help="static, static:words (each also with bigrams, static:words+bigrams), layers:N, width:N, pruned:S "
-            "(saves that share of operations) or an encoder's name [default: paraphrase-MiniLM-L3-v2]."
+            help="static, static:words (each also with bigrams or conv, as static:words+conv), layers:N, width:N, "
+            "pruned:S (saves that share of operations) or an encoder's name [default: paraphrase-MiniLM-L3-v2]."
         ),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the student.")] = "runs/student",

@@ -10,8 +10,8 @@ from transformers import PreTrainedConfig
 from fewshot.core.errors import InputError, SourceNotFoundError, did_you_mean
 from fewshot.distillation.cut_students import check_cut, from_config, keep, parse_cut
 from fewshot.distillation.table_students import TABLE_STUDENTS, table_student
+from fewshot.distillation.table_training import trainable_table, trained_table
 from fewshot.distillation.token_statistics import TokenStatistics
-from fewshot.distillation.token_table import trainable_table, trained_table
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_STUDENT, load_encoder, unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
@@ -44,9 +44,9 @@ def build_student(
         transformer's operations: the layers and feed-forward units go that matter least for the vectors of ``texts``;
         see :func:`~fewshot.training.structure.reduce_model`. ``"static"`` makes a table with one
         vector a token of the teacher's vocabulary, ``"static:words"`` one with a vector a word of ``texts``; both take
-        ``bigrams``, vectors of frequent pairs, as in ``"static:bigrams"`` and ``"static:words+bigrams"``. A
-        configuration of transformers makes a new model of random weights, with the teacher's tokenizer. Any other
-        string names an encoder to start from.
+        ``bigrams``, vectors of frequent pairs, or ``conv``, filters over three neighbours, as in ``"static:conv"`` and
+        ``"static:words+bigrams"``. A configuration of transformers makes a new model of random weights, with the
+        teacher's tokenizer. Any other string names an encoder to start from.
     texts : sequence of str, optional
         Unlabelled texts in which a table looks at tokens in context, and on which ``"pruned:S"`` measures what matters;
         tables of words or bigrams need them, the other kinds do not.
@@ -55,7 +55,8 @@ def build_student(
     device : str, optional
         Where the student shall run; default: where the teacher does.
     random_state : int, default=0
-        Decides the weights of a student made from a configuration, and what ``"pruned:S"`` looks at.
+        Decides the weights of a student made from a configuration, the filters of ``conv``, and what ``"pruned:S"``
+        looks at.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def build_student(
         if statistics is None and texts:
             with TokenStatistics(teacher) as statistics:
                 teacher.encode(texts)
-        return table_student(cast(str, student), teacher, texts or (), statistics)
+        return table_student(cast(str, student), teacher, texts or (), statistics, random_state=random_state)
     device = device or getattr(teacher, "device", None)
     if isinstance(teacher, SentenceEncoder) and (model := _made(teacher, student, texts, random_state)) is not None:
         name = student if isinstance(student, str) else student.model_type
@@ -221,7 +222,7 @@ def trained_encoder(student: Encoder, model: SentenceTransformer) -> Encoder:
     """Return the student's encoder with the weights of the trained ``model``."""
     student = unwrapped(student)
     if isinstance(student, StaticEncoder):
-        return trained_table(student, model)
+        return trained_table(model)
     assert isinstance(student, SentenceEncoder)
     return SentenceEncoder(
         model,

@@ -1,6 +1,7 @@
-"""The kinds of static students: rows for the teacher's subwords or for the pool's words, with pairs of them or without.
+"""The kinds of static students: rows for the teacher's subwords or the pool's words, with an eye for neighbours or not.
 
-How rows of subwords come from the teacher, and how all rows are trained, is in :mod:`fewshot.distillation.token_table`.
+How rows of subwords come from the teacher is in :mod:`fewshot.distillation.token_table`, how all of it is trained, in
+:mod:`fewshot.distillation.table_training`.
 """
 
 import itertools
@@ -21,13 +22,19 @@ from fewshot.distillation.token_table import (
     teacher_rows,
 )
 from fewshot.encoders.bigrams import BigramTable
+from fewshot.encoders.convolution import Convolution
 from fewshot.encoders.rows import sum_rows
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.encoders.subwords import SubwordTokenizer
 from fewshot.encoders.words import N_BUCKETS, WordTokenizer, is_utf8, split_words
 
-TABLE_STUDENTS = ("static", "static:bigrams", "static:words", "static:words+bigrams")
+TABLE_STUDENTS = (
+    *("static", "static:bigrams", "static:conv"),
+    *("static:words", "static:words+bigrams", "static:words+conv"),
+)
+WIDTH = 3
+N_FILTERS = 256
 
 
 def word_student(
@@ -125,20 +132,52 @@ def with_bigrams(student: StaticEncoder, texts: Sequence[str], n_bigrams: int = 
     return StaticEncoder(student.table, tokenizer, name=name, bigrams=bigrams, table_dtype=student.table_dtype)
 
 
+def with_convolution(
+    student: StaticEncoder, *, width: int = WIDTH, n_filters: int = N_FILTERS, random_state: int = 0
+) -> StaticEncoder:
+    """Return the student with filters over neighbouring tokens, drawn at random, that add nothing to vectors yet.
+
+    Parameters
+    ----------
+    student : StaticEncoder
+    width : int, default=3
+        Tokens that a filter sees, odd.
+    n_filters : int, default=256
+    random_state : int, default=0
+    """
+    bound = (width * student.dimension) ** -0.5
+    rng = np.random.default_rng(random_state)
+    convolution = Convolution(
+        rng.uniform(-bound, bound, size=(width, student.dimension, n_filters)),
+        np.zeros(n_filters),
+        np.zeros((n_filters, student.dimension)),
+    )
+    name = f"{student.name}{'+' if ':' in student.name else ':'}conv"
+    tokenizer = student.words or student.tokenizer
+    return StaticEncoder(student.table, tokenizer, name=name, table_dtype=student.table_dtype, convolution=convolution)
+
+
 def table_student(
-    kind: str, teacher: SentenceEncoder, texts: Sequence[str], statistics: TokenStatistics | None = None
+    kind: str,
+    teacher: SentenceEncoder,
+    texts: Sequence[str],
+    statistics: TokenStatistics | None = None,
+    *,
+    random_state: int = 0,
 ) -> StaticEncoder:
     """Return the token table that a name of :data:`TABLE_STUDENTS` stands for.
 
     Parameters
     ----------
-    kind : {"static", "static:bigrams", "static:words", "static:words+bigrams"}
-        Subwords or whole words; with rows for pairs of neighbours or without.
+    kind : {"static", "static:bigrams", "static:conv", "static:words", "static:words+bigrams", "static:words+conv"}
+        Subwords or whole words; with rows for pairs of neighbours, filters over three of them, or neither.
     teacher : SentenceEncoder
     texts : sequence of str
-        The pool. ``"static"`` alone can do without.
+        The pool. ``"static"`` and ``"static:conv"`` can do without.
     statistics : TokenStatistics, optional
         What the teacher's tokens looked like there.
+    random_state : int, default=0
+        Draws filters.
 
     Raises
     ------
@@ -149,7 +188,9 @@ def table_student(
         raise InputError(
             f"student must be one of {', '.join(TABLE_STUDENTS)}, got {kind!r}.{did_you_mean(kind, TABLE_STUDENTS)}"
         )
-    if kind != "static" and not len(texts):
+    if kind not in ("static", "static:conv") and not len(texts):
         raise InputError(f"student {kind!r} is made from the words of a pool; give unlabelled texts")
     student = word_student(teacher, texts, statistics) if "words" in kind else static_student(teacher, statistics)
+    if "conv" in kind:
+        return with_convolution(student, random_state=random_state)
     return with_bigrams(student, texts) if "bigrams" in kind else student

@@ -1,7 +1,8 @@
-"""A token table: the vector of a text is the normalised sum of its tokens' rows. No neural network runs.
+"""A token table: the vector of a text is the normalised sum of its tokens' rows.
 
 It needs ``tokenizers`` and NumPy alone, so it starts fast, and encodes as fast as texts can be cut into tokens.
-Tokens are subwords or whole words (:mod:`fewshot.encoders.words`); frequent pairs of tokens may have rows of their own.
+Tokens are subwords or whole words (:mod:`fewshot.encoders.words`); frequent pairs of tokens may have rows of their own
+(:mod:`fewshot.encoders.bigrams`), or filters over neighbouring tokens be added (:mod:`fewshot.encoders.convolution`).
 Reading and writing is left to :mod:`fewshot.encoders.static_folder`.
 """
 
@@ -16,6 +17,7 @@ from fewshot.core.errors import ModelFormatError
 from fewshot.core.progress import track
 from fewshot.encoders.base import CHUNK_TEXTS, Encoder, check_texts
 from fewshot.encoders.bigrams import BigramTable
+from fewshot.encoders.convolution import Convolution
 from fewshot.encoders.rows import check_table_dtype, rounded, sum_rows
 from fewshot.encoders.static_folder import TableParts, is_static_folder, read_table, write_table
 from fewshot.encoders.subwords import SubwordTokenizer
@@ -42,6 +44,8 @@ class StaticEncoder(Encoder):
         Rows of pairs of neighbouring tokens, added to the sums; rounded likewise.
     table_dtype : {"float16", "int8"}, default="float16"
         What rows are rounded to; int8 takes half the room, with a scale a row.
+    convolution : Convolution, optional
+        Filters over neighbouring tokens; what they find is added to the normalised sum.
 
     Attributes
     ----------
@@ -56,7 +60,7 @@ class StaticEncoder(Encoder):
     Raises
     ------
     ModelFormatError
-        If the table lacks rows or holds NaN, or bigrams are of another dimension.
+        If the table lacks rows or holds NaN, or bigrams or filters are of another dimension.
     InputError
         If ``table_dtype`` is another word.
 
@@ -80,6 +84,7 @@ class StaticEncoder(Encoder):
         name: str = "static",
         bigrams: BigramTable | None = None,
         table_dtype: str = "float16",
+        convolution: Convolution | None = None,
     ) -> None:
         check_table_dtype(table_dtype)
         self.words = tokenizer if isinstance(tokenizer, WordTokenizer) else None
@@ -94,12 +99,19 @@ class StaticEncoder(Encoder):
                 f"the bigrams have {bigrams.table.shape[1]} columns and are of {bigrams.n_tokens} tokens; the table "
                 f"has {table.shape[1]} columns, the tokenizer {n_tokens} tokens"
             )
+        if convolution is not None and bigrams is not None:
+            raise ModelFormatError("a token table has bigrams or a convolution, not both; filters see pairs already")
+        if convolution is not None and convolution.dimension != table.shape[1]:
+            raise ModelFormatError(
+                f"the convolution reads rows of {convolution.dimension} columns; the table has {table.shape[1]}"
+            )
         self.name = name
         self.table_dtype = table_dtype
         # Rounded to what is saved, so that a saved encoder gives the vectors that it gave before.
         self.table = rounded(table, table_dtype)
         self.tokenizer = self._reader.tokenizer
         self.bigrams = None if bigrams is None else bigrams.with_rows(rounded(bigrams.table, table_dtype))
+        self.convolution = convolution
         self.dimension = int(table.shape[1])
 
     @property
@@ -111,6 +123,9 @@ class StaticEncoder(Encoder):
             digest.update(f"words {self.words.n_buckets}".encode())
         if self.bigrams is not None:
             digest.update(self.bigrams.pairs.tobytes() + self.bigrams.table.tobytes())
+        if self.convolution is not None:
+            for name, array in self.convolution.arrays().items():
+                digest.update(f"{name} {array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
 
     def token_ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -140,11 +155,18 @@ class StaticEncoder(Encoder):
         sums = sum_rows(self.table, ids, bounds)
         if self.bigrams is not None:
             sums += self.bigrams.sums(ids, bounds)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        return np.divide(sums, np.maximum(norms, 1e-12), out=sums)
+        vectors = _unit(sums)
+        return (
+            vectors if self.convolution is None else _unit(vectors + self.convolution.vectors(self.table, ids, bounds))
+        )
 
     def with_rows(
-        self, table: np.ndarray, bigram_rows: np.ndarray | None = None, *, table_dtype: str | None = None
+        self,
+        table: np.ndarray,
+        bigram_rows: np.ndarray | None = None,
+        *,
+        convolution: Convolution | None = None,
+        table_dtype: str | None = None,
     ) -> "StaticEncoder":
         """Return this encoder with other rows, such as trained ones.
 
@@ -153,6 +175,8 @@ class StaticEncoder(Encoder):
         table : ndarray of shape (n_tokens, dimension)
         bigram_rows : ndarray of shape (n_bigrams, dimension), optional
             In the order of ``bigrams.pairs``; left out where there are none.
+        convolution : Convolution, optional
+            Default: this encoder's, if it has one.
         table_dtype : {"float16", "int8"}, optional
             What they are rounded to; default: what these rows are.
         """
@@ -163,6 +187,7 @@ class StaticEncoder(Encoder):
             name=self.name,
             bigrams=bigrams,
             table_dtype=table_dtype or self.table_dtype,
+            convolution=convolution or self.convolution,
         )
 
     def save(self, folder: str | Path, *, table_dtype: str | None = None) -> None:
@@ -178,15 +203,16 @@ class StaticEncoder(Encoder):
 
         Notes
         -----
-        ``SentenceTransformer(folder)`` opens the plain float16 table: it leaves out the rows of bigrams, and words that
-        have no row of their own. Our own file beside it (``static.json``) says what more there is.
+        ``SentenceTransformer(folder)`` opens the plain float16 table: it leaves out the rows of bigrams, a convolution,
+        and words that have no row of their own. Our own file beside it (``static.json``) says what more there is.
         """
         if table_dtype is not None and table_dtype != self.table_dtype:
             check_table_dtype(table_dtype)  # before anything is written
             bigram_rows = self.bigrams.table if self.bigrams is not None else None
             self.with_rows(self.table, bigram_rows, table_dtype=table_dtype).save(folder)
             return
-        write_table(folder, TableParts(self.table, self.words or self.tokenizer, self.bigrams, self.table_dtype))
+        tokenizer = self.words or self.tokenizer
+        write_table(folder, TableParts(self.table, tokenizer, self.bigrams, self.table_dtype, self.convolution))
 
     @classmethod
     def load(cls, folder: str | Path, *, name: str | None = None) -> "StaticEncoder":
@@ -205,7 +231,14 @@ class StaticEncoder(Encoder):
             name=name or str(folder),
             bigrams=parts.bigrams,
             table_dtype=parts.table_dtype,
+            convolution=parts.convolution,
         )
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Divide rows by their lengths, in place; rows of zeros stay."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, np.maximum(norms, 1e-12), out=vectors)
 
 
 def spans(texts: Sequence[str]) -> Iterator[tuple[int, int]]:

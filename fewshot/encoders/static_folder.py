@@ -4,7 +4,7 @@
 
     model.safetensors     the table as float16, and tokenizer.json, modules.json: what SentenceTransformer opens
     static.json           what more there is; without it, nothing
-    static.safetensors    the table as int8, rows of bigrams
+    static.safetensors    the table as int8, rows of bigrams, a convolution
 """
 
 import dataclasses
@@ -17,12 +17,15 @@ from tokenizers import Tokenizer
 from fewshot.core.artifacts import MAX_JSON_BYTES, atomic_path, read_json, write_json
 from fewshot.core.errors import FewshotError, ModelFormatError
 from fewshot.encoders.bigrams import BigramTable
+from fewshot.encoders.convolution import Convolution
 from fewshot.encoders.rows import TABLE_DTYPES, from_int8, to_int8
 from fewshot.encoders.words import UNKNOWN, WordTokenizer
 
 SETTINGS = "static.json"
 ARRAYS = "static.safetensors"
-FORMAT = 1
+FORMAT = 2
+"""Folders without a convolution have format 1 and are read by every version."""
+
 MOST_DIMENSIONS = 2**14
 
 _MAX_SETTINGS_BYTES = 2**16
@@ -53,12 +56,14 @@ class TableParts:
     tokenizer : tokenizers.Tokenizer or WordTokenizer
     bigrams : BigramTable or None
     table_dtype : {"float16", "int8"}
+    convolution : Convolution, optional
     """
 
     table: np.ndarray
     tokenizer: Tokenizer | WordTokenizer
     bigrams: BigramTable | None
     table_dtype: str
+    convolution: Convolution | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +74,11 @@ class _Settings:
     bigrams: bool = False
     n_buckets: int | None = None
     """Number of buckets where tokens are whole words."""
+    convolution: bool = False
+    """Not told in format 1."""
+
+
+_NAMES = [field.name for field in dataclasses.fields(_Settings)]
 
 
 def is_static_folder(folder: str | Path) -> bool:
@@ -99,9 +109,11 @@ def write_table(folder: str | Path, parts: TableParts) -> None:
     if arrays := _own_arrays(parts):
         _save_arrays(arrays, folder / ARRAYS)
     n_buckets = parts.tokenizer.n_buckets if isinstance(parts.tokenizer, WordTokenizer) else None
-    settings = _Settings(parts.table_dtype, parts.bigrams is not None, n_buckets)
+    settings = _Settings(parts.table_dtype, parts.bigrams is not None, n_buckets, parts.convolution is not None)
     if settings != _Settings():
-        write_json(folder / SETTINGS, {"format": FORMAT, **dataclasses.asdict(settings)})
+        told = dataclasses.asdict(settings)
+        told = {name: told[name] for name in _NAMES[: None if settings.convolution else -1]}
+        write_json(folder / SETTINGS, {"format": FORMAT if settings.convolution else 1, **told})
     write_json(folder / "modules.json", _MODULES)
 
 
@@ -115,7 +127,7 @@ def _own_arrays(parts: TableParts) -> dict[str, np.ndarray]:
             arrays["bigram_rows"], arrays["bigram_scales"] = to_int8(parts.bigrams.table)
         else:
             arrays["bigram_rows"] = parts.bigrams.table.astype(np.float16)
-    return arrays
+    return arrays if parts.convolution is None else arrays | parts.convolution.arrays()
 
 
 def _save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
@@ -144,7 +156,8 @@ def read_table(folder: str | Path) -> TableParts:
 
 def _read(folder: Path) -> TableParts:
     settings = _read_settings(folder)
-    own = load_file(folder / ARRAYS) if settings.table_dtype == "int8" or settings.bigrams else {}
+    has_own = settings.table_dtype == "int8" or settings.bigrams or settings.convolution
+    own = load_file(folder / ARRAYS) if has_own else {}
     if settings.table_dtype == "int8":
         table = _int8_table(own, "rows", "scales")
     else:
@@ -155,21 +168,24 @@ def _read(folder: Path) -> TableParts:
         int8 = settings.table_dtype == "int8"
         rows = _int8_table(own, "bigram_rows", "bigram_scales") if int8 else _float_table(own, "bigram_rows")
         bigrams = BigramTable(own["pairs"], rows, n_tokens=n_tokens)
-    return TableParts(table, tokenizer, bigrams, settings.table_dtype)
+    convolution = Convolution.from_arrays(own) if settings.convolution else None
+    return TableParts(table, tokenizer, bigrams, settings.table_dtype, convolution)
 
 
 def _read_settings(folder: Path) -> _Settings:
     if not (folder / SETTINGS).is_file():
         return _Settings()
     told = read_json(folder / SETTINGS, max_bytes=_MAX_SETTINGS_BYTES)
-    known = {field.name for field in dataclasses.fields(_Settings)}
-    if not isinstance(told, dict) or type(told.get("format")) is not int or not known <= told.keys():
+    number = told.get("format") if isinstance(told, dict) else None
+    if type(number) is int and number > FORMAT:
+        raise ModelFormatError(f"{SETTINGS} has format {number}, this version reads up to {FORMAT}; update")
+    known = _NAMES[:-1] if number == 1 else _NAMES
+    if type(number) is not int or not set(known) <= told.keys():
         raise ModelFormatError(f"{SETTINGS} is damaged: it must name format, {', '.join(sorted(known))}")
-    if told["format"] > FORMAT:
-        raise ModelFormatError(f"{SETTINGS} has format {told['format']}, this version reads up to {FORMAT}; update")
     settings = _Settings(**{name: told[name] for name in known})
     buckets_fit = settings.n_buckets is None or type(settings.n_buckets) is int
-    if settings.table_dtype not in TABLE_DTYPES or type(settings.bigrams) is not bool or not buckets_fit:
+    flags_fit = type(settings.bigrams) is bool and type(settings.convolution) is bool
+    if settings.table_dtype not in TABLE_DTYPES or not flags_fit or not buckets_fit:
         raise ModelFormatError(f"{SETTINGS} is damaged: {settings}")
     return settings
 

@@ -12,7 +12,7 @@ from fewshot.heads.table import LinearHead
 from tests.cli.test_story import last_json, run
 from tests.distillation.sequence_folders import write_classifier
 
-STUDENTS = ["static", "static:bigrams", "static:words", "static:words+bigrams", "layers:2", "width:16", "encoder"]
+STUDENTS = ["static", "static:conv", "static:words", "static:words+bigrams", "layers:2", "width:16", "encoder"]
 
 
 @pytest.fixture(scope="module")

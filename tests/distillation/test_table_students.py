@@ -10,23 +10,19 @@ from fewshot.distillation.table_students import (
     table_student,
     vocabulary_words,
     with_bigrams,
+    with_convolution,
     word_student,
 )
+from fewshot.distillation.table_training import trainable_table, trained_table
 from fewshot.distillation.token_table import (
     SCALE,
     TokenStatistics,
     fast_tokenizer,
     static_student,
     teacher_rows,
-    trainable_table,
-    trained_table,
 )
 from fewshot.encoders.words import split_words
-
-
-def features_of(model, texts):
-    """Tokenize as training does."""
-    return model.preprocess(texts) if hasattr(model, "preprocess") else model.tokenize(texts)
+from tests.distillation.features import features_of
 
 
 def test_a_word_of_one_token_starts_there(tiny_encoder, pool):
@@ -134,7 +130,7 @@ def test_bigrams_start_from_zero_and_are_trained(tiny_encoder, pool, kind):
     assert model[0].bigram_rows.grad.any()
     with torch.no_grad():
         model[0].bigram_rows.add_(torch.arange(10.0)[:, None])
-    trained = trained_table(student, model.eval())
+    trained = trained_table(model.eval())
     np.testing.assert_array_equal(trained.bigrams.pairs, student.bigrams.pairs)
     np.testing.assert_array_equal(trained.bigrams.table[:, 0], np.arange(10))
     np.testing.assert_allclose(model.encode(pool), trained.encode(pool), atol=1e-4)
@@ -160,6 +156,7 @@ def test_each_kind_by_its_name(tiny_encoder, pool):
         assert student.name == kind
         assert (student.words is not None) == ("words" in kind)
         assert (student.bigrams is not None) == ("bigrams" in kind)
+        assert (student.convolution is not None) == ("conv" in kind)
     assert table_student("static", tiny_encoder, []).name == "static"
     with pytest.raises(InputError, match="give unlabelled texts"):
         table_student("static:words", tiny_encoder, [])
@@ -187,7 +184,20 @@ def test_a_student_of_words_is_trained(tiny_encoder, pool):
         device="cpu",
         random_state=0,
     )
-    trained = trained_table(student, model)
+    trained = trained_table(model)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     assert trained.bigrams.table.any()
     assert np.abs(trained.table - student.table).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["static", "static:words"])
+def test_filters_start_by_chance_and_add_nothing(tiny_encoder, pool, kind):
+    """Prevents filters that change vectors before they were trained, that nobody can repeat, or that all are alike."""
+    plain = table_student(kind, tiny_encoder, pool)
+    student = with_convolution(plain, n_filters=8, random_state=1)
+    assert student.name == {"static": "static:conv", "static:words": "static:words+conv"}[kind]
+    np.testing.assert_allclose(student.encode(pool), plain.encode(pool), atol=1e-6)
+    kernels = [with_convolution(plain, n_filters=8, random_state=seed).convolution.kernel for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0.01
+    assert len(np.unique(kernels[0].round(3))) > kernels[0].size / 10

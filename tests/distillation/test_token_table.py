@@ -1,19 +1,14 @@
-"""The static student: its table, its statistics, and its training."""
+"""The static student: its table and its statistics."""
 
 import numpy as np
 import pytest
-import torch
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 from fewshot.core.errors import InputError
 from fewshot.distillation import token_table
 from fewshot.distillation.token_table import (
-    DroppedTokens,
     TokenStatistics,
     fast_tokenizer,
     static_student,
-    trainable_table,
-    trained_table,
 )
 
 TEXTS = ["card refund card", "late", "", "parcel late again"]
@@ -88,69 +83,3 @@ def test_an_unused_pool_is_no_pool(tiny_encoder):
     with TokenStatistics(tiny_encoder) as statistics:
         pass
     np.testing.assert_array_equal(static_student(tiny_encoder, statistics).table, static_student(tiny_encoder).table)
-
-
-def features_of(model, texts):
-    """Tokenize as training does."""
-    return model.preprocess(texts) if hasattr(model, "preprocess") else model.tokenize(texts)
-
-
-def test_outside_training_it_is_a_static_embedding(tiny_static):
-    """Prevents tokens from being dropped in prediction; a sum differs from a mean in length alone."""
-    model = trainable_table(tiny_static, "cpu").eval()
-    texts = [text for text in TEXTS if text]
-    plain = StaticEmbedding(tiny_static.tokenizer, embedding_weights=tiny_static.table.copy())
-    features = features_of(model, texts)
-    ours, theirs = (module(dict(features))["sentence_embedding"] for module in (model[0], plain))
-    torch.testing.assert_close(*(torch.nn.functional.normalize(vectors) for vectors in (ours, theirs)))
-    np.testing.assert_allclose(model.encode(texts), tiny_static.encode(texts), atol=1e-5)
-
-
-def test_in_training_tokens_are_dropped_and_never_all(tiny_static, monkeypatch):
-    """Prevents NaN, or a vector of zeros, where the draw drops every token of a text, and at empty texts."""
-    model = trainable_table(tiny_static, "cpu").train()
-    whole = model.eval()(dict(features_of(model, TEXTS)))["sentence_embedding"]
-    model.train()
-    torch.manual_seed(0)
-    some = model[0](dict(features_of(model, ["card late refund parcel code box"] * 50)))["sentence_embedding"]
-    assert len({tuple(row.tolist()) for row in some}) > 10
-    monkeypatch.setattr(token_table, "TOKEN_DROPOUT", 1.1)
-    for texts, expected in ((TEXTS, whole), (["", ""], torch.zeros(2, 16))):
-        vectors = model(dict(features_of(model, texts)))["sentence_embedding"]
-        torch.testing.assert_close(vectors, expected)
-        (vectors.sum() + vectors.square().sum()).backward()
-        assert torch.isfinite(next(model.parameters()).grad.to_dense()).all()
-
-
-def test_training_reaches_the_table(tiny_static):
-    """Prevents a trained table that is the untrained one, or one that saving would round."""
-    model = trainable_table(tiny_static, "cpu")
-    with torch.no_grad():
-        model[0].embedding.weight.copy_(model[0].start + 0.01)
-    trained = trained_table(tiny_static, model)
-    np.testing.assert_allclose(trained.table, tiny_static.table * 2 + 0.01, atol=1e-3)
-    np.testing.assert_array_equal(trained.table, trained.table.astype(np.float16).astype(np.float32))
-    assert isinstance(model[0], DroppedTokens)
-
-
-def test_the_linear_map_is_in_the_trained_rows(tiny_static):
-    """Prevents a map that training learnt and predicting forgets."""
-    model = trainable_table(tiny_static, "cpu")
-    with torch.no_grad():
-        model[0].turn.copy_(torch.diag(torch.linspace(0.5, 2.0, 16)))
-    trained = trained_table(tiny_static, model)
-    np.testing.assert_allclose(trained.encode(TEXTS), model.eval().encode(TEXTS), atol=1e-3)
-    assert np.abs(trained.encode(TEXTS) - tiny_static.encode(TEXTS)).max() > 0.01
-
-
-def test_rare_tokens_stay_near_where_they_started(tiny_static):
-    """Prevents a token seen once from learning its one text by heart, and those never seen from being left behind."""
-    texts = ["card"] * 100 + ["late card"]
-    model = trainable_table(tiny_static, "cpu", texts)
-    with torch.no_grad():
-        model[0].embedding.weight.fill_(1.0)
-    moved = (trained_table(tiny_static, model).table - tiny_static.table).mean(axis=1)
-    card, late, code = (int(tiny_static.token_ids([word])[0][0]) for word in ("card", "late", "code"))
-    assert moved[card] == pytest.approx(101 / (101 + token_table.COUNT_TO_TRUST), abs=1e-2)
-    assert moved[late] == pytest.approx(1 / (1 + token_table.COUNT_TO_TRUST), abs=1e-2)
-    assert moved[code] == pytest.approx(0.0, abs=1e-3)

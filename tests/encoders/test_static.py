@@ -16,6 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 from fewshot.core.errors import ModelFormatError
 from fewshot.encoders.bigrams import BigramTable
+from fewshot.encoders.convolution import Convolution
 from fewshot.encoders.static import StaticEncoder, is_static_folder
 from fewshot.encoders.words import WordTokenizer
 
@@ -159,6 +160,47 @@ def test_bigrams_of_another_table(tiny_static):
         bigrams = BigramTable(np.array([[1, 2]]), np.ones((1, dimension)), n_tokens=n_tokens)
         with pytest.raises(ModelFormatError, match="the bigrams have"):
             StaticEncoder(tiny_static.table, tiny_static.tokenizer, bigrams=bigrams)
+
+
+@pytest.fixture
+def convolved(tiny_static):
+    """The table with filters over neighbours."""
+    rng = np.random.default_rng(0)
+    filters = Convolution(rng.normal(size=(3, 16, 4)), rng.normal(size=4), rng.normal(size=(4, 16)))
+    return StaticEncoder(tiny_static.table, tiny_static.tokenizer, convolution=filters)
+
+
+def test_filters_join_the_sum(tiny_static, convolved):
+    """Prevents filters that are carried and not used, and that outweigh long sums less than short ones."""
+    texts = ["refund my card", "card my refund", "", "late " * 50]
+    found = convolved.convolution.vectors(convolved.table, *convolved.token_ids(texts))
+    both = tiny_static.encode(texts) + found
+    expected = both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12)
+    vectors = convolved.encode(texts)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+    assert np.abs(vectors[0] - vectors[1]).max() > 0.1
+    assert not vectors[2].any()
+    np.testing.assert_allclose([convolved.encode([text])[0] for text in texts], vectors, atol=1e-5)
+
+
+def test_filters_stay_with_other_rows(tiny_static, convolved):
+    """Prevents a rounded or a trained table that lost its filters, and a cache that takes one table for the other."""
+    assert convolved.fingerprint != tiny_static.fingerprint
+    assert convolved.with_rows(convolved.table, table_dtype="int8").convolution is convolved.convolution
+    half = Convolution(convolved.convolution.kernel / 2, convolved.convolution.bias, convolved.convolution.output)
+    other = convolved.with_rows(convolved.table, convolution=half)
+    assert other.convolution is half
+    assert other.fingerprint != convolved.fingerprint
+
+
+def test_filters_of_another_table(tiny_static, convolved):
+    """Prevents filters that read rows of another length, and pairs that training would lose beside them."""
+    filters = Convolution(np.ones((3, 8, 4)), np.ones(4), np.ones((4, 8)))
+    with pytest.raises(ModelFormatError, match="reads rows of 8 columns; the table has 16"):
+        StaticEncoder(tiny_static.table, tiny_static.tokenizer, convolution=filters)
+    bigrams = BigramTable(np.array([[1, 2]]), np.ones((1, 16)), n_tokens=tiny_static.n_tokens)
+    with pytest.raises(ModelFormatError, match="not both"):
+        StaticEncoder(tiny_static.table, tiny_static.tokenizer, bigrams=bigrams, convolution=convolved.convolution)
 
 
 def test_whole_words():

@@ -10,6 +10,7 @@ from sentence_transformers import SentenceTransformer
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.encoders import static_folder
 from fewshot.encoders.bigrams import BigramTable
+from fewshot.encoders.convolution import Convolution
 from fewshot.encoders.resolve import load_encoder
 from fewshot.encoders.static import StaticEncoder
 from fewshot.encoders.static_folder import ARRAYS, SETTINGS
@@ -25,7 +26,7 @@ def random_rows(n, seed=0):
 
 
 def make(tiny_static, kind, table_dtype="float16"):
-    """Return an encoder of subwords or words, with bigrams or without."""
+    """Return an encoder of subwords or words, with bigrams, with filters or with neither."""
     words = WordTokenizer(["refund", "card", "late", "my"], n_buckets=3)
     tokenizer = words if "words" in kind else tiny_static.tokenizer
     n_tokens = words.n_tokens if "words" in kind else tiny_static.n_tokens
@@ -35,10 +36,17 @@ def make(tiny_static, kind, table_dtype="float16"):
         ids, _ = first.token_ids(["refund card refund my card"])
         pairs = np.unique(np.stack([ids[:-1], ids[1:]], axis=1), axis=0)
         bigrams = BigramTable(pairs, random_rows(len(pairs), seed=1), n_tokens=n_tokens)
-    return StaticEncoder(random_rows(n_tokens), tokenizer, name=kind, bigrams=bigrams, table_dtype=table_dtype)
+    options = {"bigrams": bigrams, "convolution": filters() if "conv" in kind else None, "table_dtype": table_dtype}
+    return StaticEncoder(random_rows(n_tokens), tokenizer, name=kind, **options)
 
 
-KINDS = ["plain", "bigrams", "words", "words+bigrams"]
+def filters():
+    """Return a convolution of random numbers."""
+    rng = np.random.default_rng(2)
+    return Convolution(rng.normal(size=(3, 16, 4)), rng.normal(size=4), rng.normal(size=(4, 16)))
+
+
+KINDS = ["plain", "bigrams", "words", "words+bigrams", "conv", "words+conv"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,11 +97,13 @@ def test_int8_on_request(tiny_static, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sentence_transformers_opens_the_plain_table(tiny_static, tmp_path, kind):
-    """Prevents a folder that only this package opens; of bigrams and unknown words the docstring warns."""
+    """Prevents a folder that only this package opens; of all that it leaves out the docstring warns."""
     encoder = make(tiny_static, kind, "int8")
     encoder.save(tmp_path)
     texts = ["refund", "Card", "late my"]  # no pair with a row, no unknown word
     theirs = SentenceTransformer(str(tmp_path), device="cpu").encode(texts)
+    if encoder.convolution is not None:
+        encoder = StaticEncoder(encoder.table, encoder.words or encoder.tokenizer, table_dtype="int8")
     np.testing.assert_allclose(np.asarray(theirs, dtype=np.float32), encoder.encode(texts), atol=2e-3)
 
 
@@ -114,7 +124,8 @@ def refused(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "update"),
+        ({"format": 3}, "update"),
+        ({"format": 2}, "must name format, bigrams, convolution"),
         ({"format": None}, "must name format"),
         ({"format": True}, "must name format"),
         ({"table_dtype": "int4"}, "is damaged"),
@@ -177,6 +188,37 @@ def test_arrays_that_do_not_fit(folder, change):
     change(arrays)
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
     refused(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("convolution_kernel"),
+        without("convolution_output"),
+        put("convolution_kernel", lambda kernel: kernel[:-1]),
+        put("convolution_kernel", lambda kernel: kernel[:, :-1]),
+        put("convolution_kernel", lambda kernel: kernel.astype(np.int8)),
+        put("convolution_bias", lambda bias: bias[:-1]),
+        put("convolution_bias", lambda bias: bias * np.float16(np.nan)),
+        put("convolution_output", lambda output: output.T),
+    ],
+)
+def test_filters_that_do_not_fit(tiny_static, tmp_path, change):
+    """The same, of a convolution."""
+    make(tiny_static, "conv").save(tmp_path)
+    arrays = load_file(tmp_path / ARRAYS)
+    change(arrays)
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, tmp_path / ARRAYS)
+    assert "convolution" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_earlier_versions_can_read(tiny_static, tmp_path, kind):
+    """Prevents a version that knows no filters from opening a table of them as if it had none, or refusing others."""
+    make(tiny_static, kind).save(tmp_path)
+    told = json.loads((tmp_path / SETTINGS).read_text()) if kind != "plain" else {"format": 1}
+    assert told["format"] == (2 if "conv" in kind else 1)
+    assert ("convolution" in told) == ("conv" in kind)
 
 
 @pytest.mark.parametrize("file", [ARRAYS, "tokenizer.json"])
