@@ -7,14 +7,12 @@ import torch
 from torch import nn
 from torch.nn.functional import dropout, embedding, embedding_bag, normalize
 
-from fewshot.distillation.dropped_tokens import DroppedTokens, as_array, kept, texts_of
+from fewshot.distillation.dropped_tokens import DroppedTokens, as_array, texts_of
 from fewshot.encoders.convolution import Convolution
 from fewshot.encoders.static import StaticEncoder
 
-PLACE_DROPOUT = 0.1
-"""Share of tokens that filters do not see; more, as sums bear it, would break up what stands side by side."""
-
 FILTER_DROPOUT = 0.3
+"""Share of filters that are left out; they see all tokens, since what stands side by side must stay there."""
 
 
 class ConvolvedTokens(DroppedTokens):
@@ -61,13 +59,12 @@ class ConvolvedTokens(DroppedTokens):
         starts : Tensor of shape (n_texts,)
         """
         text_of, lengths = texts_of(starts, len(at))
-        visible = kept(len(at), PLACE_DROPOUT if self.training else 0.0, at.device)
         here, half = torch.arange(len(at), device=at.device), len(self.kernel) // 2
         answers: torch.Tensor | float = 0.0
         for offset, part in enumerate(self.kernel, start=-half):
             there = (here + offset).clamp(0, max(0, len(at) - 1))
             inside = (there == here + offset) & (text_of[there] == text_of)
-            answers = answers + embedding(at[there], (directions @ part).float()) * (visible[there] * inside)[:, None]
+            answers = answers + embedding(at[there], (directions @ part).float()) * inside[:, None]
         return _largest_of(torch.relu(answers + self.bias), text_of, lengths)
 
     @torch.no_grad()

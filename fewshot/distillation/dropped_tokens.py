@@ -86,7 +86,9 @@ class DroppedTokens(StaticEmbedding):
         return _at_least_one(drawn, starts) if self.training else drawn
 
     def _drawn(self, ids: torch.Tensor) -> torch.Tensor:
-        return kept(len(ids), TOKEN_DROPOUT if self.training else 0.0, ids.device)
+        if not self.training:
+            return torch.ones(len(ids), device=ids.device)
+        return (torch.rand(len(ids), device=ids.device) >= TOKEN_DROPOUT).float()
 
 
 def _trust(counts: np.ndarray | None, n: int) -> torch.Tensor:
@@ -107,13 +109,6 @@ def texts_of(starts: torch.Tensor, n_tokens: int) -> tuple[torch.Tensor, torch.T
     """Return the number of each token's text, and of each text's tokens."""
     lengths = torch.diff(starts, append=torch.tensor([n_tokens], device=starts.device))
     return torch.repeat_interleave(torch.arange(len(starts), device=starts.device), lengths), lengths
-
-
-def kept(n: int, dropout: float, device: torch.device) -> torch.Tensor:
-    """Return 1 for what is kept of ``n`` and 0 for what is dropped by chance."""
-    if not dropout:
-        return torch.ones(n, device=device)
-    return (torch.rand(n, device=device) >= dropout).float()
 
 
 def as_array(weights: torch.Tensor) -> np.ndarray:

@@ -34,10 +34,10 @@ REFERENCE_STEPS = 500
 TIMED_STEPS = 30
 LADDER = (5, 10, 20, 40, 80)
 SEEDS = range(3)
-RATED_STUDENTS = ("static", "static:words", "static:bigrams", CASED)
+RATED_STUDENTS = ("static", "static:conv", "static:words", "static:bigrams", CASED)
 RATED_TEXTS = 20_000
 ROUNDS = 5
-WANTED = {"static:words / teacher": 400.0, "static / bare tokenizer": 0.85}
+WANTED = {"static:words / teacher": 400.0, "static / bare tokenizer": 0.85, "static:conv / bare tokenizer": 0.85}
 
 
 def time_case(seed: int, options: Options) -> Case:
@@ -179,11 +179,11 @@ def speed_summary(cells: Cells, options: Options) -> dict[str, Any]:
 
 
 def _ratios(rates: dict[str, float]) -> dict[str, float]:
-    ratios = {f"{name} / bare tokenizer": rates[name] / rates["bare tokenizer"] for name in _OVER_TOKENIZER}
-    return ratios | {f"{name} / teacher": rates[name] / rates["teacher"] for name in RATED_STUDENTS}
+    over = (("bare tokenizer", _OVER_TOKENIZER), ("teacher", RATED_STUDENTS))
+    return {f"{name} / {base}": rates[name] / rates[base] for base, names in over for name in names if name in rates}
 
 
-_OVER_TOKENIZER = ("static", "static, vectors alone", "static:words", "static:bigrams")
+_OVER_TOKENIZER = ("static", "static, vectors alone", "static:conv", "static:words", "static:bigrams")
 
 
 def _ladder(cells: Cells) -> list[dict[str, Any]]:

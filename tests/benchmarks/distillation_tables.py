@@ -14,6 +14,7 @@ ACCURACY_COLUMNS = {
     "layers:3": "layers_3",
     "static, before": "static_before",
     "static": "static",
+    "static:conv": "static_conv",
     "static:words": "static_words",
     "static:bigrams": "static_bigrams",
     "SetFit, equal passes": "setfit_passes",

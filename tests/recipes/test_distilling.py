@@ -35,6 +35,7 @@ KILLS = {
         ["saving the student", 1],
         ["scoring", 1],
     ],
+    "static:conv": [["in a step", 25], ["noting a look", 7]],
     "layers:2": [["writing targets", 2], ["in a step", 15], ["noting a look", 8], ["fitting the head", 1]],
 }
 CASES = [(student, *kill) for student, kills in KILLS.items() for kill in kills]
@@ -68,7 +69,7 @@ def run_jobs():
 def outcomes(desk, run_jobs):
     """Files of a student that was distilled without a break, and of those that were killed and gone on with."""
     jobs = {}
-    for case in [("static",), ("layers:2",), *CASES]:
+    for case in [*((student,) for student in KILLS), *CASES]:
         name = "-".join(map(str, case)).replace(" ", "_").replace(":", "")
         jobs[case] = {
             "teacher": str(desk / "teacher"),
