@@ -201,10 +201,20 @@ def values_over(cells: Cells, contender: str, cases: Sequence[Case], key: str = 
 
 
 def paired(cells: Cells, first: str, second: str, cases: Sequence[Case]) -> dict[str, Any] | None:
-    """Return the differences in accuracy between two contenders, of the cases that both have."""
-    pairs = [(value_of(cells, first, case), value_of(cells, second, case)) for case in cases]
+    """Return the differences in accuracy between two contenders, of the cases that both have.
+
+    A student is held against the teacher that it had itself: one that another version fitted is a little another.
+    """
+    pairs = [(_rival(cells, first, second, case), value_of(cells, second, case)) for case in cases]
     both = [(a, b) for a, b in pairs if a is not None and b is not None]
     return difference([a for a, _ in both], [b for _, b in both])
+
+
+def _rival(cells: Cells, first: str, second: str, case: Case) -> float | None:
+    if first != "teacher":
+        return value_of(cells, first, case)
+    own: float | None = cells.get(case.cell(second.removesuffix("_before")), {}).get("teacher")
+    return own
 
 
 def mean_over_sets(
