@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import dropout, embedding, embedding_bag, normalize
+from torch.nn.functional import dropout, embedding, embedding_bag, normalize, pad
 
 from fewshot.distillation.dropped_tokens import DroppedTokens, as_array, texts_of
 from fewshot.encoders.convolution import Convolution
@@ -64,7 +64,8 @@ class ConvolvedTokens(DroppedTokens):
         for offset, part in enumerate(self.kernel, start=-half):
             there = (here + offset).clamp(0, max(0, len(at) - 1))
             inside = (there == here + offset) & (text_of[there] == text_of)
-            answers = answers + embedding(at[there], (directions @ part).float()) * inside[:, None]
+            of_token = pad((directions @ part).float(), (0, 0, 0, 1))  # a last row of zeros for what lies outside
+            answers = answers + embedding(torch.where(inside, at[there], len(directions)), of_token)
         return _largest_of(torch.relu(answers + self.bias), text_of, lengths)
 
     @torch.no_grad()
