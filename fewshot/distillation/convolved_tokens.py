@@ -1,18 +1,23 @@
 """A token table with a convolution in training: what it adds is learnt with the rows that it reads."""
 
+import functools
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import dropout, embedding, embedding_bag, normalize, pad
+from torch.nn.functional import dropout, embedding, embedding_bag, pad
 
-from fewshot.distillation.dropped_tokens import DroppedTokens, as_array, texts_of
-from fewshot.encoders.convolution import Convolution
+from fewshot.distillation.dropped_tokens import DroppedTokens, as_array, unit
+from fewshot.encoders.convolution import SHORTEST, Convolution
 from fewshot.encoders.static import StaticEncoder
 
 FILTER_DROPOUT = 0.3
 """Share of filters that are left out; they see all tokens, since what stands side by side must stay there."""
+
+_TOKENS_AT_ONCE = 2**13
 
 
 class ConvolvedTokens(DroppedTokens):
@@ -41,14 +46,17 @@ class ConvolvedTokens(DroppedTokens):
         ids, starts = features["input_ids"], features["offsets"]
         seen, at = torch.unique(ids, return_inverse=True)
         moved = embedding(seen, self.start) + self.trust[seen] * embedding(seen, self.embedding.weight)
-        rows = (moved @ self.turn).float()  # under autocast products alone are of half precision, no sums over places
+        rows = (moved @ self.turn).float()  # under autocast products alone are of half precision
         sums = embedding_bag(at, rows, starts, mode="sum", per_sample_weights=self._weights(ids, starts))
-        found = dropout(self._largest(normalize(rows), at, starts), FILTER_DROPOUT, self.training)
-        features["sentence_embedding"] = normalize(sums) + (found @ self.output).float()
+        found = dropout(self._largest(unit(rows, least=SHORTEST), at, starts), FILTER_DROPOUT, self.training)
+        features["sentence_embedding"] = unit(sums) + (found @ self.output).float()
         return features
 
     def _largest(self, directions: torch.Tensor, at: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
         """Return each filter's largest answer in each text, ``(n_texts, n_filters)``, at least 0.
+
+        Where it stands is looked up first, a block of texts at a time; gradients are of those places alone, so that
+        memory does not grow with the length of texts.
 
         Parameters
         ----------
@@ -58,15 +66,17 @@ class ConvolvedTokens(DroppedTokens):
             Which of them stands where.
         starts : Tensor of shape (n_texts,)
         """
-        text_of, lengths = texts_of(starts, len(at))
-        here, half = torch.arange(len(at), device=at.device), len(self.kernel) // 2
-        answers: torch.Tensor | float = 0.0
-        for offset, part in enumerate(self.kernel, start=-half):
-            there = (here + offset).clamp(0, max(0, len(at) - 1))
-            inside = (there == here + offset) & (text_of[there] == text_of)
-            of_token = pad((directions @ part).float(), (0, 0, 0, 1))  # a last row of zeros for what lies outside
-            answers = answers + embedding(torch.where(inside, at[there], len(directions)), of_token)
-        return _largest_of(torch.relu(answers + self.bias), text_of, lengths)
+        # A last row of zeros is what stands before a text and after it.
+        answers = [pad((directions @ part).float(), (0, 0, 0, 1)) for part in self.kernel]
+        ends = torch.cat([starts[1:], torch.tensor([len(at)], device=starts.device)])
+        at = torch.cat([at, torch.tensor([len(directions)], device=at.device)])
+        with torch.no_grad():
+            places = torch.zeros(len(starts), len(self.bias), dtype=torch.long, device=at.device)
+            for texts in _blocks(ends - starts):
+                places[texts] = _winning(answers, at, starts[texts], ends[texts])
+        rows = _neighbours(at, places, starts, ends, len(answers))
+        largest = functools.reduce(torch.add, map(torch.gather, answers, itertools.repeat(0), rows))
+        return torch.relu(largest + self.bias) * (ends > starts)[:, None]
 
     @torch.no_grad()
     def trained(self) -> StaticEncoder:
@@ -76,13 +86,37 @@ class ConvolvedTokens(DroppedTokens):
         return self.student.with_rows(table, convolution=Convolution(*arrays))
 
 
-def _largest_of(answers: torch.Tensor, text_of: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return the largest answer in each text; places that tie, as in "very very very", share its gradient.
+def _blocks(lengths: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Give numbers of texts of about one length, few enough that their padded tokens fit ``_TOKENS_AT_ONCE``."""
+    order = torch.argsort(lengths)
+    sizes = lengths[order].tolist()
+    start = 0
+    while start < len(sizes):
+        stop = start + 1
+        while stop < len(sizes) and (stop + 1 - start) * sizes[stop] <= _TOKENS_AT_ONCE:
+            stop += 1
+        if sizes[stop - 1]:
+            yield order[start:stop]
+        start = stop
 
-    ``segment_reduce`` has no right gradient for these on a processor: where it is negative, each gets the whole.
-    """
-    with torch.no_grad():
-        largest = torch.segment_reduce(answers, "max", lengths=lengths, initial=0.0, unsafe=True)
-        wins = (answers == largest[text_of]).float()
-        share = wins / torch.zeros_like(largest).index_add_(0, text_of, wins)[text_of]
-    return torch.zeros_like(largest).index_add(0, text_of, answers * share)
+
+def _winning(answers: list[torch.Tensor], at: torch.Tensor, starts: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Return the place of each filter's largest answer in some texts, ``(n_texts, n_filters)``."""
+    lengths = ends - starts
+    steps = torch.arange(int(lengths.max()), device=at.device)
+    places = starts[:, None] + steps
+    rows = _neighbours(at, places, starts, ends, len(answers))
+    parts = (embedding(row, answer) for row, answer in zip(rows, answers, strict=True))
+    total = functools.reduce(torch.add, parts)
+    total = total.masked_fill((steps >= lengths[:, None])[:, :, None], -torch.inf)
+    return starts[:, None] + total.argmax(dim=1)
+
+
+def _neighbours(
+    at: torch.Tensor, places: torch.Tensor, starts: torch.Tensor, ends: torch.Tensor, width: int
+) -> Iterator[torch.Tensor]:
+    """Give which row each neighbour of some places has, ``at``'s last where there is none in the text."""
+    for offset in range(-(width // 2), width // 2 + 1):
+        there = places + offset
+        inside = (there >= starts[:, None]) & (there < ends[:, None])
+        yield at[torch.where(inside, there, len(at) - 1)]

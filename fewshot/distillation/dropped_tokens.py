@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import embedding_bag
 
+from fewshot.encoders.convolution import SHORTEST
 from fewshot.encoders.static import StaticEncoder
 
 TOKEN_DROPOUT = 0.6
@@ -69,7 +70,7 @@ class DroppedTokens(StaticEmbedding):
             drawn = self._drawn(ids)
             rows = self.bigram_trust * self.bigram_rows
             sums = sums + embedding_bag(ids, rows, starts, mode="sum", per_sample_weights=drawn)
-        features["sentence_embedding"] = sums @ self.turn
+        features["sentence_embedding"] = unit(sums @ self.turn)
         return features
 
     @torch.no_grad()
@@ -100,15 +101,20 @@ def _trust(counts: np.ndarray | None, n: int) -> torch.Tensor:
 
 def _at_least_one(drawn: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
     """Keep all tokens of a text of which none would be kept."""
-    text_of, _ = texts_of(starts, len(drawn))
+    lengths = torch.diff(starts, append=torch.tensor([len(drawn)], device=starts.device))
+    text_of = torch.repeat_interleave(torch.arange(len(starts), device=drawn.device), lengths)
     left = torch.zeros(len(starts), device=drawn.device).index_add_(0, text_of, drawn)
     return torch.where(left[text_of] > 0, drawn, torch.ones_like(drawn))
 
 
-def texts_of(starts: torch.Tensor, n_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the number of each token's text, and of each text's tokens."""
-    lengths = torch.diff(starts, append=torch.tensor([n_tokens], device=starts.device))
-    return torch.repeat_interleave(torch.arange(len(starts), device=starts.device), lengths), lengths
+def unit(vectors: torch.Tensor, least: float = 1e-12) -> torch.Tensor:
+    """Return vectors at unit length; one shorter than ``least`` becomes shorter than that.
+
+    Those next to zero, as of words that have no row yet, take no gradient: that of their direction has no bounds, and
+    clipping would leave nothing of all others.
+    """
+    lengths = vectors.norm(dim=1, keepdim=True)
+    return torch.where(lengths < SHORTEST, vectors.detach(), vectors) / lengths.clamp_min(least)
 
 
 def as_array(weights: torch.Tensor) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 
 from fewshot.core.errors import ModelFormatError
 
-MOST_NUMBERS = 2**24
-"""A convolution of the largest size that is meant has a hundredth of it."""
+MOST_WIDTH, MOST_FILTERS = 15, 4096
+SHORTEST = 1e-3
+"""A shorter row has no direction worth reading; the most frequent tokens have rows three times as long."""
 
 _TOKENS_AT_ONCE = 2**11
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
@@ -123,7 +124,7 @@ class Convolution:
         row_of = np.empty(len(table), dtype=np.int64)
         row_of[seen] = np.arange(len(seen))
         rows = table[seen]
-        directions = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        directions = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SHORTEST)
         answers = [np.zeros((len(seen) + 1, self.n_filters), dtype=np.float32) for _ in range(self.width)]
         for part, answer in zip(self.kernel, answers, strict=True):
             np.matmul(directions, part, out=answer[:-1])
@@ -164,8 +165,11 @@ def _check(kernel: np.ndarray, bias: np.ndarray, output: np.ndarray) -> None:
             f"a convolution has a kernel of (width, dimension, filters) of odd width, a bias of (filters,) and an "
             f"output of (filters, dimension), got {kernel.shape}, {bias.shape} and {output.shape}"
         )
-    if kernel.size + output.size > MOST_NUMBERS:
-        raise ModelFormatError(f"the convolution has {kernel.size + output.size:,} numbers, more than {MOST_NUMBERS:,}")
+    if kernel.shape[0] > MOST_WIDTH or kernel.shape[2] > MOST_FILTERS:
+        raise ModelFormatError(
+            f"the convolution has {kernel.shape[2]} filters over {kernel.shape[0]} tokens; at most {MOST_FILTERS} over "
+            f"{MOST_WIDTH} are read"
+        )
     kinds = {str(array.dtype) for array in (kernel, bias, output) if not np.issubdtype(array.dtype, np.floating)}
     if kinds:
         raise ModelFormatError(f"a convolution holds floating point numbers, got {', '.join(sorted(kinds))}")
