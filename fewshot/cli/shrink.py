@@ -32,8 +32,9 @@ def shrink(
     rungs: Annotated[
         str | None,
         typer.Option(
-            help="What to try, with commas between: a student (layers:N, width:N, pruned:S, static, static:words) or "
-            "nothing, then trimmed, onnx, int8, int8-static, float16, joined by + [default: all that fit the model]."
+            help="What to try, with commas between: a student (layers:N, width:N, pruned:S, static, static:conv, "
+            "static:words) or nothing, then trimmed, onnx, int8, int8-static, float16, joined by + [default: all but "
+            "static:conv that fit the model]."
         ),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the kept model; the path goes to OUT.path.")] = "runs/small",

@@ -47,8 +47,7 @@ def with_rounded_table(classifier: Any, table_dtype: str | None) -> HeadClassifi
     encoder = unwrapped(classifier.encoder_)
     assert isinstance(encoder, StaticEncoder)
     made = copy.copy(classifier)
-    bigram_rows = encoder.bigrams.table if encoder.bigrams is not None else None
-    made.encoder_ = encoder.with_rows(encoder.table, bigram_rows, table_dtype=table_dtype)
+    made.encoder_ = encoder.with_rows(encoder.table, table_dtype=table_dtype)
     return made
 
 

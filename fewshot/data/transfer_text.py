@@ -47,7 +47,7 @@ def generate_transfer_texts(
         Stands for a masked word, such as ``tokenizer.mask_token``. By default a masked word is left out: a student
         without a mask token has nothing to see there.
     p_mask, p_ngram, p_recombine, p_disorder : float
-        Chances, from 0 to 1. Disorder is for transformers; a token table does not see it.
+        Chances, from 0 to 1. Disorder is for transformers and filters; a plain token table does not see it.
 
     Returns
     -------

@@ -143,7 +143,7 @@ def body_size(classifier: Any) -> int | None:
     encoder = _encoder_of(classifier)
     if isinstance(encoder, SentenceEncoder):
         return count_parameters(encoder.model, without="pooler")
-    return int(encoder.table.size) if isinstance(encoder, StaticEncoder) else None
+    return encoder.n_parameters if isinstance(encoder, StaticEncoder) else None
 
 
 def _encoder_of(teacher: Any) -> Any:

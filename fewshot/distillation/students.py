@@ -205,7 +205,7 @@ def _n_parameters(encoder: Encoder) -> int | None:
     encoder = unwrapped(encoder)
     if isinstance(encoder, SentenceEncoder):
         return sum(parameter.numel() for parameter in encoder.model.parameters())
-    return encoder.table.size if isinstance(encoder, StaticEncoder) else None
+    return encoder.n_parameters if isinstance(encoder, StaticEncoder) else None
 
 
 def trainable_model(student: Encoder, device: str, texts: Sequence[str] | None = None) -> SentenceTransformer:

@@ -124,7 +124,14 @@ def _tokens_of(words: Sequence[str], tokenizer: Tokenizer) -> tuple[np.ndarray, 
 
 
 def with_bigrams(student: StaticEncoder, texts: Sequence[str], n_bigrams: int = N_BIGRAMS) -> StaticEncoder:
-    """Return the student with rows for the pool's most frequent pairs of neighbouring tokens; they start from zero."""
+    """Return the student with rows for the pool's most frequent pairs of neighbouring tokens; they start from zero.
+
+    Raises
+    ------
+    InputError
+        If it has some, or filters, already.
+    """
+    _check_plain(student)
     pairs = frequent_bigrams(student, texts, n_bigrams)
     bigrams = BigramTable(pairs, np.zeros((len(pairs), student.dimension)), n_tokens=student.n_tokens)
     name = f"{student.name}{'+' if ':' in student.name else ':'}bigrams"
@@ -144,7 +151,13 @@ def with_convolution(
         Tokens that a filter sees, odd.
     n_filters : int, default=256
     random_state : int, default=0
+
+    Raises
+    ------
+    InputError
+        If it has some, or rows of pairs, already.
     """
+    _check_plain(student)
     bound = (width * student.dimension) ** -0.5
     rng = np.random.default_rng(random_state)
     convolution = Convolution(
@@ -155,6 +168,11 @@ def with_convolution(
     name = f"{student.name}{'+' if ':' in student.name else ':'}conv"
     tokenizer = student.words or student.tokenizer
     return StaticEncoder(student.table, tokenizer, name=name, table_dtype=student.table_dtype, convolution=convolution)
+
+
+def _check_plain(student: StaticEncoder) -> None:
+    if student.bigrams is not None or student.convolution is not None:
+        raise InputError(f"student {student.name!r} looks at neighbours already; take a plain table")
 
 
 def table_student(

@@ -128,6 +128,12 @@ class StaticEncoder(Encoder):
                 digest.update(f"{name} {array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
 
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers it has, in rows of tokens and of pairs and in filters."""
+        parts = (self.table, None if self.bigrams is None else self.bigrams.table, self.convolution)
+        return sum(part.size for part in parts if part is not None)
+
     def token_ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the row numbers of all tokens, and where each text begins among them.
 
@@ -174,13 +180,15 @@ class StaticEncoder(Encoder):
         ----------
         table : ndarray of shape (n_tokens, dimension)
         bigram_rows : ndarray of shape (n_bigrams, dimension), optional
-            In the order of ``bigrams.pairs``; left out where there are none.
+            In the order of ``bigrams.pairs``. Default: this encoder's, where it has any.
         convolution : Convolution, optional
-            Default: this encoder's, if it has one.
+            The same.
         table_dtype : {"float16", "int8"}, optional
             What they are rounded to; default: what these rows are.
         """
-        bigrams = self.bigrams.with_rows(bigram_rows) if self.bigrams is not None and bigram_rows is not None else None
+        bigrams = self.bigrams
+        if bigrams is not None and bigram_rows is not None:
+            bigrams = bigrams.with_rows(bigram_rows)
         return StaticEncoder(
             table,
             self.words or self.tokenizer,
@@ -208,8 +216,7 @@ class StaticEncoder(Encoder):
         """
         if table_dtype is not None and table_dtype != self.table_dtype:
             check_table_dtype(table_dtype)  # before anything is written
-            bigram_rows = self.bigrams.table if self.bigrams is not None else None
-            self.with_rows(self.table, bigram_rows, table_dtype=table_dtype).save(folder)
+            self.with_rows(self.table, table_dtype=table_dtype).save(folder)
             return
         tokenizer = self.words or self.tokenizer
         write_table(folder, TableParts(self.table, tokenizer, self.bigrams, self.table_dtype, self.convolution))

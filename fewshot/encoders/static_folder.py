@@ -184,7 +184,8 @@ def _read_settings(folder: Path) -> _Settings:
         raise ModelFormatError(f"{SETTINGS} is damaged: it must name format, {', '.join(sorted(known))}")
     settings = _Settings(**{name: told[name] for name in known})
     buckets_fit = settings.n_buckets is None or type(settings.n_buckets) is int
-    flags_fit = type(settings.bigrams) is bool and type(settings.convolution) is bool
+    flags = (settings.bigrams, settings.convolution)
+    flags_fit = all(type(flag) is bool for flag in flags) and not all(flags)
     if settings.table_dtype not in TABLE_DTYPES or not flags_fit or not buckets_fit:
         raise ModelFormatError(f"{SETTINGS} is damaged: {settings}")
     return settings

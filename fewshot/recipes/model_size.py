@@ -65,8 +65,7 @@ def _weights(network: Any) -> int:
 
 def _encoder_numbers(encoder: Any) -> int:
     if isinstance(encoder, StaticEncoder):
-        more = (None if encoder.bigrams is None else encoder.bigrams.table, encoder.convolution)
-        return encoder.table.size + sum(part.size for part in more if part is not None)
+        return encoder.n_parameters
     network = getattr(encoder, "model", None)
     return _weights(network) if hasattr(network, "parameters") else 0
 

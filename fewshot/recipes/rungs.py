@@ -23,6 +23,7 @@ from fewshot.data.pool import Pool
 from fewshot.data.texts import TextData
 from fewshot.distillation.cut_students import parse_cut
 from fewshot.distillation.students import check_student, is_table, parse_pruned
+from fewshot.distillation.table_students import TABLE_STUDENTS
 from fewshot.encoders.resolve import unwrapped
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.recipes.distill_settings import DistillSettings
@@ -235,8 +236,8 @@ def _check_student(classifier: TextClassifier, kinds: frozenset[str], student: s
         raise InputError(f"rung {student!r}: {error}") from None
     if not (is_cut or is_table(student) or student == "bundled" or Path(student).is_dir()):
         raise InputError(
-            f"unknown rung {student!r}; a rung is a student (static, static:words, layers:N, width:N, pruned:S, "
-            f"bundled, a folder of an encoder) or the model itself, then {', '.join(STEPS)}, joined by '+'."
+            f"unknown rung {student!r}; a rung is a student ({', '.join(TABLE_STUDENTS)}, layers:N, width:N, "
+            f"pruned:S, bundled, a folder of an encoder) or the model itself, then {', '.join(STEPS)}, joined by '+'."
             f"{did_you_mean(student, known)}"
         )
     if TABLE in kinds:

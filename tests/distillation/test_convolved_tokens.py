@@ -89,3 +89,39 @@ def test_in_training_tokens_and_filters_are_dropped(convolved, monkeypatch, drop
     different = {tuple(row.tolist()) for row in vectors.detach().round(decimals=3)}
     assert len(different) >= least
     assert (len(different) == 1) == (dropped == "neither")
+
+
+def saved_bytes(model, texts):
+    """Return how much a pass over texts keeps for its gradient."""
+    kept = {}
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.__setitem__(tensor.data_ptr(), tensor.nbytes) or tensor, lambda tensor: tensor
+    ):
+        model(dict(features_of(model, texts)))["sentence_embedding"].sum()
+    return sum(kept.values())
+
+
+def test_memory_does_not_grow_with_the_length_of_texts(convolved):
+    """Prevents every filter's answer to every token of a batch from being kept for its gradient."""
+    model = trainable_table(convolved, "cpu").train()
+    short, long = (saved_bytes(model, ["card late refund parcel " * n] * 16) for n in (10, 500))
+    n_more = 16 * 4 * 490
+    assert (long - short) / n_more < 30  # one token's answers by the 8 filters here take 96 bytes
+
+
+@pytest.mark.parametrize("convolution", [True, False])
+def test_words_without_a_row_do_not_take_all_of_the_gradient(tiny_static, convolved, convolution):
+    """Prevents a text of words that no row was made for from ending the training: clipping left nothing of the rest."""
+    student = convolved if convolution else tiny_static
+    table = student.table.copy()
+    late, card = (int(student.token_ids([word])[0][0]) for word in ("late", "card"))
+    table[late] = 0
+    model = trainable_table(student.with_rows(table), "cpu").train()
+    torch.manual_seed(0)
+    vectors = model(dict(features_of(model, ["late", "late late", "card late", "card parcel", "parcel late"] * 4)))
+    unit = torch.nn.functional.normalize(vectors["sentence_embedding"])
+    (unit @ unit.T).square().mean().backward()
+    gradients = {name: part.grad.to_dense() for name, part in model.named_parameters()}
+    largest = max(float(gradient.norm()) for gradient in gradients.values())
+    assert 0 < largest < 1e3
+    assert gradients["0.embedding.weight"][card].any()

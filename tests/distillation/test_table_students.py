@@ -201,3 +201,11 @@ def test_filters_start_by_chance_and_add_nothing(tiny_encoder, pool, kind):
     np.testing.assert_array_equal(kernels[0], kernels[1])
     assert np.abs(kernels[0] - kernels[2]).max() > 0.01
     assert len(np.unique(kernels[0].round(3))) > kernels[0].size / 10
+
+
+@pytest.mark.parametrize("kind", ["static:bigrams", "static:words+conv"])
+@pytest.mark.parametrize("more", [with_bigrams, lambda student, pool: with_convolution(student)], ids=["pairs", "conv"])
+def test_neighbours_are_looked_at_in_one_way(tiny_encoder, pool, kind, more):
+    """Prevents pairs or filters that are dropped without a word."""
+    with pytest.raises(InputError, match="looks at neighbours already"):
+        more(table_student(kind, tiny_encoder, pool), pool)

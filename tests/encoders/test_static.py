@@ -187,6 +187,11 @@ def test_filters_stay_with_other_rows(tiny_static, convolved):
     """Prevents a rounded or a trained table that lost its filters, and a cache that takes one table for the other."""
     assert convolved.fingerprint != tiny_static.fingerprint
     assert convolved.with_rows(convolved.table, table_dtype="int8").convolution is convolved.convolution
+    assert convolved.n_parameters == tiny_static.n_parameters + 3 * 16 * 4 + 4 + 4 * 16
+    bigrams = BigramTable(np.array([[1, 2]]), np.ones((1, 16)), n_tokens=tiny_static.n_tokens)
+    paired = StaticEncoder(tiny_static.table, tiny_static.tokenizer, bigrams=bigrams)
+    np.testing.assert_array_equal(paired.with_rows(paired.table).bigrams.table, bigrams.table)
+    assert paired.n_parameters == tiny_static.n_parameters + 16
     half = Convolution(convolved.convolution.kernel / 2, convolved.convolution.bias, convolved.convolution.output)
     other = convolved.with_rows(convolved.table, convolution=half)
     assert other.convolution is half

@@ -100,7 +100,7 @@ def predict_pool(
     -----
     Until all shards are done they lie in the folder ``OUT.shards`` beside ``out``. What is written depends on input,
     model and settings alone, not on interruptions; workers and threads may change the last digit of a confidence
-    where an encoder's arithmetic depends on them (a token table's does not).
+    where an encoder's arithmetic depends on them (that of a token table without filters does not).
 
     Examples
     --------
