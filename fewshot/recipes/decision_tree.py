@@ -9,6 +9,7 @@ from fewshot.recipes.decisions import Branch, Leaf, Question
 from fewshot.recipes.suggestions import (
     ADAPT,
     AUGMENT,
+    CONVOLVED,
     FINE_TUNE,
     LAYERS,
     LAYERS_OF_FAR_POOL,
@@ -114,7 +115,7 @@ _LIKENESS = Question(
             Leaf(
                 "few-labels-large-pool",
                 "a teacher on the labels, students on the pool",
-                (SETFIT, TABLE, LAYERS, SELF_TRAINING, ADAPT, UDA),
+                (SETFIT, TABLE, CONVOLVED, LAYERS, SELF_TRAINING, ADAPT, UDA),
             ),
         ),
     ),
@@ -173,7 +174,7 @@ _MANY_LABELS = Question(
             Leaf(
                 "many-labels-large-pool",
                 "train, distil, and compare what the pool adds",
-                (SETFIT_OF_MANY, TABLE, LAYERS, FINE_TUNE, ADAPT, UDA),
+                (SETFIT_OF_MANY, TABLE, CONVOLVED, LAYERS, FINE_TUNE, ADAPT, UDA),
             ),
         ),
         Branch("no", _always, _HARDWARE),

@@ -15,6 +15,9 @@ _MOST_READ = 4_000
 _MOST_POOLED = 10_000
 """Texts of a pool from which on a token table takes no more steps, about."""
 
+_MOST_STEPS_FROM, _TABLE_BATCH = 5_000 / 3, 512
+"""Texts of a pool from which on its training takes about as many steps, and texts a step."""
+
 _CLASSES = ((10, "seconds"), (90, "about a minute"), (600, "minutes"), (3_600, "tens of minutes"), (36_000, "hours"))
 
 
@@ -53,10 +56,15 @@ def training_seconds(method: str, work: Workload) -> float | None:
         return 3.0 + work.n_texts * work.words / _WORDS_PER_SECOND
     setfit = 10.0 + 0.0012 * work.words * min(12 * work.n_texts, _MOST_READ)
     pool = work.n_pool * work.words
+    read = work.n_pool + work.n_texts
+    table = 0.003 * min(read, _MOST_POOLED)
+    steps = 50 + 0.15 * min(read, _MOST_STEPS_FROM)
+    filters = steps * (0.1 + 0.004 * work.words) * min(1.0, read / _TABLE_BATCH)
     costs = {
         "setfit": setfit,
         "distilled:layers:3": setfit + 30.0 + 0.001 * pool + pool / _WORDS_PER_SECOND,
-        "distilled:static": setfit + 4.0 + 0.003 * min(work.n_pool, _MOST_POOLED) + pool / _WORDS_PER_SECOND,
+        "distilled:static": setfit + 4.0 + table + pool / _WORDS_PER_SECOND,
+        "distilled:static:conv": setfit + 4.0 + filters + pool / _WORDS_PER_SECOND,
     }
     return costs.get(method)
 

@@ -185,7 +185,9 @@ def _at(cells: Cells, name: str, size: int, options: Options) -> dict[str, Any]:
     rows = {contender: stats(values_over(cells, contender, cases)) for contender in CONTENDERS}
     behind = {c: paired(cells, "teacher", c, cases) for c in CONTENDERS[1:]}
     ahead = {reference: paired(cells, "layers_3", reference, cases) for reference in (*REFERENCES, OUR_RATE)}
-    seconds = {c: stats(values_over(cells, c, cases, "seconds")) for c in ("layers_3", "static", *REFERENCES)}
+    seconds = {
+        c: stats(values_over(cells, c, cases, "seconds")) for c in ("layers_3", "static", "static_conv", *REFERENCES)
+    }
     return {
         "accuracy": {key: value for key, value in rows.items() if value},
         "behind_teacher": {key: value for key, value in behind.items() if value},
