@@ -70,7 +70,7 @@ class DroppedTokens(StaticEmbedding):
             drawn = self._drawn(ids)
             rows = self.bigram_trust * self.bigram_rows
             sums = sums + embedding_bag(ids, rows, starts, mode="sum", per_sample_weights=drawn)
-        features["sentence_embedding"] = unit(sums @ self.turn)
+        features["sentence_embedding"] = unit((sums @ self.turn).float())  # lengths are not of half precision
         return features
 
     @torch.no_grad()
@@ -114,7 +114,8 @@ def unit(vectors: torch.Tensor, least: float = 1e-12) -> torch.Tensor:
     clipping would leave nothing of all others.
     """
     lengths = vectors.norm(dim=1, keepdim=True)
-    return torch.where(lengths < SHORTEST, vectors.detach(), vectors) / lengths.clamp_min(least)
+    scaled = vectors / lengths.clamp_min(least)
+    return torch.where(lengths < SHORTEST, scaled.detach(), scaled)
 
 
 def as_array(weights: torch.Tensor) -> np.ndarray:
