@@ -43,6 +43,7 @@ def advise(
     """Look at texts and machine, and say which methods to try, why, and by which commands. Nothing is trained.
 
     Example: fewshot advise data/support_tickets.csv:train --unlabeled data/support_tickets.csv:unlabeled
+
     Example: fewshot advise --tree
     """
     if labeled is None:

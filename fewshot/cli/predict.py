@@ -54,7 +54,9 @@ def predict(
     """Predict the label of every row of a file of any size, or of one text. A run that was stopped goes on.
 
     Example: fewshot predict runs/student tickets.csv --out labelled.csv
+
     Example: fewshot predict runs/student pool.parquet --out labelled/ --workers 4 --min-confidence 0.7
+
     Example: fewshot predict runs/student "I was charged twice"
     """
     from fewshot.classifiers.loading import load_classifier

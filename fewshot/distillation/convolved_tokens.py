@@ -21,7 +21,9 @@ _TOKENS_AT_ONCE = 2**13
 
 
 class ConvolvedTokens(DroppedTokens):
-    """A token table and its filters over neighbours; the arithmetic is that of :class:`~fewshot.encoders.Convolution`.
+    """A token table and its filters over neighbours.
+
+    The arithmetic is that of :class:`~fewshot.encoders.convolution.Convolution`.
 
     Parameters
     ----------

@@ -271,6 +271,7 @@ def test_help_of_every_verb_has_an_example() -> None:
         done = CliRunner().invoke(app, [verb, "--help"])
         assert done.exit_code == 0
         assert f"Example: fewshot {verb}" in " ".join(done.output.split())
+        assert all(line.lstrip().startswith("Example:") for line in done.output.splitlines() if "Example:" in line)
 
 
 WRONG = [
