@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fewshot.core.errors import InputError, did_you_mean
-from fewshot.training.alignment import Alignment, label_shares
+from fewshot.training.alignment import DECAY, Alignment, label_shares
 from fewshot.training.embedding import by_length
 from fewshot.training.label_loss import LabelLoss, mean_of_labels
 from fewshot.training.layer_rates import LayerRates
@@ -226,7 +226,7 @@ class ConsistencyLoss(LabelLoss):
 
     def identity(self) -> list[str]:
         """Return labels, weights and settings."""
-        return [*super().identity(), repr((self.settings, self.steps))]
+        return [*super().identity(), repr((self.settings, self.steps, DECAY))]
 
 
 def inconsistency(logits: torch.Tensor, targets: torch.Tensor, sure: torch.Tensor) -> torch.Tensor:
