@@ -9,8 +9,8 @@ from torch import nn
 
 from fewshot.training.processes import gather_batch
 
-DECAY = 0.5
-"""Share of the running mean that a step leaves of it."""
+DECAY = 0.75
+"""Share of the running mean that a step leaves of it; the first ones leave less, so that the mean is soon theirs."""
 
 LEAST_SHARE = 1e-4
 """No class counts as rarer than this among the answers: one that is never given would else be given without bound."""
@@ -31,11 +31,12 @@ class Alignment(nn.Module):
     Notes
     -----
     A step is aligned by the mean over the steps before it, the first by none: its shift is then the same however the
-    step is cut into batches and shared by processes. The mean starts from ``shares``.
+    step is cut into batches and shared by processes. The mean starts from ``shares``, which count as one step.
 
     The paper takes the mean of the last 128 batches; few labels are learnt in some 20 to 40 steps, and within five of
-    these a model can go over to one class. So each step counts as much as all before it. With a mean over ten steps a
-    model of 8 labels of CR came to answer all texts alike: 37.8 % of held-out train texts right, against 76.0 %.
+    these a model can go over to one class. So older steps are soon forgotten. With a decay of 0.9 a model of 8 labels
+    of CR came to answer all texts alike: 37.8 % of 400 held-out train texts right, against 70.8 % with 0.75. With 0.5
+    another, of 16, had 51.8 % against 68.0: few texts a step tell little.
 
     References
     ----------
@@ -54,6 +55,7 @@ class Alignment(nn.Module):
     """
 
     mean: torch.Tensor
+    looks: torch.Tensor
     sums: torch.Tensor
     texts: torch.Tensor
     step: torch.Tensor
@@ -63,6 +65,7 @@ class Alignment(nn.Module):
         self.multi_label = multi_label
         self._wanted = torch.as_tensor(shares, dtype=torch.float32)
         self.register_buffer("mean", self._wanted.clone())
+        self.register_buffer("looks", torch.tensor(1.0))  # steps in the mean
         self.register_buffer("sums", torch.zeros_like(self._wanted))  # of the step that is under way
         self.register_buffer("texts", torch.tensor(0.0))
         self.register_buffer("step", torch.tensor(0))
@@ -99,8 +102,10 @@ class Alignment(nn.Module):
     def _close(self, step: int) -> None:
         """Take the last step into the mean, if this is another; without reading anything back from the device."""
         over = (self.step != step) & (self.texts > 0)
-        moved = DECAY * self.mean + (1 - DECAY) * self.sums / self.texts.clamp(min=1)
+        rate = (1 / (self.looks + 1)).clamp(min=1 - DECAY)
+        moved = self.mean + rate * (self.sums / self.texts.clamp(min=1) - self.mean)
         self.mean.copy_(torch.where(over, moved, self.mean))
+        self.looks += over
         self.sums.masked_fill_(over, 0.0)
         self.texts.masked_fill_(over, 0.0)
         self.step.fill_(step)
