@@ -233,6 +233,7 @@ def _logistic(
     model = (model or LogisticRegression(max_iter=1000)).set_params(C=C)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes")  # it takes few labels a class for a mistake
         model.fit(X, y, sample_weight=weight)
     if len(present) == 2:
         coef[present] = np.vstack([-model.coef_, model.coef_]) / 2

@@ -163,3 +163,9 @@ def test_a_class_with_copies_of_one_row_is_not_judged():
     """Prevents copies from passing for examples enough to hold one out."""
     X, y, source_rows = with_copies(np.eye(3, 4), np.arange(3), noise=0.1)
     assert fit_linear(X, y, n_classes=3, source_rows=source_rows).C == DEFAULT_C
+
+
+def test_few_rows_of_many_classes_are_no_mistake():
+    """Prevents scikit-learn's warning, which takes class numbers for a regression's where most come once."""
+    X = np.random.default_rng(0).normal(size=(120, 8)).astype(np.float32)
+    assert fit_linear(X / np.linalg.norm(X, axis=1, keepdims=True), np.arange(60).repeat(2), n_classes=60).C in C_GRID
