@@ -1,7 +1,7 @@
 """The trainings of a fine-tuning that learns from unlabelled texts, too."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,12 @@ from fewshot.training.unlabeled_pairs import UnlabeledPairs
 
 MOST_ASKED = 1000
 """So many unlabelled texts, evenly spread, are asked at the end whether they are answered surely enough."""
+
+ONE_CLASS = 0.95
+"""Where as much of the pool gets one class, which at most :data:`USUAL` of the labels name, something went wrong."""
+
+USUAL = 0.75
+LEAST_ASKED = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,9 @@ class ConsistencyTuning(FineTuning):
         pairs = self.pairs.without(self.texts[row] for row in held_out)
         return train_consistently(model, texts, pairs, features, loss, schedule, **options)
 
-    def pool_report(self, logits_of: Callable[[list[str]], np.ndarray], step: int) -> dict[str, Any]:
+    def pool_report(
+        self, logits_of: Callable[[list[str]], np.ndarray], step: int, classes: Sequence[Any]
+    ) -> dict[str, Any]:
         """Return what became of the unlabelled texts, as plain values.
 
         Parameters
@@ -65,9 +73,12 @@ class ConsistencyTuning(FineTuning):
             ``logits_of(texts)`` gives the trained model's logits ``(n, n_classes)``.
         step : int
             The step that it was trained to.
+        classes : sequence
+            Names, in the order of the logits.
         """
         texts, annealing = self.pairs.originals, self.consistency.annealing
-        share = self._share_of_sure(logits_of, texts) if texts else None
+        probabilities = self._answers(logits_of, texts) if texts else None
+        share = None if probabilities is None else self._share_of_sure(probabilities)
         progress = step / self.settings.plan(len(self.texts)).schedule.steps
         n_options = 2 if self.y.ndim == 2 else self.n_classes
         return {
@@ -75,13 +86,50 @@ class ConsistencyTuning(FineTuning):
             "unlabeled_sure": share,
             "annealing_threshold": annealing_threshold(annealing, progress, n_options) if annealing else None,
             "notes": []
-            if share is None
-            else [f"{100 * share:.1f} % of answers to unlabelled texts were sure at the end"],
+            if probabilities is None
+            else [
+                *notes_of_collapse(self.y, probabilities, classes),
+                f"{100 * self._share_of_sure(probabilities):.1f} % of answers to unlabelled texts were sure at the end",
+            ],
         }
 
-    def _share_of_sure(self, logits_of: Callable[[list[str]], np.ndarray], texts: list[str]) -> float:
+    def _answers(self, logits_of: Callable[[list[str]], np.ndarray], texts: list[str]) -> np.ndarray:
+        asked = texts[:: -(-len(texts) // MOST_ASKED)]
+        return probabilities_of(logits_of(asked), multi_label=self.y.ndim == 2)
+
+    def _share_of_sure(self, probabilities: np.ndarray) -> float:
         multi_label = self.y.ndim == 2
-        probabilities = probabilities_of(logits_of(texts[:: -(-len(texts) // MOST_ASKED)]), multi_label=multi_label)
         sure = np.maximum(probabilities, 1 - probabilities) if multi_label else probabilities.max(axis=1)
         least = self.consistency.least_probability(self.n_classes, multi_label=multi_label)
         return float((sure > least).mean())
+
+
+def notes_of_collapse(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[Any]) -> list[str]:
+    """Say so where a model went over to one class, as trainings on unlabelled texts can with few labels.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, n_classes)
+        The labels; of several a text nothing is said.
+    probabilities : ndarray of shape (n_unlabeled, n_classes)
+        Of the unlabelled texts.
+    classes : sequence
+        Names, in the order of the columns.
+
+    Examples
+    --------
+    >>> notes_of_collapse(np.array([0, 1]), np.array([[0.2, 0.8]] * 30), ["a", "b"])[0][:60]
+    "100 % of unlabelled texts are answered 'b', which 50 % of th"
+    """
+    if y.ndim == 2 or len(probabilities) < LEAST_ASKED:
+        return []
+    given = np.bincount(probabilities.argmax(axis=1)) / len(probabilities)
+    most = int(given.argmax())
+    usual = float((y == most).mean())
+    if given[most] < ONE_CLASS or usual > USUAL:
+        return []
+    return [
+        f"{100 * given[most]:.0f} % of unlabelled texts are answered {classes[most]!r}, which {100 * usual:.0f} % of "
+        "the labels are: unless the pool is like that, the training went over to one class; compare it with fine-tune, "
+        "or give more labels"
+    ]

@@ -21,7 +21,7 @@ from fewshot.classifiers.transformer import TransformerClassifier
 from fewshot.core.errors import InputError, ModelFormatError, did_you_mean
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.resolve import DEFAULT_TEACHER
-from fewshot.evaluation.thresholds import best_thresholds_per_label
+from fewshot.evaluation.thresholds import thresholds_of_trained
 from fewshot.heads.calibration import fit_platt, fit_temperature
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
     folds : int, default=2
         Parts of the labels that judge in turn, each by a training without it: how long to train, how sure to be, from
         which probability each label applies. 0 trains once, uncalibrated. Not used where validation texts are given, or
-        where half of the classes have fewer than two labels a fold.
+        where half of the classes have fewer than two labels a fold (where texts have several labels each: with fewer
+        than two texts a fold).
     patience : int, default=3
         On validation texts, stop after so many looks (8 in a training at most) without a better one.
     pruning : Pruning, optional
@@ -306,7 +307,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
             self.scale_, self.offset_ = self.scale_ * slope, self.offset_ + bias
             if y.ndim == 2:
                 sure = expit(slope * logit(probabilities) + bias)
-                self.set_thresholds(best_thresholds_per_label(held_out.y, sure))
+                self.set_thresholds(thresholds_of_trained(held_out.y, sure))
         if y.ndim == 2:
             constant = y.min(axis=0) == 1
             self.scale_[constant], self.offset_[constant] = 0.0, ALWAYS

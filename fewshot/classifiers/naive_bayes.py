@@ -155,8 +155,10 @@ class NaiveBayesClassifier(ThresholdClassifier):
 
     def _choose(self, judged: np.ndarray, held_out: "_LogOdds", powers: Sequence[float]) -> None:
         """Take the power of the length, and the thresholds, with the best micro-F1 on held-out texts."""
-        choices = {power: chosen_thresholds(judged, held_out.probabilities(power), self.thresholds) for power in powers}
-        scores = {power: micro_f1(judged, held_out.probabilities(power) >= chosen) for power, chosen in choices.items()}
+        given = {power: held_out.probabilities(power) for power in powers}
+        # without few: the parts' own priors set their probabilities apart, so that a common count of them means little
+        choices = {power: chosen_thresholds(judged, given[power], self.thresholds, few=0) for power in powers}
+        scores = {power: micro_f1(judged, given[power] >= chosen) for power, chosen in choices.items()}
         best = max(scores, key=scores.__getitem__)
         self._tables = dataclasses.replace(self._tables, power=best)
         self.threshold_[:] = choices[best]

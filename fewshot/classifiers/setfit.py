@@ -33,7 +33,7 @@ from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import Encoder, check_texts
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder, unwrapped
-from fewshot.evaluation.thresholds import best_thresholds_per_label
+from fewshot.evaluation.thresholds import thresholds_of_trained
 from fewshot.heads.calibration import PrecisionCurve, calibrated
 from fewshot.heads.table import FITTERS, fit_head
 from fewshot.heads.vectors import unit_rows
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 HEADS = ("auto", *FITTERS, "joint")
 CLASS_WEIGHTS = (None, "balanced")
 BATCH_SIZE = 64
+LEAST_PROMISED = 8
+"""Fewer held-out answers than these promise no precision, though they give a threshold."""
 
 
 class SetFitClassifier(Resumable, HeadClassifier):
@@ -88,7 +90,8 @@ class SetFitClassifier(Resumable, HeadClassifier):
     folds : int, default=2
         Parts of the labels that judge in turn, each by a training without it, what to keep: how far to move from the
         frozen encoder, which head, how sure to be. 0 keeps the training as it is, uncalibrated. Not used where
-        validation texts are given, or where half of the classes have fewer than two labels a fold.
+        validation texts are given, or where half of the classes have fewer than two labels a fold (where texts have
+        several labels each: with fewer than two texts a fold).
     augment : None, str, Augmentation or sequence of them, default=None
         Learn from copies of the texts, too; see :func:`~fewshot.classifiers.augmented.find_augmentations`. They train
         encoder and head like texts; held-out labels, thresholds, calibration and scope are of the texts themselves.
@@ -400,8 +403,10 @@ class SetFitClassifier(Resumable, HeadClassifier):
         y, probabilities = held_out.y, held_out.probabilities[way]
         self.head_, probabilities = calibrated(self.head_, probabilities, y)
         if y.ndim == 2:
-            self.head_ = dataclasses.replace(self.head_, threshold=best_thresholds_per_label(y, probabilities))
+            self.head_ = dataclasses.replace(self.head_, threshold=thresholds_of_trained(y, probabilities))
         predicted = probabilities >= self.head_.threshold if y.ndim == 2 else probabilities.argmax(axis=1)
+        if len(y) < LEAST_PROMISED:
+            return
         correct = (predicted == y).all(axis=1) if y.ndim == 2 else predicted == y
         self.precision_curve_ = PrecisionCurve.of(
             certainty(probabilities, self.head_.threshold if y.ndim == 2 else None), correct

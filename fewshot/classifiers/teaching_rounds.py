@@ -22,7 +22,7 @@ from fewshot.classifiers.selection import assign_folds
 from fewshot.classifiers.self_train_settings import SelfTrainSettings
 from fewshot.classifiers.self_trained import Round, SelfTrained
 from fewshot.classifiers.uncertainty import uncertainty_of
-from fewshot.evaluation.thresholds import best_thresholds_per_label
+from fewshot.evaluation.thresholds import thresholds_of_trained
 
 SETTLED = 0.01
 """Share of the pool whose pseudo-labels must change from round to round, or the rounds end."""
@@ -212,7 +212,7 @@ class SelfTraining(FineTuning):
             told[sizes[:without].sum() : sizes[: without + 1].sum()] = False
         if not told.any():
             return np.full(self.n_classes, 0.5)
-        return best_thresholds_per_label(held_out.y[told], expit(held_out.looks[teacher.look][told].astype(float)))
+        return thresholds_of_trained(held_out.y[told], expit(held_out.looks[teacher.look][told].astype(float)))
 
 
 def share_changed(before: np.ndarray, after: np.ndarray) -> float:

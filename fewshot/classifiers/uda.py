@@ -227,7 +227,7 @@ freeze_layers, augment, class_weight, label_smoothing, folds, patience, max_leng
                     "unlabeled holds nothing but validation texts, which are never learnt from; add others"
                 )
         super()._learn(texts, y, space, validation)
-        told = self._tuning.pool_report(self._scorer.logits, self.report_["steps"])
+        told = self._tuning.pool_report(self._scorer.logits, self.report_["steps"], space.classes)
         notes = [*self.report_["notes"], *told.pop("notes")]
         self.report_ |= {"unlabeled": len(self._pool), **told, "notes": notes}
 

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fewshot.data.augmentation import own_rows, rows_apart
-from fewshot.evaluation.thresholds import best_threshold, check_thresholds, chosen_thresholds, micro_f1
+from fewshot.evaluation.thresholds import check_thresholds, chosen_thresholds, micro_f1, steady_threshold
 from fewshot.heads.linear import NEVER, LinearHead
 from fewshot.heads.logits import expit, softmax
 from fewshot.heads.vectors import check_vectors, row_weights
@@ -257,7 +257,7 @@ def _choose_multi_label(
     judged = np.sort(np.concatenate([test for _, test in splits]))
     rated = []
     for C, probabilities in zip(C_GRID, held_out[:, judged], strict=True):
-        threshold = best_threshold(y[judged], probabilities)
+        threshold = steady_threshold(y[judged], probabilities)
         f1 = micro_f1(y[judged], probabilities >= threshold)
         rated.append((f1, -_log_loss(y[judged], probabilities), C))
     _, _, C = max(rated)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from fewshot.core.errors import InputError, ModelFormatError
-from fewshot.evaluation.thresholds import best_threshold
+from fewshot.evaluation.thresholds import steady_threshold
 from fewshot.heads.logits import expit, logit
 from fewshot.heads.vectors import check_vectors, row_weights, threshold_from, threshold_setting
 from fewshot.heads.votes import cosine_weights, count_votes
@@ -202,7 +202,7 @@ def _with_chosen_k(head: NeighborHead, k: int | None) -> NeighborHead:
     chosen = head
     for size in range(1, most + 1) if k is None else [most]:
         probabilities = head._vote(cosines[:, :size], rows[:, :size])
-        threshold = best_threshold(head.y, probabilities) if head.multi_label else 0.5
+        threshold = steady_threshold(head.y, probabilities) if head.multi_label else 0.5
         rating = _rated(head, probabilities, threshold)
         if best is None or rating > best:
             best, chosen = rating, dataclasses.replace(head, k=size if k is None else head.k, threshold=threshold)

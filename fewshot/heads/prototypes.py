@@ -5,7 +5,7 @@ Nothing but one scale is learnt, so that one or two examples a class are enough;
 
 import numpy as np
 
-from fewshot.evaluation.thresholds import best_threshold
+from fewshot.evaluation.thresholds import steady_threshold
 from fewshot.heads.linear import NEVER, LinearHead
 from fewshot.heads.logits import expit, softmax
 from fewshot.heads.vectors import check_vectors, row_weights
@@ -79,7 +79,7 @@ def fit_prototypes(
         return LinearHead(scale * prototypes, np.where(absent, NEVER, 0.0), multi_label=False, C=None)
     scale, bias = _choose_scale_and_biases(cosines, y, weight * known)
     bias = np.where(absent, NEVER, bias)
-    threshold = best_threshold(y, np.where(known, expit(scale * cosines + bias), 0.0))
+    threshold = steady_threshold(y, np.where(known, expit(scale * cosines + bias), 0.0))
     return LinearHead(scale * prototypes, bias, multi_label=True, C=None, threshold=threshold)
 
 

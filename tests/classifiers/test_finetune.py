@@ -115,6 +115,16 @@ def test_probabilities_are_calibrated_by_held_out_ones(fitted, fitted_multi, sin
     assert not np.allclose(fitted_multi.threshold_, 0.5)
 
 
+@pytest.mark.parametrize(("n", "judged_by"), [(4, "4 held-out labels"), (3, None)])
+def test_four_texts_of_several_labels_say_from_when_these_apply(tiny_encoder, multi, n, judged_by):
+    """Prevents one half as the threshold of a model that never says so much, so that no label applies to any text."""
+    rows = [i for i, entry in enumerate(multi.labels) if entry][:n]
+    texts, labels = [multi.texts[i] for i in rows], [multi.labels[i] for i in rows]
+    classifier = FineTunedClassifier(encoder=tiny_encoder, steps=3).fit(texts, labels)
+    assert classifier.report_["judged_by"] == judged_by
+    assert np.allclose(classifier.threshold_, 0.5) == (judged_by is None)
+
+
 def test_calibration_is_that_of_the_heads():
     """Prevents a temperature that is taken for its inverse."""
     sure = np.array([[0.99, 0.01]] * 40)

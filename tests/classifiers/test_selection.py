@@ -87,8 +87,8 @@ def one_hot(*counts):
         (one_hot(50, 50), 0, False),
         (one_hot(50, 50), 1, False),
         (np.empty(0, dtype=int), 2, False),
-        (np.zeros((16, 3), dtype=int), 2, True),
-        (np.zeros((15, 3), dtype=int), 2, False),
+        (np.zeros((4, 3), dtype=int), 2, True),
+        (np.zeros((3, 3), dtype=int), 2, False),
         (np.empty((0, 3), dtype=int), 2, False),
     ],
 )

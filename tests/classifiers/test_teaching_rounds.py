@@ -127,10 +127,8 @@ def test_a_worse_round_is_the_last(tiny_encoder, single, pool, students, monkeyp
 def test_thresholds_of_a_fold_are_told_by_others(tiny_encoder, multi, pool, monkeypatch):
     """Prevents thresholds that were chosen on the labels that they are judged on."""
     told = []
-    best = teaching_rounds.best_thresholds_per_label
-    monkeypatch.setattr(
-        teaching_rounds, "best_thresholds_per_label", lambda y, p: told.append(np.array(y)) or best(y, p)
-    )
+    steady = teaching_rounds.thresholds_of_trained
+    monkeypatch.setattr(teaching_rounds, "thresholds_of_trained", lambda y, p: told.append(np.array(y)) or steady(y, p))
     judged = []
     run = SelfTraining._run_rounds
 

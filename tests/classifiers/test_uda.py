@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.classifiers import consistency_tuning
+from fewshot.classifiers.consistency_tuning import notes_of_collapse
 from fewshot.classifiers.finetune import FineTunedClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.uda import UDAClassifier
@@ -134,6 +135,29 @@ def test_the_pool_is_reported(fitted, pool, tiny_encoder, single, multi):
     other = quick(tiny_encoder, steps=2, folds=0, confidence=0.0).fit(multi.texts, multi.labels, unlabeled=pool * 2)
     assert other.report_["unlabeled"] == len(pool)
     assert (other.report_["unlabeled_sure"], other.report_["annealing_threshold"]) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("share", "n_labels", "n", "said"),
+    [(0.96, 2, 50, True), (0.9, 2, 50, False), (0.96, 9, 50, False), (1, 2, 19, False)],
+)
+def test_a_model_that_went_over_to_one_class_is_told_of(share, n_labels, n, said):
+    """Prevents a useless model without a word; and a false alarm where the labels, too, are mostly of one class."""
+    answers = np.zeros((n, 3))
+    answers[: round(share * n), 1] = answers[round(share * n) :, 0] = 0.9
+    notes = notes_of_collapse(np.array([0] + [1] * n_labels + [2]), answers, ("a", "b", "c"))
+    assert len(notes) == said
+    assert not said or notes[0].startswith("96 % of unlabelled texts are answered 'b', which 50 % of the labels are")
+
+
+def test_the_report_tells_of_it(tiny_encoder, single, multi, pool, monkeypatch):
+    """Prevents a note that nobody is shown, and one on texts of several labels."""
+    monkeypatch.setattr(consistency_tuning, "ONE_CLASS", 0.0)
+    monkeypatch.setattr(consistency_tuning, "USUAL", 1.0)
+    told = quick(tiny_encoder, steps=2, folds=0).fit(single.texts, single.labels, unlabeled=pool).report_
+    assert sum("went over to one class" in note for note in told["notes"]) == 1
+    told = quick(tiny_encoder, steps=2, folds=0).fit(multi.texts, multi.labels, unlabeled=pool).report_
+    assert not any("went over to one class" in note for note in told["notes"])
 
 
 def test_it_goes_on_bit_by_bit_after_a_break(tiny_encoder, single, pool, tmp_path, monkeypatch):

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.thresholds import best_threshold, best_thresholds_per_label, with_one_label
+from fewshot.evaluation.thresholds import (
+    best_threshold,
+    best_thresholds_per_label,
+    chosen_thresholds,
+    matching_threshold,
+    steady_threshold,
+    thresholds_of_trained,
+    with_one_label,
+)
 
 CELLS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), min_size=2, max_size=24).filter(
     lambda c: len(c) % 2 == 0
@@ -119,9 +127,65 @@ def test_shrunk_thresholds_are_better_on_new_texts():
     assert scores[10] > scores[0]
 
 
+@given(CELLS)
+def test_as_many_labels_apply_as_are_true(cells):
+    """Prevents a cut that is off by one; labels as probable as the last one that applies apply, too."""
+    y = np.array([truth for truth, _ in cells]).reshape(-1, 2).astype(int)
+    probabilities = np.array([(score + 1) / 42 for _, score in cells]).reshape(-1, 2)
+    threshold = matching_threshold(y, probabilities)
+    if not y.any():
+        assert threshold == 0.5
+        return
+    last = np.sort(probabilities, axis=None)[::-1][y.sum() - 1]
+    np.testing.assert_array_equal(probabilities >= threshold, probabilities >= last)
+
+
+@given(CELLS, st.integers(0, 200))
+def test_a_steady_threshold_lies_between(cells, few):
+    """Prevents one that leaves the two that it is drawn between; the documented weights by hand."""
+    y = np.array([truth for truth, _ in cells]).reshape(-1, 2).astype(int)
+    probabilities = np.array([score / 40 for _, score in cells]).reshape(-1, 2)
+    best, matching, p = best_threshold(y, probabilities), matching_threshold(y, probabilities), y.sum()
+    expected = (p * best + few * matching) / (p + few) if p else 0.5
+    assert steady_threshold(y, probabilities, few=few) == pytest.approx(expected)
+    assert steady_threshold(y, probabilities, few=0) == best == chosen_thresholds(y, probabilities, "common", few=0)
+    assert chosen_thresholds(y, probabilities, "common") == steady_threshold(y, probabilities)
+    expected = best_thresholds_per_label(y, probabilities, steady_threshold(y, probabilities))
+    np.testing.assert_array_equal(chosen_thresholds(y, probabilities, "per-label"), expected)
+    expected = best_thresholds_per_label(y, probabilities, steady_threshold(y, probabilities, few=80))
+    np.testing.assert_array_equal(thresholds_of_trained(y, probabilities), expected)
+
+
+def test_labels_that_nobody_could_foresee_do_not_put_every_label_on_every_text():
+    """Prevents what a text a label did: held out, each true label is improbable, and F1 asks for all of them."""
+    y = np.eye(8, dtype=int)
+    held_out = np.where(y == 1, 1e-9, np.linspace(0.05, 0.15, 64).reshape(8, 8))
+    assert (held_out >= best_threshold(y, held_out)).all()
+    assert (held_out >= steady_threshold(y, held_out)).mean() < 0.6
+
+
+def test_a_steady_threshold_is_better_on_new_texts():
+    """Prevents a draw to the number of labels that only sounds right: with few texts it must beat the best of these."""
+    rng = np.random.default_rng(0)
+
+    def draw(n):
+        y = (rng.random((n, 8)) < 0.15).astype(int)
+        return y, 1 / (1 + np.exp(-(rng.normal(size=(n, 8)) + 2 * y - 2)))
+
+    test_y, test_p = draw(4000)
+    scores = dict.fromkeys((0, 20), 0.0)
+    for _ in range(30):
+        y, p = draw(8)
+        for few in scores:
+            scores[few] += micro_f1(test_y == 1, test_p >= steady_threshold(y, p, few=few))
+    assert scores[20] > scores[0]
+
+
 def test_bad_arguments_per_label():
     """Prevents one column from being taken for all, and a negative weight."""
     with pytest.raises(InputError, match="must have one shape"):
         best_thresholds_per_label(np.ones((2, 2)), np.ones((2, 1)))
     with pytest.raises(InputError, match="few must be at least 0"):
         best_thresholds_per_label(np.ones((2, 2)), np.ones((2, 2)), few=-1)
+    with pytest.raises(InputError, match="few must be at least 0"):
+        steady_threshold(np.ones((2, 2)), np.ones((2, 2)), few=-1)

@@ -111,7 +111,8 @@ def test_copies_of_held_out_rows_do_not_train(multi_label):
     """Prevents a copy from telling the answer, on labels that nothing can tell.
 
     Without their sources exact copies are known from the other folds: the weakest regularization looks right, and a
-    threshold in the middle. With them nothing helps, and in multi-label tasks it is best to say always that all apply.
+    threshold in the middle. With them nothing helps, and in multi-label tasks it is best to say always that all apply,
+    so that the threshold is near nothing but for what is drawn to the middle by the number of labels: 20 in 80 parts.
     """
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 40))
@@ -121,7 +122,7 @@ def test_copies_of_held_out_rows_do_not_train(multi_label):
     apart = fit_linear(all_X, all_y, n_classes=2, source_rows=source_rows)
     assert max(C_GRID) == leaking.C
     if multi_label:
-        assert apart.threshold < 0.05 < leaking.threshold
+        assert apart.threshold < 0.3 < 0.45 < leaking.threshold
     else:
         assert max(C_GRID) > apart.C
 
