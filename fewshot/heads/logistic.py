@@ -66,7 +66,8 @@ def fit_linear(
         Which rows each is made from, where some are copies of augmented texts; by default none is. Copies are never
         judged on, and what is made of a held-out row trains nothing.
     thresholds : {"common", "per-label"}, default="common"
-        Multi-label only: one threshold for all labels, the best by micro-F1 on held-out rows, or one for each.
+        Multi-label only: one threshold for all labels, the best by micro-F1 on held-out rows (with few of them drawn to
+        the one from which as many labels apply as are true), or one for each.
 
     Returns
     -------
@@ -79,7 +80,7 @@ def fit_linear(
 
     Notes
     -----
-    C is chosen by accuracy, with the same weights (multi-label: by micro-F1 at the best threshold), ties by
+    C is chosen by accuracy, with the same weights (multi-label: by micro-F1 at the threshold), ties by
     log-likelihood. A class with one row only cannot be held out: the row then trains in every fold. Where fewer than
     two classes have more, as with one label a class, there is nothing to cross-validate and C is 10. On Banking77 with
     8 per class C=1, scikit-learn's default, costs 4.6 points against C=10.
