@@ -125,10 +125,10 @@ def steady_threshold(y: np.ndarray, probabilities: np.ndarray, *, few: float = F
     """
     _check_few(few)
     positives = int(y.sum())
-    best = best_threshold(y, probabilities)
-    if not positives or not few:
+    best, matching = best_threshold(y, probabilities), matching_threshold(y, probabilities)
+    if best == matching or not few:  # a mean of the two might be rounded past a neighbouring probability
         return best
-    return (positives * best + few * matching_threshold(y, probabilities)) / (positives + few)
+    return (positives * best + few * matching) / (positives + few)
 
 
 def best_thresholds_per_label(

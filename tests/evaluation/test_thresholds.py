@@ -83,8 +83,9 @@ def test_neighbouring_numbers_are_told_apart(dtype, low, steps):
     for _ in range(steps + 1):
         high = np.nextafter(high, dtype(2))
     probabilities = np.array([[high], [low]], dtype=dtype)
-    threshold = best_threshold(np.array([[1], [0]]), probabilities)
-    assert (probabilities >= threshold).ravel().tolist() == [True, False]
+    for choose in (best_threshold, steady_threshold):
+        threshold = choose(np.array([[1], [0]]), probabilities)
+        assert (probabilities >= threshold).ravel().tolist() == [True, False]
 
 
 def test_a_frequent_label_has_its_own_threshold_and_an_absent_one_the_common():
