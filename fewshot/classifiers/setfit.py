@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 HEADS = ("auto", *FITTERS, "joint")
 CLASS_WEIGHTS = (None, "balanced")
 BATCH_SIZE = 64
-LEAST_PROMISED = 8
-"""Fewer held-out answers than these promise no precision, though they give a threshold."""
 
 
 class SetFitClassifier(Resumable, HeadClassifier):
@@ -405,8 +403,6 @@ class SetFitClassifier(Resumable, HeadClassifier):
         if y.ndim == 2:
             self.head_ = dataclasses.replace(self.head_, threshold=thresholds_of_trained(y, probabilities))
         predicted = probabilities >= self.head_.threshold if y.ndim == 2 else probabilities.argmax(axis=1)
-        if len(y) < LEAST_PROMISED:
-            return
         correct = (predicted == y).all(axis=1) if y.ndim == 2 else predicted == y
         self.precision_curve_ = PrecisionCurve.of(
             certainty(probabilities, self.head_.threshold if y.ndim == 2 else None), correct
