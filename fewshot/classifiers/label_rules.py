@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.model_selection import KFold
 
 from fewshot.core.errors import InputError
-from fewshot.evaluation.thresholds import best_threshold, best_thresholds_per_label, micro_f1, steady_threshold
+from fewshot.evaluation.thresholds import best_threshold, chosen_thresholds, micro_f1
 
 DECISIONS = ("auto", "threshold", "per-label", "top-k")
 DEFAULT_THRESHOLD = 0.5
@@ -160,11 +160,11 @@ def choose_rule(
 
 
 def _one_threshold(y: np.ndarray, probabilities: np.ndarray) -> LabelRule:
-    return LabelRule(steady_threshold(y, probabilities))
+    return LabelRule(chosen_thresholds(y, probabilities, "common"))
 
 
 def _threshold_each(y: np.ndarray, probabilities: np.ndarray) -> LabelRule:
-    return LabelRule(best_thresholds_per_label(y, probabilities, steady_threshold(y, probabilities)))
+    return LabelRule(chosen_thresholds(y, probabilities, "per-label"))
 
 
 def _top_k(y: np.ndarray, probabilities: np.ndarray) -> LabelRule:

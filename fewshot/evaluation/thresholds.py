@@ -13,7 +13,7 @@ project's own issues, 4, 8, 16 and 32 texts in all, eight draws each: mean micro
 and 0.287."""
 
 FEW_OF_TRAINED = 80
-"""As many where the encoder was trained, too, whose held-out answers differ more between parts of the labels.
+"""As many where the encoder was trained, too.
 
 Of 0, 5, 10, 20, 40 and 80 it was best by a little. Micro-F1 on other texts, mean of two or three draws each, with 0,
 80 and the best threshold for these very texts: SetFit with 16 texts of GoEmotions 0.313, 0.368, 0.445; with 8 of the
@@ -176,8 +176,8 @@ def best_thresholds_per_label(
 
 
 def thresholds_of_trained(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return those of :func:`best_thresholds_per_label` about the :func:`steady_threshold` for trained encoders."""
-    return best_thresholds_per_label(y, probabilities, steady_threshold(y, probabilities, few=FEW_OF_TRAINED))
+    """Return a threshold for each label of a classifier whose encoder was trained."""
+    return np.asarray(chosen_thresholds(y, probabilities, "per-label", few=FEW_OF_TRAINED))
 
 
 def chosen_thresholds(
