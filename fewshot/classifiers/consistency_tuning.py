@@ -77,20 +77,21 @@ class ConsistencyTuning(FineTuning):
             Names, in the order of the logits.
         """
         texts, annealing = self.pairs.originals, self.consistency.annealing
-        probabilities = self._answers(logits_of, texts) if texts else None
-        share = None if probabilities is None else self._share_of_sure(probabilities)
+        share, notes = None, []
+        if texts:
+            probabilities = self._answers(logits_of, texts)
+            share = self._share_of_sure(probabilities)
+            notes = [
+                *notes_of_collapse(self.y, probabilities, classes),
+                f"{100 * share:.1f} % of answers to unlabelled texts were sure at the end",
+            ]
         progress = step / self.settings.plan(len(self.texts)).schedule.steps
         n_options = 2 if self.y.ndim == 2 else self.n_classes
         return {
             "unlabeled_learnt": len(texts),
             "unlabeled_sure": share,
             "annealing_threshold": annealing_threshold(annealing, progress, n_options) if annealing else None,
-            "notes": []
-            if probabilities is None
-            else [
-                *notes_of_collapse(self.y, probabilities, classes),
-                f"{100 * self._share_of_sure(probabilities):.1f} % of answers to unlabelled texts were sure at the end",
-            ],
+            "notes": notes,
         }
 
     def _answers(self, logits_of: Callable[[list[str]], np.ndarray], texts: list[str]) -> np.ndarray:
