@@ -111,21 +111,26 @@ def test_few_positives_stay_near_the_common_threshold(positives, common):
     np.testing.assert_allclose(best_thresholds_per_label(y, probabilities, default=common, few=0), own)
 
 
-def test_shrunk_thresholds_are_better_on_new_texts():
-    """Prevents shrinkage that only sounds right: with few positives it must beat each label's own best."""
+@pytest.mark.parametrize(
+    ("choose", "documented", "n_texts", "n_labels", "share", "signal", "draws"),
+    [(best_thresholds_per_label, 10, 100, 30, 0.05, 2.5, 10), (steady_threshold, 20, 8, 8, 0.15, 2.0, 30)],
+    ids=["per-label", "steady"],
+)
+def test_drawn_thresholds_are_better_on_new_texts(choose, documented, n_texts, n_labels, share, signal, draws):
+    """Prevents a draw that only sounds right: with few labels it must beat the threshold that is best for these."""
     rng = np.random.default_rng(0)
 
     def draw(n):
-        y = (rng.random((n, 30)) < 0.05).astype(int)
-        return y, 1 / (1 + np.exp(-(rng.normal(size=(n, 30)) + 2.5 * y - 2)))
+        y = (rng.random((n, n_labels)) < share).astype(int)
+        return y, 1 / (1 + np.exp(-(rng.normal(size=(n, n_labels)) + signal * y - 2)))
 
     test_y, test_p = draw(4000)
-    scores = dict.fromkeys((0, 10), 0.0)
-    for _ in range(10):
-        y, p = draw(100)
+    scores = dict.fromkeys((0, documented), 0.0)
+    for _ in range(draws):
+        y, p = draw(n_texts)
         for few in scores:
-            scores[few] += micro_f1(test_y == 1, test_p >= best_thresholds_per_label(y, p, few=few))
-    assert scores[10] > scores[0]
+            scores[few] += micro_f1(test_y == 1, test_p >= choose(y, p, few=few))
+    assert scores[documented] > scores[0]
 
 
 @given(CELLS)
@@ -163,23 +168,6 @@ def test_labels_that_nobody_could_foresee_do_not_put_every_label_on_every_text()
     held_out = np.where(y == 1, 1e-9, np.linspace(0.05, 0.15, 64).reshape(8, 8))
     assert (held_out >= best_threshold(y, held_out)).all()
     assert (held_out >= steady_threshold(y, held_out)).mean() < 0.6
-
-
-def test_a_steady_threshold_is_better_on_new_texts():
-    """Prevents a draw to the number of labels that only sounds right: with few texts it must beat the best of these."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        y = (rng.random((n, 8)) < 0.15).astype(int)
-        return y, 1 / (1 + np.exp(-(rng.normal(size=(n, 8)) + 2 * y - 2)))
-
-    test_y, test_p = draw(4000)
-    scores = dict.fromkeys((0, 20), 0.0)
-    for _ in range(30):
-        y, p = draw(8)
-        for few in scores:
-            scores[few] += micro_f1(test_y == 1, test_p >= steady_threshold(y, p, few=few))
-    assert scores[20] > scores[0]
 
 
 def test_bad_arguments_per_label():
