@@ -60,11 +60,13 @@ def test_few_labels_promise_nothing(unsure):
             ask(0.9)
 
 
-def test_validation_texts_promise_as_well(tiny_encoder, single):
-    """Prevents held-out texts that were given from being unused for calibration."""
+@pytest.mark.parametrize("n", [5, 15])
+def test_validation_texts_promise_as_well(tiny_encoder, single, n):
+    """Prevents held-out texts that were given from being unused for calibration, be they few."""
     classifier = SetFitClassifier(encoder=tiny_encoder, steps=0, folds=0, templates=None)
-    classifier.fit(single.texts, single.labels, validation=(single.test_texts, single.test_labels))
-    assert classifier.precision_curve_.n == 15
+    classifier.fit(single.texts, single.labels, validation=(single.test_texts[:n], single.test_labels[:n]))
+    assert classifier.precision_curve_.n == n
+    assert classifier.abstention_threshold(0.99) > 1
 
 
 @pytest.mark.parametrize("precision", [0, -0.1, 1.01, float("nan")])
