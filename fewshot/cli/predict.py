@@ -134,7 +134,7 @@ def _shown(answer: dict[str, Any]) -> str:
     return ", ".join(map(str, given if isinstance(given, list) else [given])) or "(none)"
 
 
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".gz")
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz")
 
 
 def _names_a_file(source: str) -> bool:

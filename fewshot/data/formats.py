@@ -16,11 +16,12 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".json": "json",
     ".parquet": "parquet",
+    ".txt": "lines",
 }
 
 
 def format_of(path: str | Path) -> str:
-    """Return the format that a file name says: csv, tsv, jsonl, json or parquet.
+    """Return the format that a file name says: csv, tsv, jsonl, json, parquet or lines.
 
     Raises
     ------
@@ -39,6 +40,27 @@ def format_of(path: str | Path) -> str:
             "each also with .gz; rename or convert it"
         )
     return FORMATS[inner.suffix]
+
+
+def written_format(path: str | Path) -> str:
+    """Return the format that the name of a file to be written says, as :func:`format_of`.
+
+    Raises
+    ------
+    InputError
+        If it has no columns, or is none of those formats.
+
+    Examples
+    --------
+    >>> written_format("labelled.tsv")
+    'tsv'
+    """
+    if format_of(path) == "lines":
+        raise InputError(
+            f"file {str(path)!r} would be lines of text without columns; write one of "
+            f"{', '.join(suffix for suffix in FORMATS if FORMATS[suffix] != 'lines')}"
+        )
+    return format_of(path)
 
 
 def is_gzipped(path: str | Path) -> bool:

@@ -35,10 +35,10 @@ def load_texts(
     Parameters
     ----------
     source : str, Path, DataFrame, Dataset, DatasetDict, list of dict, Table or TextData
-        A CSV, TSV, JSONL, JSON or Parquet file, each also gzipped; ``"FILE:SPLIT"``; ``"hub:NAME"`` or
-        ``"hub:NAME:SPLIT"`` for a data set of the Hugging Face Hub; or rows in memory. ``TextData`` is returned as
-        it is. A list of issues as GitHub's API gives it needs no settings: title and body become the text, label
-        objects their names, pull requests are rejected.
+        A CSV, TSV, JSONL, JSON or Parquet file, or a ``.txt`` of one text a line, each also gzipped; ``"FILE:SPLIT"``;
+        ``"hub:NAME"`` or ``"hub:NAME:SPLIT"`` for a data set of the Hugging Face Hub; or rows in memory. ``TextData``
+        is returned as it is. A list of issues as GitHub's API gives it needs no settings: title and body become the
+        text, label objects their names, pull requests are rejected.
     text : str or sequence of str, default "text"
         Column of the text. Several are joined by an empty line, leaving out what is null.
     label : str, optional
@@ -111,7 +111,7 @@ def load_texts(
 
 
 def text_columns(table: Table, text: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the columns that make up the text: those named, or title and body of GitHub's issues.
+    """Return the columns that make up the text: those named, the only one, or title and body of GitHub's issues.
 
     Raises
     ------
@@ -123,6 +123,8 @@ def text_columns(table: Table, text: str | Sequence[str]) -> tuple[str, ...]:
     >>> text_columns(Table(("title", "body"), [], [], "memory"), "text")
     ('title', 'body')
     """
+    if not table.is_named:
+        return table.columns
     if text == "text" and is_github(table):
         return GITHUB_TEXT
     columns = (text,) if isinstance(text, str) else tuple(text)

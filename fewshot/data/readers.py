@@ -1,4 +1,4 @@
-"""Files to raw tables: CSV, TSV, JSONL, JSON and Parquet, each also gzipped.
+"""Files to raw tables: CSV, TSV, JSONL, JSON, Parquet and lines of text, each also gzipped.
 
 Every row comes with all its columns; which of them are the text and the label is left to ``loading``.
 """
@@ -19,6 +19,9 @@ from fewshot.data.delimited import parse_delimited
 from fewshot.data.formats import format_of, open_bytes
 from fewshot.data.tables import Table
 
+TEXT_COLUMN = ("text",)
+"""What the column of a file is called that has lines instead of columns."""
+
 
 def read_rows(path: str | Path, *, encoding: str = "utf-8", max_rows: int | None = None) -> Table:
     """Read a file's rows as they are.
@@ -27,7 +30,7 @@ def read_rows(path: str | Path, *, encoding: str = "utf-8", max_rows: int | None
     ----------
     path : str or Path
         A ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` (a list of objects, or an object of columns) or
-        ``.parquet`` file, or one of these with ``.gz``.
+        ``.parquet`` file, a ``.txt`` of one text a line (empty lines are skipped), or one of these with ``.gz``.
     encoding : str, default "utf-8"
         Of the text formats. A byte-order mark is skipped.
     max_rows : int, optional
@@ -203,10 +206,17 @@ def _read_parquet(path: Path, encoding: str, max_rows: int | None) -> Table:
     return Table(tuple(table.column_names), records, list(range(len(records))), called(path))
 
 
+def _read_lines(path: Path, encoding: str, max_rows: int | None) -> Table:
+    with open_text(path, encoding) as lines:
+        texts = [line.rstrip("\n") for line in itertools.islice(filter(str.strip, lines), max_rows)]
+    return Table(TEXT_COLUMN, [{"text": text} for text in texts], list(range(len(texts))), called(path), is_named=False)
+
+
 _READERS = {
     "csv": _read_csv,
     "tsv": _read_tsv,
     "jsonl": _read_jsonl,
     "json": _read_json,
     "parquet": _read_parquet,
+    "lines": _read_lines,
 }

@@ -6,6 +6,7 @@ from fewshot.core.errors import InputError
 from fewshot.data.delimited_rows import DelimitedRows
 from fewshot.data.formats import format_of
 from fewshot.data.json_rows import JsonRows
+from fewshot.data.line_rows import LineRows
 from fewshot.data.parquet_rows import ParquetRows
 from fewshot.data.readers import explained
 from fewshot.data.row_sources import RowSource
@@ -18,8 +19,9 @@ def open_rows(path: str | Path, *, encoding: str = "utf-8", typed: bool = False)
     Parameters
     ----------
     path : str or Path
-        CSV, TSV, JSONL, JSON or Parquet, each also gzipped (then Parquet is unpacked to the temporary folder). JSON
-        files are read through once here, as any row may have columns of its own; an object of columns is read whole.
+        CSV, TSV, JSONL, JSON, Parquet or ``.txt`` of one text a line, each also gzipped (then Parquet is unpacked to
+        the temporary folder). JSON files are read through once here, as any row may have columns of its own; an object
+        of columns is read whole.
     encoding : str, default "utf-8"
         Of the text formats. Rows with bytes that are not of it are given as broken, where the encoding allows it.
     typed : bool, default False
@@ -53,6 +55,8 @@ def open_rows(path: str | Path, *, encoding: str = "utf-8", typed: bool = False)
         if form == "parquet":
             return ParquetRows(path, encoding)
         try:
+            if form == "lines":
+                return LineRows(path, encoding)
             return DelimitedRows(path, encoding) if form in ("csv", "tsv") else JsonRows(path, encoding, typed)
         except UnicodeDecodeError as error:
             raise InputError(undecodable(path, error.encoding, encoding)) from None

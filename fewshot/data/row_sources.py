@@ -1,7 +1,7 @@
 """What every file of rows promises: its columns before a row is read, and its rows in blocks, in constant memory.
 
-Formats fill in how chunks of rows are read: ``delimited_rows``, ``json_rows``, ``parquet_rows``. Cells of one column
-alone are left to ``row_streams``, whole tables to ``readers``.
+Formats fill in how chunks of rows are read: ``delimited_rows``, ``json_rows``, ``line_rows``, ``parquet_rows``. Cells
+of one column alone are left to ``row_streams``, whole tables to ``readers``.
 """
 
 import functools
@@ -33,6 +33,8 @@ class RowSource(ABC):
         Name for messages.
     columns : tuple of str
         In the order of their first appearance.
+    is_named : bool
+        Whether the file names its columns; else there is one, the text.
     n_rows : int or None
         How many rows there are; ``None`` where only reading them tells.
     n_read : int
@@ -44,6 +46,7 @@ class RowSource(ABC):
     """
 
     columns: tuple[str, ...]
+    is_named = True
     schema: Any = None
     n_rows: int | None = None
 

@@ -212,6 +212,19 @@ def _delimited_rows(path: Path, column: str, encoding: str, delimiter: str) -> I
 
 def _jsonl_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
     watch = ColumnWatch(column, called(path))
+    for number, line in _filled_lines(path, encoding):
+        row = line if isinstance(line, Broken) else json_value(line)
+        yield number, row if isinstance(row, Broken) else watch.cell(row)
+    watch.check()
+
+
+def _text_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
+    for number, line in _filled_lines(path, encoding):
+        yield number, line if isinstance(line, Broken) else line.rstrip("\n")
+
+
+def _filled_lines(path: Path, encoding: str) -> Iterator[tuple[int, str | Broken]]:
+    """Give number and content of each line that is not empty, or why it is too long."""
     with open_text(path, encoding) as handle:
         lines = RecordLines(handle)
         while True:
@@ -224,9 +237,7 @@ def _jsonl_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
             if not line:
                 break
             if not line.isspace():
-                row = json_value(line)
-                yield lines.number, row if isinstance(row, Broken) else watch.cell(row)
-    watch.check()
+                yield lines.number, line
 
 
 def json_value(line: str) -> Any:
@@ -297,4 +308,5 @@ _READERS = {
     "jsonl": _jsonl_rows,
     "json": _json_rows,
     "parquet": _parquet_rows,
+    "lines": _text_rows,
 }

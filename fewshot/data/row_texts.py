@@ -24,6 +24,8 @@ class TextReader:
         ``("text",)`` finds the text of GitHub's issues, too.
     source : str
         Name for messages.
+    is_named : bool, default True
+        Whether the source names its columns; else its only one is the text.
 
     Raises
     ------
@@ -37,8 +39,8 @@ class TextReader:
     (['a', ' ', ''], {1: 'empty text', 2: 'a text must be a string, got list'})
     """
 
-    def __init__(self, columns: Sequence[str], text: Sequence[str], source: str) -> None:
-        table = Table(tuple(columns), [], [], source)
+    def __init__(self, columns: Sequence[str], text: Sequence[str], source: str, *, is_named: bool = True) -> None:
+        table = Table(tuple(columns), [], [], source, is_named=is_named)
         self.columns = text_columns(table, text[0] if len(text) == 1 else text)
         self._is_github = is_github(table) and "pull_request" in columns
 

@@ -18,7 +18,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from fewshot.core.errors import InputError
-from fewshot.data.formats import format_of, is_gzipped
+from fewshot.data.formats import is_gzipped, written_format
 from fewshot.data.record_spans import whole_records
 from fewshot.data.row_blocks import listed
 from fewshot.data.tables import is_null
@@ -115,7 +115,7 @@ class Layout:
         joined: Collection[str] = ("label", "labels"),
         schema: Any = None,
     ) -> None:
-        self.form, self.is_gzipped = format_of(path), is_gzipped(path)
+        self.form, self.is_gzipped = written_format(path), is_gzipped(path)
         self.names, self.separator, self.joined, self.schema = list(names), separator, joined, schema
 
     @contextlib.contextmanager

@@ -100,8 +100,10 @@ def stream_texts(
     ----------
     path : str or Path
         A ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` (a list of objects; an object of columns is read
-        whole) or ``.parquet`` file, or one of these with ``.gz`` (Parquet is unpacked to the temporary folder).
+        whole) or ``.parquet`` file, a ``.txt`` of one text a line, or one of these with ``.gz`` (Parquet is unpacked to
+        the temporary folder).
     column : str, default "text"
+        Not asked for in a ``.txt``.
     chunk_rows : int, default 10,000
         Texts in a chunk at most; a chunk of long texts ends at 16 million characters.
     encoding : str, default "utf-8"

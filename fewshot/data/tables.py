@@ -29,6 +29,8 @@ class Table:
         Where they came from, for messages.
     rejected : dict of int to str
         Numbers of malformed rows (too many or too few fields), with the reason. They stand in ``rows`` all the same.
+    is_named : bool, default True
+        Whether the source names its columns. One that does not has a single one, the text, whatever it is asked for.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Table:
     numbers: list[int]
     source: str
     rejected: dict[int, str] = dataclasses.field(default_factory=dict)
+    is_named: bool = True
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fewshot.core.artifacts import atomic_path
 from fewshot.core.errors import InputError
-from fewshot.data.formats import format_of
+from fewshot.data.formats import written_format
 from fewshot.data.row_writers import Layout
 
 Rows = Sequence[Mapping[str, Any]]
@@ -54,7 +54,7 @@ def write_rows(
     text,labels
     "good, really",a|b
     """
-    format_of(path)
+    written_format(path)
     names = list(dict.fromkeys(name for row in rows for name in row)) if columns is None else list(columns)
     if not names:
         raise InputError(f"rows for {str(path)!r} hold no columns; there is nothing to write")

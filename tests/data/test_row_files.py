@@ -170,7 +170,7 @@ def test_an_object_of_columns_is_rows_too(tmp_path):
         ("a.jsonl", b"[1]\n", "no row with columns"),
         ("a.json", b'[{"text": "a"}, ', "not valid JSON"),
         ("a.parquet", b"PAR1", "not a Parquet file"),
-        ("a.txt", b"a", "expected one of"),
+        ("a.xlsx", b"a", "expected one of"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, name, content, message):

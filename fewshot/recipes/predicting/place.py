@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from fewshot.core.errors import InputError
-from fewshot.data.formats import format_of
+from fewshot.data.formats import format_of, is_gzipped, written_format
 from fewshot.data.readers import check_file
 
 
@@ -34,7 +34,9 @@ class Place:
         if out.resolve() == source.resolve():
             raise InputError(f"out must be another file than the input, got {str(out)!r} for both")
         named = source if is_folder else out
-        format_of(named)
+        if is_folder and format_of(source) == "lines":
+            named = Path("lines.csv.gz" if is_gzipped(source) else "lines.csv")
+        written_format(named)
         check_file(source)
         packed = ".gz" if named.name.lower().endswith(".gz") else ""
         return cls(source, out, is_folder, Path(named.name.lower().removesuffix(".gz")).suffix + packed)

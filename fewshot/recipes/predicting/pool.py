@@ -49,14 +49,14 @@ def predict_pool(
     classifier : str, Path or TextClassifier
         A model directory, or a fitted classifier (one that can be saved).
     source : str or Path
-        CSV, TSV, JSONL, JSON or Parquet, each also gzipped, of any size. Columns ``label``, ``labels`` and
-        ``confidence`` that it has already are kept as ``label_given`` and so on.
+        CSV, TSV, JSONL, JSON, Parquet, or a ``.txt`` of one text a line, each also gzipped, of any size. Columns
+        ``label``, ``labels`` and ``confidence`` that it has already are kept as ``label_given`` and so on.
     out : str or Path
         A file, in the format that its name says; or a folder (one that is there, or a name that ends in ``/``), which
-        keeps a file a shard, ``part-00000.csv`` and so on, in the format of ``source``. Rows that cannot be predicted
-        keep their place with an empty label and go with number and reason to ``OUT.rejected.csv`` (in a folder
-        ``rejected.csv``); rows that ``abstaining`` leaves without a label go to ``OUT.review.csv``, in the format of
-        the output, with the label that would have been given and the number of their row.
+        keeps a file a shard, ``part-00000.csv`` and so on, in the format of ``source`` (CSV for a ``.txt``). Rows that
+        cannot be predicted keep their place with an empty label and go with number and reason to ``OUT.rejected.csv``
+        (in a folder ``rejected.csv``); rows that ``abstaining`` leaves without a label go to ``OUT.review.csv``, in the
+        format of the output, with the label that would have been given and the number of their row.
     reading : Reading, optional
         Columns of the text, encoding, separator of labels.
     abstaining : Abstaining, optional

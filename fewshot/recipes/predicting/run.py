@@ -97,7 +97,7 @@ class PredictionRun:
         self._place, self._part, self._rows_per_shard = place, part, rows_per_shard
         self._begun = _state(place.source)
         self._rows = open_rows(place.source, encoding=reading.encoding, typed=format_of(place.named) == "parquet")
-        self.texts = TextReader(self._rows.columns, reading.text, self._rows.source)
+        self.texts = TextReader(self._rows.columns, reading.text, self._rows.source, is_named=self._rows.is_named)
         self._columns = OutputColumns(self._rows, model.label_space_, place.named, reading.label_separator)
         suffixes = {"part": place.suffix, "review": place.suffix, "rejected": ".csv"}
         self.shards = ShardFolder(place.folder, self._columns.layouts, suffixes, is_output=place.is_folder)

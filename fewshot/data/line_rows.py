@@ -1,0 +1,57 @@
+"""Rows of a file without columns, each line of which is a text."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fewshot.core.errors import InputError
+from fewshot.data.readers import TEXT_COLUMN
+from fewshot.data.row_blocks import BLOCK_ROWS, Chunk
+from fewshot.data.row_sources import RowSource
+from fewshot.data.text_records import MAX_RECORD, is_text, mended, read_line
+
+_CHUNK_CHARACTERS = 2**20
+
+
+class LineRows(RowSource):
+    """The lines of a file that are not empty; they are counted first."""
+
+    columns = TEXT_COLUMN
+    is_named = False
+
+    def __init__(self, path: Path, encoding: str) -> None:
+        super().__init__(path, encoding)
+        self.n_rows = sum(1 for _ in self._lines())
+        if not self.n_rows:
+            raise InputError(f"{self.source} is empty: it holds no rows of data")
+
+    def _chunks(self, wanted: Callable[[int, int], bool]) -> Iterator[Chunk]:
+        rows: list[str | None] = []
+        broken: dict[int, str] = {}
+        size = n_rows = 0
+        for line in self._lines():
+            if len(line) > MAX_RECORD:
+                broken[len(rows)] = f"too long: a line of more than {MAX_RECORD:,} characters"
+                rows.append(None)
+                continue
+            if not is_text(line):
+                broken[len(rows)] = self._not_text
+                line = mended(line)
+            rows.append(line.rstrip("\n"))
+            size += len(line)
+            if len(rows) == BLOCK_ROWS or size >= _CHUNK_CHARACTERS:
+                n_rows += len(rows)
+                self.position = n_rows
+                yield rows, broken, size
+                rows, broken, size = [], {}, 0
+        if rows:
+            yield rows, broken, size
+
+    def _lines(self) -> Iterator[str]:
+        with self._open() as handle:
+            while line := read_line(handle):
+                if not line.isspace():
+                    yield line
+
+    def _columns_of(self, rows: Any) -> dict[str, Sequence[Any]]:
+        return {TEXT_COLUMN[0]: rows}
