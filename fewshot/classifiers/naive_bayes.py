@@ -65,21 +65,21 @@ class NaiveBayesClassifier(ThresholdClassifier):
     Multi-label runs through ``skmultilearn.problem_transform.BinaryRelevance(MultinomialNB())``. Labels that are
     constant in training, on which that class fails, are constant predictions here.
 
-    One half is a bad threshold: on train-split texts of GoEmotions (eight labels, 16 to 512 texts, four samples each) a
-    common one by cross-validation gained 7 to 16 points of micro-F1 and 3 to 12 of macro-F1, one for each label 1 point
-    more of macro-F1 and 0 to 4 less of micro-F1.
+    One half is a bad threshold: on train-split texts of GoEmotions (eight labels, 16 to 512 texts, twelve samples each)
+    plain Naive Bayes with it is 15 to 17 points of micro-F1 behind the defaults here, and 2 to 8 of macro-F1. One
+    threshold for each label has 1 to 8 points of macro-F1 more than a common one, and up to 3.5 of micro-F1 less.
 
     Words count as if each were independent evidence, so that a long text's log odds lie far out, and a threshold found
     on texts of one length is none for another (Rennie et al. 2003 scale counts for the same reason). Micro-F1 in
-    percent, mean of six samples of 8, 16, 32, 64 and 128 texts:
+    percent, mean of twelve samples of 8, 16, 32, 64 and 128 texts:
 
     ======================  ========================  ==========================
     divided by              GoEmotions, eight labels  ``data/issues.jsonl``
     ======================  ========================  ==========================
-    nothing                 28.0 33.0 34.7 42.4 41.5  13.8 23.0 28.8 30.0 44.4
-    root of the length      36.0 38.7 40.4 43.8 43.4  21.8 26.1 31.1 31.1 45.2
-    length                  41.4 42.3 43.7 45.5 46.0  26.1 27.3 28.1 34.8 38.8
-    either, as is chosen    41.5 40.9 43.7 44.7 45.8  22.0 25.4 31.1 31.1 45.2
+    nothing                 32.4 37.2 40.7 42.3 44.0  27.1 31.5 36.3 44.0 54.5
+    root of the length      35.2 41.6 44.3 45.6 46.4  26.8 32.0 35.7 43.5 53.8
+    length                  37.3 43.4 44.5 45.0 45.5  25.0 26.2 29.0 31.6 39.2
+    either, as is chosen    36.7 43.0 44.3 45.4 46.5  25.3 29.1 35.0 43.5 53.8
     ======================  ========================  ==========================
 
     Copies make word counts larger, so that the smoothing weighs less, and that is nearly all they do: counts do not see
@@ -156,25 +156,28 @@ class NaiveBayesClassifier(ThresholdClassifier):
     def _choose(self, judged: np.ndarray, held_out: "_LogOdds", powers: Sequence[float]) -> None:
         """Take the power of the length, and the thresholds, with the best micro-F1 on held-out texts."""
         given = {power: held_out.probabilities(power) for power in powers}
-        # without few: with 30, micro-F1 on GoEmotions fell by 0.01 to 0.08 with 16 to 64 texts, and was equal with 128
-        choices = {power: chosen_thresholds(judged, given[power], self.thresholds, few=0) for power in powers}
+        choices = {power: chosen_thresholds(judged, given[power], self.thresholds) for power in powers}
         scores = {power: micro_f1(judged, given[power] >= chosen) for power, chosen in choices.items()}
         best = max(scores, key=scores.__getitem__)
         self._tables = dataclasses.replace(self._tables, power=best)
         self.threshold_[:] = choices[best]
 
     def _held_out(self, counts: Any, y: np.ndarray, source_rows: np.ndarray) -> tuple[np.ndarray, "_LogOdds"]:
-        """Return labels of the texts, and what is said of each by counts without it; both empty of a single text."""
+        """Return labels of the texts, and what is said of each by counts without it; both empty of a single text.
+
+        Words that only a held-out text has say nothing, and are not counted, as with any new text.
+        """
         own = own_rows(source_rows)
         folds = min(FOLDS, len(own))
         if folds < 2:
             own = own[:0]
-        evidence, prior = np.zeros(y.shape), np.zeros(y.shape)
+        evidence, prior, n_words = np.zeros(y.shape), np.zeros(y.shape), np.ones(len(y))
         for _, part in KFold(folds, shuffle=True, random_state=self.random_state).split(own) if len(own) else ():
             test, rows = own[part], rows_apart(source_rows, own[part])
-            said = _Tables.of_labels(counts[rows], y[rows], self.alpha).log_odds(counts[test])
-            evidence[test], prior[test] = said.evidence, said.prior
-        return y[own], _LogOdds(evidence[own], prior[own], _n_words(counts[own]))
+            known = counts[:, np.flatnonzero(counts[rows].getnnz(axis=0))]
+            said = _Tables.of_labels(known[rows], y[rows], self.alpha).log_odds(known[test])
+            evidence[test], prior[test], n_words[test] = said.evidence, said.prior, said.n_words
+        return y[own], _LogOdds(evidence[own], prior[own], n_words[own])
 
     def _count(self, texts: list[str]) -> Any:
         vectorizer = CountVectorizer(
