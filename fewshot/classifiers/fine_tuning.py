@@ -136,7 +136,7 @@ class FineTuning:
         """Train on folds, choose how long to train, and train on all texts for so long."""
         rows = np.arange(len(self.texts))
         plan = self.settings.plan(len(rows))
-        if not can_judge(self.y, self.folds):
+        if not can_judge(self.y, self.folds, self.texts):
             return self.unjudged()
         held_out = self._judge(self._run_fold)
         look = choose_look(held_out) if self.settings.pruning is None else len(held_out.looks) - 1
@@ -171,7 +171,7 @@ class FineTuning:
 
         ``run_fold(fold, train, test)`` trains on some rows and returns logits of others, look by look.
         """
-        fold_of = assign_folds(self.y, self.folds, self.random_state)
+        fold_of = assign_folds(self.y, self.folds, self.random_state, self.texts)
         rows: list[np.ndarray] = []
         parts: list[list[np.ndarray]] = []
         for fold in range(self.folds):

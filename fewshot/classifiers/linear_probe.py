@@ -8,6 +8,7 @@ from fewshot.classifiers.augmented import augmented_examples, find_augmentations
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.core.requirements import PREDICTING
 from fewshot.data.labels import LabelSpace
+from fewshot.data.seen import first_alike
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER, unwrapped
 from fewshot.encoders.static import StaticEncoder
@@ -87,7 +88,7 @@ class LinearProbeClassifier(HeadClassifier):
             y,
             n_classes=len(space.classes),
             random_state=self.random_state,
-            source_rows=source_rows,
+            source_rows=first_alike(texts)[source_rows],
             thresholds=self.thresholds,
         )
 

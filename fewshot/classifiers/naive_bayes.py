@@ -17,6 +17,7 @@ from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresh
 from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.data.augmentation import TokenAugmentation, own_rows, rows_apart
 from fewshot.data.labels import LabelSpace
+from fewshot.data.seen import first_alike
 from fewshot.evaluation.thresholds import check_thresholds, chosen_thresholds, micro_f1
 
 TOKENS = r"(?u)[぀-ヿ㐀-䶿一-鿿]|\b\w+\b"
@@ -145,7 +146,7 @@ class NaiveBayesClassifier(ThresholdClassifier):
             return
         tables = _Tables.of_labels(counts, y, self.alpha)
         if validation is None:
-            judged, held_out = self._held_out(counts, y, source_rows)
+            judged, held_out = self._held_out(counts, y, first_alike(texts)[source_rows])
         else:
             judged, held_out = validation[1], tables.log_odds(self._count(validation[0]))
         powers = LENGTH_POWERS if self.length_normalization is None else (self.length_normalization,)

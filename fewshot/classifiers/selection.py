@@ -12,6 +12,7 @@ import numpy as np
 
 from fewshot.classifiers.contrastive import TrainedBody
 from fewshot.classifiers.templates import Examples
+from fewshot.data.seen import first_alike
 from fewshot.encoders.blending import blend
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.evaluation.thresholds import best_threshold
@@ -80,8 +81,15 @@ class HeldOut:
         return {way: float(right(self.y, given).mean()) for way, given in self.probabilities.items()}
 
 
-def assign_folds(y: np.ndarray, folds: int, random_state: int) -> np.ndarray:
+def assign_folds(y: np.ndarray, folds: int, random_state: int, texts: Sequence[str] | None = None) -> np.ndarray:
     """Deal the rows into folds, each class evenly; multi-label rows at random.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, n_classes)
+    folds, random_state : int
+    texts : sequence of str, optional
+        Of the rows: those that differ by case and white space alone have one fold, that of the first of them.
 
     Returns
     -------
@@ -93,6 +101,12 @@ def assign_folds(y: np.ndarray, folds: int, random_state: int) -> np.ndarray:
     >>> assign_folds(np.array([0, 0, 1, 1]), 2, 0).reshape(2, 2).sum(axis=1).tolist()
     [1, 1]
     """
+    if texts is not None:
+        first = first_alike(texts)
+        distinct = np.flatnonzero(first == np.arange(len(y)))
+        fold = np.full(len(y), -1)
+        fold[distinct] = assign_folds(y[distinct], folds, random_state)
+        return fold[first]
     generator = np.random.default_rng(random_state)
     order = generator.permutation(len(y))
     if y.ndim == 1:
@@ -110,11 +124,13 @@ def assign_folds(y: np.ndarray, folds: int, random_state: int) -> np.ndarray:
     return fold
 
 
-def can_judge(y: np.ndarray, folds: int) -> bool:
+def can_judge(y: np.ndarray, folds: int, texts: Sequence[str] | None = None) -> bool:
     """Tell whether there are labels enough for cross-validation: in half of the classes, two a class and fold.
 
-    Of texts that have several labels each, two a fold.
+    Of texts that have several labels each, two a fold. Of ``texts`` that are alike only the first counts.
     """
+    if texts is not None:
+        y = y[first_alike(texts) == np.arange(len(y))]
     if folds < 2 or not len(y):
         return False
     if y.ndim == 2:

@@ -208,7 +208,8 @@ class SelfTraining(FineTuning):
             return np.full(self.n_classes, 0.5)
         told = np.ones(len(held_out.y), dtype=bool)
         if without is not None:
-            sizes = np.bincount(assign_folds(self.y, self.folds, self.random_state) + 1)[1:]  # without those left out
+            fold_of = assign_folds(self.y, self.folds, self.random_state, self.texts)
+            sizes = np.bincount(fold_of + 1)[1:]  # without those left out
             told[sizes[:without].sum() : sizes[: without + 1].sum()] = False
         if not told.any():
             return np.full(self.n_classes, 0.5)

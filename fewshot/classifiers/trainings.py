@@ -98,10 +98,10 @@ class Trainings:
 
     def cross_validated(self) -> Outcome:
         """Train on folds, choose, and train on all texts if that is worth it."""
-        own = self.examples.y[: self.examples.n_own]
-        if not can_judge(own, self.folds):
+        own, texts = self.examples.y[: self.examples.n_own], self.examples.texts[: self.examples.n_own]
+        if not can_judge(own, self.folds, texts):
             return Outcome(self.preferred, None, self._train_on_all(), None)
-        fold_of = assign_folds(own, self.folds, self.random_state)
+        fold_of = assign_folds(own, self.folds, self.random_state, texts)
         held_out = cross_validate(self.examples, fold_of, self._run_fold)
         way = choose(held_out, self.preferred)
         return Outcome(way, held_out, self._train_on_all() if way.share else None, f"{len(held_out.y)} held-out labels")

@@ -39,6 +39,18 @@ def text_hashes(texts: Iterable[str]) -> np.ndarray:
     return np.frombuffer(b"".join(hashlib.blake2b(key, digest_size=8).digest() for key in keys), dtype="<u8")
 
 
+def first_alike(texts: Sequence[str]) -> np.ndarray:
+    """Return of each text the number of the first one that has its :func:`text_key`.
+
+    Examples
+    --------
+    >>> first_alike(["a text", "another", "A  text"]).tolist()
+    [0, 1, 0]
+    """
+    firsts: dict[str, int] = {}
+    return np.array([firsts.setdefault(text_key(text), row) for row, text in enumerate(texts)], dtype=np.int64)
+
+
 class SeenTexts:
     """Tells which texts are new, in 8 bytes a different text, and 16 at the moment when arrays are merged.
 

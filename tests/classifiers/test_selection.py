@@ -58,6 +58,20 @@ def test_another_seed_gives_other_folds():
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
+def test_a_text_given_twice_is_in_one_fold(multi_label):
+    """Prevents texts that were doubled, to balance classes say, from being judged by models that learnt them."""
+    texts = [f"text {row % 12}" if row < 12 else f"TEXT  {row % 12}" for row in range(24)]
+    y = np.tile(np.repeat([0, 1], 6), 2)
+    y = np.eye(2, dtype=int)[y] if multi_label else y
+    fold_of = assign_folds(y, 2, 0, texts)
+    np.testing.assert_array_equal(fold_of[:12], fold_of[12:])
+    np.testing.assert_array_equal(fold_of[:12], assign_folds(y[:12], 2, 0))
+    assert can_judge(y, 3, texts)
+    assert not can_judge(y, 4, texts) or multi_label
+    assert can_judge(y, 4)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
 def test_more_labels_than_needed_are_left_out_evenly(monkeypatch, multi_label):
     """Prevents hours of choosing on many labels, and a choice on frequent classes alone."""
     monkeypatch.setattr(selection, "MOST_JUDGED", 12)
