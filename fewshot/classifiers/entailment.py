@@ -114,6 +114,10 @@ class EntailmentScorer:
         self._inputs = given & set(inspect.signature(model.forward).parameters)
         self._asked_precision = precision
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the copy in bfloat16, whose packed weights cannot be copied; it is made anew where it is needed."""
+        return {name: value for name, value in self.__dict__.items() if name != "_half"}
+
     @functools.cached_property
     def error(self) -> float:
         """How far bfloat16 may move a score: twice as far as it moves the probe that it moves furthest."""

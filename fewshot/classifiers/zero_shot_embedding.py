@@ -202,7 +202,7 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
         members = np.eye(len(space.classes))[self.sentence_classes_]
         prototypes = unit_rows(members.T @ X)
         way, bias = "plain", np.zeros(len(prototypes))
-        if center is not None:
+        if center is not None and len(prototypes) > 1:  # one alone is its own mean
             prototypes = unit_rows(prototypes - prototypes.mean(axis=0))
             way, bias = "centered", -prototypes @ center
         if space.multi_label:

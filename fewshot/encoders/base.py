@@ -139,9 +139,25 @@ def rows_of(
 
 
 def check_texts(texts: Sequence[str]) -> None:
-    """Raise :class:`InputError` unless ``texts`` is a sequence of strings (and not one string)."""
+    """Raise :class:`InputError` unless ``texts`` is a sequence of strings (and not one string) that can be written."""
     if isinstance(texts, str):
         raise InputError("texts must be a sequence of strings, got one string; put it in a list: [text]")
+    if not hasattr(texts, "__len__"):
+        raise InputError(
+            f"texts must be a sequence of strings, got {type(texts).__name__}; make it a list: list(texts)"
+        )
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"texts[{row}] must be a string, got {text!r} of type {type(text).__name__}")
+        if not text.isascii():
+            _check_writable(row, text)
+
+
+def _check_writable(row: int, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"texts[{row}] holds {text[error.start]!r}, half of a surrogate pair, which comes of bytes that are not "
+            "UTF-8 or of JSON that was cut; replace it: text.encode('utf-8', 'replace').decode()"
+        ) from None

@@ -85,7 +85,7 @@ class VectorIndex:
             The cosine, or minus the distance: the larger, the nearer; falling along each line.
         rows : ndarray of shape (n, k)
         """
-        X, k = np.ascontiguousarray(X, dtype=np.float32), min(k, len(self.X))
+        X, k = np.ascontiguousarray(X, dtype=np.float32), int(min(k, len(self.X)))  # FAISS knows no NumPy integers
         similarities, rows = np.empty((len(X), k), dtype=np.float32), np.empty((len(X), k), dtype=np.int64)
         for start in range(0, len(X), QUERIES_AT_ONCE):
             part = slice(start, start + QUERIES_AT_ONCE)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fewshot.classifiers.templates import check_label_words
+from fewshot.classifiers.templates import check_descriptions
 from fewshot.core.artifacts import read_json, write_json
 from fewshot.recipes.advised_commands import BASELINES, Command, Files, Writer
 from fewshot.recipes.advised_slices import choose_slices
@@ -135,7 +135,8 @@ def advise(
     classes : sequence of str, optional
         All class names, where no label names them.
     label_words : str or Path, optional
-        JSON file, class → words for it, where names are codes.
+        JSON file, class → words for it, where names are codes; or several texts a class, which only zero-shot methods
+        take.
     encoder : str, optional
         Default: the default teacher if a copy is cached, else ``bundled``.
     reading : Reading, optional
@@ -163,7 +164,7 @@ def advise(
     """
     reading = reading or Reading()
     words = {} if label_words is None else read_json(label_words)
-    check_label_words(words)
+    check_descriptions(words)
     task = read_task(
         labeled,
         unlabeled,
@@ -178,7 +179,8 @@ def advise(
     known = [suggestion for suggestion in decision.leaf.suggestions if suggestion.is_known]
     shown = known[:MOST_METHODS]
     slices = choose_slices(task)
-    files = _files(labeled, unlabeled, test, label_words)
+    trains_on = label_words if all(isinstance(text, str) for text in words.values()) else None  # one text a class
+    files = _files(labeled, unlabeled, test, trains_on)
     writer = None if files is None else Writer(files, task, reading, slices)
     return Advice(
         facts=task.facts,

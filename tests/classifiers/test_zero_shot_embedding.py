@@ -76,6 +76,13 @@ def test_centering_by_itself(tiny_encoder, pool):
     assert make(tiny_encoder, centering=False).fit(unlabeled=enough).report_["centered_on"] is None
 
 
+def test_one_class_is_not_its_own_mean(tiny_encoder, pool):
+    """Prevents a classifier of one label from giving every text the same probability."""
+    classifier = ZeroShotEmbeddingClassifier(tiny_encoder, classes=["refund"], multi_label=True).fit(unlabeled=pool)
+    assert np.isfinite(classifier.report_["temperature"])
+    assert np.ptp(classifier.predict_proba(pool)) > 0
+
+
 def test_labels_set_the_temperature(tiny_topical, tiny_encoder, single, multi):
     """Prevents probabilities that say next to nothing, or too much, where labels tell how often they are right."""
     plain, fitted = make(tiny_topical).fit(), make(tiny_topical).fit(single.texts, single.labels)

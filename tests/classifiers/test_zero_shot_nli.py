@@ -1,5 +1,6 @@
 """Class names by inference: the answers of transformers' pipeline, sooner; names, descriptions, rules and folders."""
 
+import copy
 import zlib
 from pathlib import Path
 
@@ -314,6 +315,13 @@ def test_labels_of_another_kind(tiny_nli):
         make(tiny_nli, multi_label=False).fit(["a"], [("login",)])
     with pytest.raises(InputError, match="labels must be lists of labels, as multi_label=True says"):
         make(tiny_nli, multi_label=True).fit(["a"], ["login"])
+
+
+def test_it_can_be_copied_after_it_answered(tiny_nli):
+    """Prevents weights packed for the processor, which cannot be copied, from barring copies of what was used."""
+    scorer = EntailmentScorer(*open_sequence_folder(tiny_nli), ["refund", "late"], name="tiny", device="cpu")
+    given = scorer.scores(["my parcel"], precision="bfloat16")
+    np.testing.assert_array_equal(copy.deepcopy(scorer).scores(["my parcel"], precision="bfloat16"), given)
 
 
 def test_a_scorer_asks_only_what_is_wanted(tiny_nli, pool):

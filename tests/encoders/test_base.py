@@ -53,9 +53,11 @@ def test_no_text():
     assert Lengths().encode([]).dtype == np.float32
 
 
-@pytest.mark.parametrize("texts", ["one text", [None], ["a", 3], ["a", b"b"], [["a"]], [float("nan")]])
+@pytest.mark.parametrize(
+    "texts", ["one text", [None], ["a", 3], ["a", b"b"], [["a"]], [float("nan")], iter(["a"]), ["ü", "bad \ud800 text"]]
+)
 def test_bad_texts(texts):
-    """Prevents a string from being read as letters, and a missing cell from being encoded as 'nan'."""
+    """Prevents a string from being read as letters, a missing cell as 'nan', and errors of tokenizers deep inside."""
     with pytest.raises(InputError, match="texts"):
         Lengths().encode(texts)
 

@@ -77,6 +77,12 @@ def test_any_size(n, k, metric, approximate):
     assert not (others == np.arange(n)[:, None]).any()
 
 
+def test_numbers_of_numpy_are_numbers():
+    """Prevents a grid of ``np.arange``, as scikit-learn's searches have it, from failing inside FAISS."""
+    X = vectors(9)
+    np.testing.assert_array_equal(VectorIndex(X).search(X, np.int64(3))[1], VectorIndex(X).search(X, 3)[1])
+
+
 def test_copies_come_in_the_order_of_the_rows():
     """Prevents an answer among equals that depends on how many are asked at once."""
     X = np.repeat(vectors(4), 50, axis=0)

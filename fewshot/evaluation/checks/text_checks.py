@@ -73,18 +73,20 @@ def _near(evidence: Evidence, one: str, other: str) -> list[dict[str, Any]]:
 def _absent_from_slices(evidence: Evidence) -> Found | None:
     wanted = classes_of(evidence.test.labels)
     lines: list[dict[str, Any]] = []
+    absent: dict[str, None] = {}
     slices = [(seed, size, rows) for seed, draws in evidence.draws.items() for size, rows in draws.items() if size]
     for seed, size, rows in slices:
         there = classes_of(evidence.labeled.labels[row] for row in rows)
         if wanted - there:
-            lines.append({"slice": size, "seed": seed, "absent": ", ".join(sorted(map(str, wanted - there)))})
+            names = sorted(map(str, wanted - there))
+            absent |= dict.fromkeys(names)
+            lines.append({"slice": size, "seed": seed, "absent": ", ".join(names)})
     if not lines:
         return None
-    absent = named(list(dict.fromkeys(name for line in lines for name in line["absent"].split(", "))))
     lacks = "lacks" if len(lines) == 1 else "lack"
     text = (
         f"{len(lines)} of {len(slices)} slices {lacks} classes of the test set, which nothing trained on it can give: "
-        f"{absent}; draw larger slices"
+        f"{named(list(absent))}; draw larger slices"
     )
     return text, sorted(lines, key=lambda line: (line["slice"], line["seed"]))
 

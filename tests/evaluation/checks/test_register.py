@@ -127,6 +127,13 @@ def test_slices_without_a_class(sound):
     assert finding.evidence == [{"slice": 1, "seed": 0, "absent": "b, c"}]
 
 
+def test_a_class_whose_name_has_a_comma_is_one_class(sound):
+    """Prevents names from being cut where a list of them is read again."""
+    test = dataclasses.replace(sound.test, labels=["returns, exchanges", *sound.test.labels[1:]])
+    finding = found_in(dataclasses.replace(sound, test=test, draws={0: {24: np.arange(24)}}))[104]
+    assert "'returns, exchanges'" in finding.text
+
+
 def test_choosing_among_equals(sound):
     """Prevents the best of many equal methods from being reported with the luck that made it the best."""
     rng = np.random.default_rng(1)
