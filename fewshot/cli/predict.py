@@ -65,6 +65,8 @@ def predict(
 
     abstaining = Abstaining(precision, in_scope_only, min_confidence)
 
+    if source in ("-", "/dev/stdin"):
+        raise typer.BadParameter("cannot be standard input; name a file, or give one text", param_hint="SOURCE")
     names_file = out is not None or _names_a_file(source)
     with show_progress(enabled=False if quiet else None):
         if not names_file:
@@ -122,8 +124,8 @@ def _told(made: "PredictedPool", out: str, model: str, text: list[str] | None) -
     done = f"Predicted {made.n_rows:,} rows{rejected}{abstained}: {out}{resumed}"
     if made.review_file:
         columns = "".join(f" --text {name}" for name in text or ())
-        again = f"fewshot train {made.review_file}{columns} --from {model} --out {model}-2"
-        return f"{done}\nNext: correct the labels in {made.review_file}, then: {again}"
+        again = f"fewshot train ALL_LABELS{columns} --out {model}-2"
+        return f"{done}\nNext: correct the labels in {made.review_file}, put them to your labelled texts, then: {again}"
     return f"{done}\nNext: rows that need a person: --min-confidence 0.7 writes them to a file of their own"
 
 

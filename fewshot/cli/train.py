@@ -174,10 +174,21 @@ def train(
         typer.echo(note, err=True)
     options.finish(
         f"Trained {settings.method} on {facts['texts']} texts of {facts['classes']} classes in {facts['seconds']} s: "
-        f"{out} ({facts['megabytes']} MB). Next: fewshot distill --teacher {out} --unlabeled POOL --out runs/student",
+        f"{out} ({facts['megabytes']} MB). Next: {_next_command(settings.method, settings.encoder, out)}",
         {"out": out, **facts},
         as_json=as_json,
     )
+
+
+def _next_command(method: str, encoder: str, out: str) -> str:
+    """Return what can be done with the model; a student of the Hub is named only where the teacher is from there."""
+    from fewshot.encoders.resolve import DEFAULT_TEACHER
+    from fewshot.recipes.methods import find_method
+
+    if not find_method(method)[0].uses_encoder:
+        return f'fewshot predict {out} "a text"'
+    student = "" if encoder == DEFAULT_TEACHER else " --student static"
+    return f"fewshot distill --teacher {out} --unlabeled POOL{student} --out runs/student"
 
 
 def _one_or_several(given: list[str] | None) -> str | tuple[str, ...] | None:

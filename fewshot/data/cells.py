@@ -3,7 +3,11 @@
 The columns are found by ``loading``; this module knows only what stands in one of them.
 """
 
+import ast
+import contextlib
 import dataclasses
+import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.core.artifacts import read_json
-from fewshot.core.errors import InputError, ModelFormatError
+from fewshot.core.errors import DataWarning, InputError, ModelFormatError
 from fewshot.data.labels import LabelSpace
 from fewshot.data.tables import is_missing
 from fewshot.data.texts import Label
@@ -57,6 +61,7 @@ class LabelColumn:
             If a cell cannot be read as labels, or strings and integers are mixed.
         """
         names = [self._names(cell, row) for cell, row in zip(cells, rows, strict=True)]
+        self._warn_of_other_separators(names)
         if self.label_map is not None:
             names = self._mapped(names, self.label_map)
         entries = [self._entry(*parts) for parts in zip(names, cells, rows, strict=True)]
@@ -64,6 +69,21 @@ class LabelColumn:
         if any(entry is not None and entry != () for entry in entries):
             LabelSpace.of([entry for entry in entries if entry is not None])  # warns of classes that look alike
         return entries
+
+    def _warn_of_other_separators(self, names: list[list[Label] | None]) -> None:
+        """Warn where names are made of others, with a sign between them that often separates labels."""
+        known = {name for group in names if group for name in group if isinstance(name, str)}
+        for sign in (";", ",", "|", "/"):
+            parts = {name: [part.strip() for part in name.split(sign)] for name in known if sign in name}
+            made = [name for name in sorted(parts) if known.issuperset(parts[name])]
+            if made:
+                warnings.warn(
+                    f"{self.where}: {made[0]!r} is made of other labels there; if it stands for several, say "
+                    f"--label-separator {sign!r} (label_separator) and call the column 'labels'",
+                    DataWarning,
+                    stacklevel=4,
+                )
+                return
 
     def _names(self, cell: Any, row: int) -> list[Label] | None:
         """Return the raw labels in a cell, each once and in order; ``None`` where it is missing."""
@@ -139,6 +159,24 @@ class LabelColumn:
                 f"{self.where} mixes strings and integers: {one!r} in row {row}, {other!r} in row {other_row}; "
                 "use one type"
             )
+
+
+def listed(cell: Any) -> Any:
+    """Return the list that a cell of text is, written as JSON or as Python writes it; anything else unchanged.
+
+    Examples
+    --------
+    >>> listed('["a", "b"]'), listed("['a']"), listed("[draft] a"), listed(3)
+    (['a', 'b'], ['a'], '[draft] a', 3)
+    """
+    if not isinstance(cell, str) or not (cell.strip().startswith("[") and cell.strip().endswith("]")):
+        return cell
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            found = read(cell.strip())
+            if isinstance(found, list) and all(isinstance(label, str | int) for label in found):
+                return found
+    return cell
 
 
 def holds_lists(cells: Sequence[Any]) -> bool:

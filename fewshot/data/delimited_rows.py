@@ -10,11 +10,11 @@ import gzip
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from fewshot.core.errors import InputError
 from fewshot.data.delimited import checked_header
-from fewshot.data.formats import format_of
+from fewshot.data.readers import delimiter_of
 from fewshot.data.record_spans import RecordSpans, SpanColumn, find_spans
 from fewshot.data.row_blocks import Chunk
 from fewshot.data.row_sources import RowSource
@@ -159,11 +159,9 @@ def _mend(rows: list[list[str | None]], broken: dict[int, str], reason: str) -> 
 class DelimitedRows(RowSource):
     """The rows of a CSV or TSV file; all cells are strings."""
 
-    _DELIMITERS: ClassVar = {"csv": ",", "tsv": "\t"}
-
     def __init__(self, path: Path, encoding: str) -> None:
         super().__init__(path, encoding)
-        self._delimiter = self._DELIMITERS[format_of(path)]
+        self._delimiter = delimiter_of(path, encoding)
         with self._open("") as handle:
             header = self._header(handle)
             if not is_text("".join(header)):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.core.errors import InputError
-from fewshot.data.cells import LabelColumn, holds_lists, read_label_map
+from fewshot.data.cells import LabelColumn, holds_lists, listed, read_label_map
 from fewshot.data.sources import read_source
 from fewshot.data.tables import Table, is_missing, is_null
 from fewshot.data.texts import Label, TextData
@@ -95,8 +95,10 @@ def load_texts(
     table = read_source(source, split=split, split_column=split_column, encoding=encoding, max_rows=max_rows)
     columns = text_columns(table, text)
     label = _label_column(table, label)
+    if label in columns:
+        raise InputError(f"text and label both name the column {label!r} of {table.source}; each needs its own")
     table, rejected = _without_rejected(table)
-    cells = [None if label is None else row.get(label) for row in table.rows]
+    cells = [None if label is None else listed(row.get(label)) for row in table.rows]
     if multi_label is None:
         multi_label = label == "labels" or holds_lists(cells)
     column = LabelColumn(

@@ -9,6 +9,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from fewshot.data.tables import Table
 
 TEXT_COLUMN = ("text",)
 """What the column of a file is called that has lines instead of columns."""
+
+MOST_OF_HEADER = 2**16
+"""Signs of the first line that are looked at for what separates fields."""
 
 
 def read_rows(path: str | Path, *, encoding: str = "utf-8", max_rows: int | None = None) -> Table:
@@ -147,14 +151,31 @@ def open_text(
         )
 
 
-def _read_csv(path: Path, encoding: str, max_rows: int | None) -> Table:
-    with open_text(path, encoding, newline="") as lines:
-        return parse_delimited(lines, delimiter=",", source=called(path), max_rows=max_rows)
+def delimiter_of(path: Path, encoding: str) -> str:
+    r"""Return what stands between the fields of a CSV or TSV file.
+
+    A CSV file whose first line has a semicolon or a tab and no comma, quoted ones aside, is separated by these, as
+    spreadsheets write it where the comma stands in numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+    >>> _ = path.write_text('id;"text, all of it"\n1;good\n')
+    >>> delimiter_of(path, "utf-8")
+    ';'
+    """
+    if format_of(path) == "tsv":
+        return "\t"
+    with open_text(path, encoding, newline="", errors="surrogateescape") as lines:
+        header = re.sub(r'"[^"]*"', "", lines.readline(MOST_OF_HEADER))
+    return "," if "," in header else next((sign for sign in ";\t" if sign in header), ",")
 
 
-def _read_tsv(path: Path, encoding: str, max_rows: int | None) -> Table:
+def _read_delimited(path: Path, encoding: str, max_rows: int | None) -> Table:
+    delimiter = delimiter_of(path, encoding)
     with open_text(path, encoding, newline="") as lines:
-        return parse_delimited(lines, delimiter="\t", source=called(path), max_rows=max_rows)
+        return parse_delimited(lines, delimiter=delimiter, source=called(path), max_rows=max_rows)
 
 
 def _read_jsonl(path: Path, encoding: str, max_rows: int | None) -> Table:
@@ -213,8 +234,8 @@ def _read_lines(path: Path, encoding: str, max_rows: int | None) -> Table:
 
 
 _READERS = {
-    "csv": _read_csv,
-    "tsv": _read_tsv,
+    "csv": _read_delimited,
+    "tsv": _read_delimited,
     "jsonl": _read_jsonl,
     "json": _read_json,
     "parquet": _read_parquet,

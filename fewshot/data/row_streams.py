@@ -18,7 +18,7 @@ from typing import IO, Any
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.data.formats import format_of, is_gzipped, open_bytes
 from fewshot.data.json_array import JsonArray
-from fewshot.data.readers import called, check_file, explained, open_text, read_rows
+from fewshot.data.readers import called, check_file, delimiter_of, explained, open_text, read_rows
 from fewshot.data.text_records import RecordLines, delimited_records
 
 ROWS_WITHOUT_COLUMN = 1_000
@@ -183,15 +183,8 @@ def undecodable(path: Path, codec: str, encoding: str) -> str:
     )
 
 
-def _csv_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
-    return _delimited_rows(path, column, encoding, ",")
-
-
-def _tsv_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
-    return _delimited_rows(path, column, encoding, "\t")
-
-
-def _delimited_rows(path: Path, column: str, encoding: str, delimiter: str) -> Iterator[Row]:
+def _delimited_rows(path: Path, column: str, encoding: str) -> Iterator[Row]:
+    delimiter = delimiter_of(path, encoding)
     with open_text(path, encoding, newline="") as handle:
         records = delimited_records(RecordLines(handle), delimiter)
         _, header = next(records, (1, None))
@@ -303,8 +296,8 @@ def _shown(value: Any) -> str:
 
 
 _READERS = {
-    "csv": _csv_rows,
-    "tsv": _tsv_rows,
+    "csv": _delimited_rows,
+    "tsv": _delimited_rows,
     "jsonl": _jsonl_rows,
     "json": _json_rows,
     "parquet": _parquet_rows,

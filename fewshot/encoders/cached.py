@@ -9,6 +9,7 @@ import hashlib
 import os
 import sqlite3
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.core.errors import InputError
+from fewshot.core.errors import DataWarning, InputError
 from fewshot.encoders.base import Encoder, check_texts
 
 DEFAULT_MAX_BYTES = 2 * 2**30
@@ -191,16 +192,33 @@ class CachedEncoder(Encoder):
             missing = [text for text in missing if text not in self._memory]
         if missing:
             self._memory.update(zip(missing, self.encoder.encode(missing), strict=True))
-            if self.cache:
-                self.cache.put(self.fingerprint, missing, np.stack([self._memory[text] for text in missing]))
+            with self._cache_or_memory() as cache:
+                if cache:
+                    cache.put(self.fingerprint, missing, np.stack([self._memory[text] for text in missing]))
         if not len(texts):
             return np.empty((0, self.dimension), dtype=np.float32)
         return np.stack([self._memory[text] for text in texts])
 
     def _recall(self, texts: Sequence[str]) -> None:
-        if self.cache:
-            found = self.cache.get(self.fingerprint, texts, dimension=self.dimension)
-            self._memory.update({texts[i]: vector for i, vector in found.items()})
+        with self._cache_or_memory() as cache:
+            if cache:
+                found = cache.get(self.fingerprint, texts, dimension=self.dimension)
+                self._memory.update({texts[i]: vector for i, vector in found.items()})
+
+    @contextlib.contextmanager
+    def _cache_or_memory(self) -> Iterator[EmbeddingCache | None]:
+        """Give the cache; where it cannot be used, say so once and go on without, since it only saves time."""
+        try:
+            yield self.cache
+        except (sqlite3.Error, OSError) as error:
+            assert self.cache is not None
+            warnings.warn(
+                f"embeddings are not kept for other runs: {str(self.cache.path)!r} cannot be used ({error}); name "
+                "another folder by FEWSHOT_CACHE",
+                DataWarning,
+                stacklevel=4,
+            )
+            self.cache = None
 
     def _encode_batch(self, texts: Sequence[str]) -> np.ndarray:
         return self.encoder._encode_batch(texts)

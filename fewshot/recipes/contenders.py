@@ -139,8 +139,8 @@ def open_contender(
         )
     known = space_of(data.labels, multi_label=data.multi_label).classes
     own = [plain_label(label) for label in getattr(model, "classes_", ())]
-    names = _translated(name, own, known, model_labels or {})
-    notes = _check_classes(name, list(names.values()), known, data.source) if own else []
+    names = translated(name, own, known, model_labels or {})
+    notes = check_classes(name, list(names.values()), known, data.source) if own else []
     return Opened(_contender(name, model, names), model, folder, notes)
 
 
@@ -168,7 +168,7 @@ def _without_memory(model: Any) -> TextClassifier:
     return model
 
 
-def _translated(name: str, own: Sequence[Label], known: Sequence[Label], model_labels: Renaming) -> dict[Label, Label]:
+def translated(name: str, own: Sequence[Label], known: Sequence[Label], model_labels: Renaming) -> dict[Label, Label]:
     """Return the test set's name of each of a model's classes, as far as it has one; 3 and "3" are the same."""
     twins = {str(label): label for label in known}
     names = {}
@@ -183,7 +183,8 @@ def _translated(name: str, own: Sequence[Label], known: Sequence[Label], model_l
     return names
 
 
-def _check_classes(name: str, own: Sequence[Label], known: Sequence[Label], source: str) -> list[str]:
+def check_classes(name: str, own: Sequence[Label], known: Sequence[Label], source: str) -> list[str]:
+    """Return what is to be said of a test set's classes that a model does not know; raise if it knows none."""
     missing = [label for label in known if label not in own]
     if len(missing) == len(known):
         raise InputError(
@@ -204,21 +205,22 @@ def _listed(labels: Any) -> str:
 
 
 def _contender(name: str, model: Any, names: Mapping[Label, Label]) -> Contender:
-    def renamed(labels: Any) -> list[Any]:
-        return [_renamed(plain_label(label), names) for label in labels]
+    def all_renamed(labels: Any) -> list[Any]:
+        return [renamed(plain_label(label), names) for label in labels]
 
     def answer(texts: list[str]) -> Answers:
         if not callable(getattr(model, "predict_proba", None)):
-            return Answers(renamed(model.predict(texts)))
+            return Answers(all_renamed(model.predict(texts)))
         probabilities = np.asarray(model.predict_proba(texts))
         labels = model.labels_from(probabilities) if hasattr(model, "labels_from") else model.predict(texts)
         columns = (len(texts), len(names))
-        return Answers(renamed(labels), probabilities if names and probabilities.shape == columns else None)
+        return Answers(all_renamed(labels), probabilities if names and probabilities.shape == columns else None)
 
     return Contender(name, model.predict, answer, tuple(names.values()))
 
 
-def _renamed(label: Any, names: Mapping[Label, Label]) -> Any:
+def renamed(label: Any, names: Mapping[Label, Label]) -> Any:
+    """Return a label, or a tuple of several, by the test set's names."""
     if isinstance(label, tuple):
         return tuple(names.get(part, part) for part in label)
     return names.get(label, label)

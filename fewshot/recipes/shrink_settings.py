@@ -96,8 +96,14 @@ def parse_size(given: str | int | None) -> int | None:
         return None
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", str(given), flags=re.IGNORECASE | re.ASCII)
     unit = found[2].lower() if found else None
-    if found is None or unit not in UNITS or not (size := float(found[1]) * UNITS[unit]) >= 1:
+    if (
+        found is None
+        or unit not in UNITS
+        or (isinstance(given, str) and not unit)
+        or not (size := float(found[1]) * UNITS[unit]) >= 1
+    ):
         raise InputError(
-            f"target_size must be a number with B, kB, MB or GB, such as 10MB or 500kB, or bytes; got {given!r}"
+            "target_size must be a number with B, kB, MB or GB, such as 10MB or 500kB (in Python an integer is bytes); "
+            f"got {given!r}"
         )
     return int(size)

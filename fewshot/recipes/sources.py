@@ -46,9 +46,11 @@ class Reading:
     encoding: str = "utf-8"
 
     def load(self, source: Any) -> TextData:
-        """Load ``source`` without cleaning."""
+        """Load ``source`` without cleaning; warns of rows that could not be read."""
         options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return load_texts(source, **options | {"text": self.text[0] if len(self.text) == 1 else self.text})
+        data = load_texts(source, **options | {"text": self.text[0] if len(self.text) == 1 else self.text})
+        _warn_of_broken_rows(data)
+        return data
 
     def open_pool(self, source: Any, **options: Any) -> Pool:
         """Open ``source`` as a pool of unlabelled texts; ``options`` go to :func:`fewshot.open_pool`.
@@ -83,6 +85,18 @@ class Reading:
         return clean_texts(data)
 
 
+def _warn_of_broken_rows(data: TextData) -> None:
+    broken = [(row, reason) for row, reason in data.rejected if reason != "pull request"]
+    if broken:
+        row, reason = broken[0]
+        warnings.warn(
+            f"{len(broken):,} of {len(data) + len(data.rejected):,} rows of {data.source} could not be read and were "
+            f"left out (row {row}, counted from 0: {reason}); in CSV a text with a comma needs quotes around it",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
 def _warn_of_empty_lists(data: TextData) -> None:
     n_empty, n_labeled = sum(label == () for label in data.labels), len(data.labeled)
     if n_empty > OFTEN_EMPTY * n_labeled:
@@ -109,6 +123,11 @@ def without_texts_of(data: TextData, other: TextData, *, role: str) -> TextData:
     known = {_key(text) for text in other.texts}
     kept = [i for i, text in enumerate(data.texts) if _key(text) not in known]
     left_out = len(data) - len(kept)
+    if left_out and not kept and role == "labelled":
+        raise InputError(
+            f"all {len(data)} labelled texts are also in {other.source}, by which they would be judged; give other "
+            "test texts, or none"
+        )
     if left_out:
         warnings.warn(
             f"{left_out} of {len(data)} {role} texts are also in {other.source} and were left out",

@@ -50,7 +50,7 @@ def test_a_pool_is_labelled_reviewed_and_gone_on_with(desk, monkeypatch, model, 
     assert f"Predicted {len(rows)} rows, 1 of them not predictable (see {model}.csv.rejected.csv)" in told
     assert f"{len(review)} left without a label" in told
     assert "2 shards were there already" in told
-    assert f"fewshot train {model}.csv.review.csv --from {model}" in told
+    assert f"{model}.csv.review.csv, put them to your labelled texts, then: fewshot train ALL_LABELS" in told
     assert [row["id"] for row in rows] == [str(n) for n in range(len(rows))]
     for row in review:
         assert float(row["confidence"]) < 0.6

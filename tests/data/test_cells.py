@@ -1,12 +1,14 @@
 """Label cells."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 
-from fewshot.core.errors import InputError, SourceNotFoundError
-from fewshot.data.cells import LabelColumn, read_label_map
+from fewshot.core.errors import DataWarning, InputError, SourceNotFoundError
+from fewshot.data.cells import LabelColumn, listed, read_label_map
+from fewshot.data.loading import load_texts
 
 NAN = float("nan")
 
@@ -120,3 +122,24 @@ def test_bad_maps_are_refused(tmp_path, content):
         read_label_map(tmp_path / "map.json")
     with pytest.raises(SourceNotFoundError):
         read_label_map(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("cell", ['["a", "b"]', "['a', 'b']", ' ["a","b"] '])
+def test_a_list_in_a_cell_of_text_is_a_list(cell):
+    """Prevents a class called '["a", "b"]', which CSV files that were written by pandas would give."""
+    data = load_texts([{"text": "x", "label": cell}, {"text": "y", "label": '["b"]'}, {"text": "z", "label": "[]"}])
+    assert data.labels == [("a", "b"), ("b",), ()]
+    assert listed("[draft] of [a]") == "[draft] of [a]"
+    assert listed("[" * 100_000 + "]") == "[" * 100_000 + "]"
+    assert listed('[{"name": "a"}]') == '[{"name": "a"}]'
+
+
+@pytest.mark.parametrize("sign", [";", ",", "/"])
+@pytest.mark.parametrize("multi", [False, True])
+def test_labels_that_are_made_of_others_are_asked_about(sign, multi):
+    """Prevents 16 classes where there are 9, without a word, because a file separates labels by another sign."""
+    with pytest.warns(DataWarning, match=rf"'a{sign} ?b' is made of other labels there; .* --label-separator '{sign}'"):
+        assert read(["a", f"a{sign}b", "b"], multi=multi)[0] == (("a",) if multi else "a")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(["a", f"a{sign}c", "b"], multi=multi)

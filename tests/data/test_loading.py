@@ -185,3 +185,9 @@ def test_real_data_sets_load_whole(name, n_rows, n_classes, multi_label):
     data = load_texts(SHARED / name)
     flat = {label for entry in data.labels for label in (entry if multi_label else (entry,))}
     assert (len(data), len(flat), data.multi_label, data.rejected) == (n_rows, n_classes, multi_label, [])
+
+
+def test_a_column_is_text_or_label():
+    """Prevents a class for each text, where both are read from one column."""
+    with pytest.raises(InputError, match="text and label both name the column 'label'"):
+        load_texts([{"label": "a"}], text="label", label="label")

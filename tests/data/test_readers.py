@@ -6,7 +6,9 @@ import json
 import pytest
 
 from fewshot.core.errors import InputError, SourceNotFoundError
-from fewshot.data.readers import read_rows
+from fewshot.data.readers import delimiter_of, read_rows
+from fewshot.data.row_files import open_rows
+from fewshot.data.row_streams import stream_rows
 from fewshot.data.writers import write_rows
 
 ROWS = [{"text": 'naïve, "quoted"\nlines', "label": "a"}, {"text": "\tzwei 日本", "label": "b"}]
@@ -115,3 +117,26 @@ def test_a_split_of_a_file_that_is_read_whole(tmp_path):
     write_rows(tmp_path / "a.csv", ROWS)
     with pytest.raises(SourceNotFoundError, match=r"a\.csv:test'.* read whole; give .*a\.csv', or .* rows of 'test'"):
         read_rows(tmp_path / "a.csv:test")
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_csv_of_spreadsheets_that_write_no_commas(tmp_path, sign, encoding, packed):
+    """Prevents the file that most of Europe's spreadsheets save from being a single column, in any of three readers."""
+    content = f'id{sign}"text, all of it"\n1{sign}"a, {sign} b"\n2{sign}c, d\n'.encode(encoding)
+    path = tmp_path / f"a.csv{packed}"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    texts = [f"a, {sign} b", "c, d"]
+    assert read_rows(path, encoding=encoding).columns == ("id", "text, all of it")
+    assert [row["text, all of it"] for row in read_rows(path, encoding=encoding).rows] == texts
+    assert [cell for _, cell in stream_rows(path, "text, all of it", encoding)] == texts
+    blocks = open_rows(path, encoding=encoding).blocks(10)
+    assert [cell for block in blocks for cell in block.cells("text, all of it")] == texts
+
+
+@pytest.mark.parametrize("header", ["text,a;b", "text", '"text;note"', "id,text\tc"])
+def test_a_comma_decides(tmp_path, header):
+    """Prevents a semicolon in a column's name, or a file of one column, from changing what separates fields."""
+    (tmp_path / "a.csv").write_text(f"{header}\n")
+    assert delimiter_of(tmp_path / "a.csv", "utf-8") == ","

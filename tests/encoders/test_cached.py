@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from fewshot.core.errors import InputError
+from fewshot.core.errors import DataWarning, InputError
 from fewshot.encoders import cached
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache, caches_passed_by, default_cache_folder
 
@@ -160,3 +160,13 @@ def test_it_saves_what_is_behind(tiny_static, tmp_path):
     assert (encoder.name, encoder.fingerprint) == (tiny_static.name, tiny_static.fingerprint)
     encoder.save(tmp_path)
     assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_a_cache_that_cannot_be_used_is_passed_by(toy_encoder, tmp_path):
+    """Prevents a folder that may not be written to from ending a training; the cache only saves time."""
+    (tmp_path / "embeddings.sqlite").mkdir()
+    encoder = CachedEncoder(toy_encoder, EmbeddingCache(tmp_path))
+    with pytest.warns(DataWarning, match="embeddings are not kept for other runs: .*FEWSHOT_CACHE"):
+        vectors = encoder.encode(["a parcel", "a refund"])
+    np.testing.assert_array_equal(vectors, toy_encoder.encode(["a parcel", "a refund"]))
+    np.testing.assert_array_equal(encoder.encode(["a refund", "new"])[0], vectors[1])

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from fewshot.core.errors import DataWarning, InputError
-from fewshot.recipes.sources import Reading
+from fewshot.data.texts import TextData
+from fewshot.recipes.sources import Reading, without_texts_of
 
 
 def test_issues_are_a_pool_without_settings(tmp_path):
@@ -45,3 +46,17 @@ def test_empty_lists_of_labels_are_asked_about(tmp_path):
         assert len(Reading(empty_labels=said).load_clean(path)[0].labeled) == n_labeled
     path.write_text("\n".join(map(json.dumps, rows[:8])))
     assert len(Reading().load_clean(path)[0].labeled) == 8
+
+
+def test_rows_that_are_left_out_are_told_of(tmp_path):
+    """Prevents long texts, which have commas, from vanishing from a labelled file without a word."""
+    (tmp_path / "a.csv").write_text("text,label\na,x\nb, c,x\nd,y\n")
+    with pytest.warns(DataWarning, match=r"1 of 3 rows of file .*a.csv' could not be read .*row 1.* 3 fields"):
+        assert Reading().load_clean(tmp_path / "a.csv")[0].texts == ["a", "d"]
+
+
+def test_a_test_set_of_the_labelled_texts_is_refused():
+    """Prevents an error about missing labels where the texts to learn from are those to be judged on."""
+    data = TextData(["a", "b"], ["x", "y"], False, [0, 1], source="memory")
+    with pytest.raises(InputError, match="all 2 labelled texts are also in memory, by which they would be judged"):
+        without_texts_of(data, data, role="labelled")
