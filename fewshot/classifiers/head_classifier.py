@@ -1,7 +1,7 @@
 """Classifiers that are an encoder and a head chosen for it: what the linear probe, SetFit and their students share.
 
 Besides labels and probabilities they can stay silent: where held-out predictions say that an answer as sure as this one
-is wrong too often, and where a text is unlike everything that they learnt from.
+is wrong too often, and, if they remember what they learnt from as SetFit does, where a text is unlike all of that.
 """
 
 from collections.abc import Sequence

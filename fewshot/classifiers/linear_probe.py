@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.augmented import augmented_examples, find_augmentations
+from fewshot.classifiers.base import certainty
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.core.requirements import PREDICTING
 from fewshot.data.labels import LabelSpace
@@ -13,7 +14,9 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER, unwrapped
 from fewshot.encoders.static import StaticEncoder
 from fewshot.evaluation.thresholds import check_thresholds
-from fewshot.heads.table import LinearHead, fit_linear
+from fewshot.heads.calibration import PrecisionCurve
+from fewshot.heads.logistic import DEFAULT_C, fit_linear, held_out_linear
+from fewshot.heads.table import LinearHead
 
 
 class LinearProbeClassifier(HeadClassifier):
@@ -39,6 +42,8 @@ class LinearProbeClassifier(HeadClassifier):
     ----------
     head_ : LinearHead
         Coefficients, and the regularization strength ``C`` that was chosen.
+    precision_curve_ : PrecisionCurve or None
+        Of held-out answers, or of those to validation texts: what :meth:`predict_selective` goes by.
 
     Notes
     -----
@@ -79,18 +84,23 @@ class LinearProbeClassifier(HeadClassifier):
         find_augmentations(self.augment)  # refuses what is none before anything is opened
         check_thresholds(self.thresholds)
         self.encoder_ = self._open_encoder()
-        self.head_ = self._fit_head(texts, y, space)
-
-    def _fit_head(self, texts: list[str], y: np.ndarray, space: LabelSpace) -> LinearHead:
         texts, y, source_rows = augmented_examples(texts, y, self.augment, self.random_state, device=self.device)
-        return fit_linear(
-            self._embed(texts),
-            y,
-            n_classes=len(space.classes),
-            random_state=self.random_state,
-            source_rows=first_alike(texts)[source_rows],
-            thresholds=self.thresholds,
-        )
+        X = self._embed(texts)
+        options: dict[str, Any] = {"n_classes": len(space.classes), "random_state": self.random_state}
+        options |= {"source_rows": first_alike(texts)[source_rows]}
+        head = self.head_ = fit_linear(X, y, thresholds=self.thresholds, **options)
+        if validation is None:
+            rows, held_out = held_out_linear(X, y, C=head.C or DEFAULT_C, **options)
+            self._promise(y[rows], held_out)
+        else:
+            self._promise(validation[1], self.head_.predict_proba(self._embed(validation[0])))
+
+    def _promise(self, y: np.ndarray, probabilities: np.ndarray) -> None:
+        """Learn from which confidence on held-out answers are right often enough."""
+        threshold = self.head_.threshold if y.ndim == 2 else None
+        right = (probabilities >= threshold) == y if y.ndim == 2 else probabilities.argmax(axis=1) == y
+        correct = right.all(axis=1) if y.ndim == 2 else right
+        self.precision_curve_ = PrecisionCurve.of(certainty(probabilities, threshold), correct) if len(y) else None
 
     def _packages(self) -> tuple[str, ...]:
         return PREDICTING if isinstance(unwrapped(self.encoder_), StaticEncoder) else ()

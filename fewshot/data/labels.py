@@ -70,6 +70,11 @@ class LabelSpace:
         classes = _distinct_classes(itertools.chain.from_iterable(entries) if multi_label else entries)
         if not classes:
             raise InputError("labels hold no class at all; at least one text must have a label")
+        if multi_label and set(classes) <= {0, 1} and any(len(set(entry)) < len(entry) for entry in entries):
+            raise InputError(
+                "labels look like a 0/1 matrix with a column for each class; give the names that apply to each text: "
+                "[[name for name, applies in zip(names, row) if applies] for row in matrix]"
+            )
         if warn:
             _warn_look_alikes(classes)
         return cls(tuple(classes), multi_label)

@@ -121,12 +121,13 @@ def held_out_linear(
     random_state: int = 0,
     class_weight: str | None = None,
     sample_weight: np.ndarray | None = None,
+    source_rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what regressions at this strength say of the rows that they were not fitted to, by cross-validation.
 
     Parameters
     ----------
-    X, y, n_classes, random_state, class_weight, sample_weight
+    X, y, n_classes, random_state, class_weight, sample_weight, source_rows
         As of :func:`fit_linear`.
     C : float
         The strength that it chose, ``head.C``.
@@ -147,7 +148,7 @@ def held_out_linear(
     weight = row_weights(y, n_classes, class_weight=class_weight, sample_weight=sample_weight)
     Z, _ = _in_their_span(X)
     held_out, seen = np.empty((len(y), n_classes)), np.zeros(len(y), dtype=bool)
-    for train, test in _folds(y, n_classes, random_state):
+    for train, test in _folds(y, n_classes, random_state, source_rows):
         if y.ndim == 2:
             coef, intercept = _logistic_per_label(Z[train], y[train], C, weight[train])
         else:

@@ -4,9 +4,10 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from fewshot.core.artifacts import fingerprint
+from fewshot.core.artifacts import fingerprint, folder_fingerprint
 from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
 from fewshot.data.texts import TextData
@@ -101,8 +102,8 @@ def enter(
     known = _Known(ring, {draw: content_hash(texts.judged(draw)) for draw in draws}, first_seed)
     entries = []
     for name, encoder, pool in _crossed(names, ring):
-        method, _ = find_method(name)
-        facts = known.of(method, encoder, pool)
+        method, argument = find_method(name)
+        facts = known.of(method, encoder, pool, argument)
         for size, draw in itertools.product(sorted(sizes), draws):
             if method.needs_labels and not size:
                 continue
@@ -141,15 +142,20 @@ class _Known:
         self._no_pool = fingerprint([])
         self._adapted = f"adapted {first_seed}"
         self._space = repr(ring.space)
+        self._folders: dict[str, str] = {}
 
     def test(self, draw: Draw) -> list[str]:
         """Return what is judged on, and by which version of this package."""
         return [self._judged[draw], library_versions()["fewshot"]]
 
-    def of(self, method: Method, encoder: str, pool: int | str | None) -> list[str]:
+    def of(self, method: Method, encoder: str, pool: int | str | None, argument: str = "") -> list[str]:
         """Return as much of the others as a method uses."""
         facts = [self._encoders[encoder]] if method.uses_encoder else []
         facts += [self._no_pool if pool is None else self._pools[pool]] if method.uses_pool else []
         facts += [self._adapted] if method.adapts else []
         facts += [self._space] if not method.needs_labels else []
+        if argument and Path(argument).is_dir():
+            if argument not in self._folders:
+                self._folders[argument] = folder_fingerprint(argument)
+            facts += [self._folders[argument]]
         return facts

@@ -120,7 +120,8 @@ class Abstaining:
         elif isinstance(classifier, HeadClassifier):
             probabilities, kept = classifier.judged(texts, precision=self.precision, in_scope_only=self.in_scope_only)
         else:
-            raise InputError(f"a {classifier.kind!r} classifier cannot abstain; train setfit or linear-probe for that")
+            able = "setfit" if self.in_scope_only else "setfit or linear-probe"
+            raise InputError(f"a {classifier.kind!r} classifier cannot abstain; train {able} for that")
         if self.min_confidence is not None:
             shown = np.array(_shown_confidence(classifier, probabilities))  # a row that shows 0.7 is not below 0.7
             kept = kept & (shown >= self.min_confidence)

@@ -69,6 +69,24 @@ def test_validation_texts_promise_as_well(tiny_encoder, single, n):
     assert classifier.abstention_threshold(0.99) > 1
 
 
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_a_linear_probe_abstains(tiny_encoder, request, tmp_path, kind, validated):
+    """Prevents a promise in messages that no training keeps, and a precision told by texts that were learnt from."""
+    toy = request.getfixturevalue(kind)
+    options = {"validation": (toy.test_texts, toy.test_labels)} if validated else {}
+    probe = LinearProbeClassifier(encoder=tiny_encoder).fit(toy.texts, toy.labels, **options)
+    curve = probe.precision_curve_
+    assert curve.n == len(toy.test_texts if validated else toy.texts)
+    if validated:
+        given = probe.label_space_.encode(probe.predict(toy.test_texts))
+        right = given == probe.label_space_.encode(toy.test_labels)
+        assert curve.correct[-1] == (right.all(axis=1) if right.ndim == 2 else right).sum()
+    probe.save(tmp_path / "probe")
+    assert load_classifier(tmp_path / "probe").precision_curve_ == curve
+    assert LinearProbeClassifier(encoder=tiny_encoder).fit(["a", "b"], ["x", "y"]).precision_curve_ is None
+
+
 @pytest.mark.parametrize("precision", [0, -0.1, 1.01, float("nan")])
 def test_a_precision_out_of_range_is_refused(sure, precision):
     """Prevents a threshold for what nobody can want."""

@@ -67,3 +67,11 @@ def test_look_alikes_warn_unless_switched_off():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         LabelSpace.of(["Bug", "bug "], warn=False)
+
+
+@pytest.mark.parametrize("matrix", [np.eye(3, dtype=int), np.array([[1, 0], [0, 1], [1, 1]]), [[0, 0], [0, 1]]])
+def test_a_matrix_of_zeros_and_ones_is_no_list_of_names(matrix):
+    """Prevents scikit-learn's form of several labels from being taken for classes called 0 and 1."""
+    with pytest.raises(InputError, match="labels look like a 0/1 matrix"):
+        LabelSpace.of(matrix)
+    assert LabelSpace.of([[0, 1], [1], []]).classes == (0, 1)

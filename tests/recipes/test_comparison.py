@@ -1,6 +1,7 @@
 """The journey *compare*, on toy data and a toy encoder."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,22 @@ def test_without_labels_the_names_are_those_of_the_labelled_texts(tmp_path: Path
     assert all(row["accuracy"] >= 0.8 for row in done.rows)
     assert len(done.rows) == 4
     assert [row["n_train"] for row in done.rows] == [0] * 4
+
+
+def test_a_model_that_was_trained_anew_in_its_folder_is_asked_anew(tmp_path: Path, tiny_topical, tiny_nli) -> None:
+    """Prevents results of the model that lay in the folder before from standing for the one that lies there now."""
+    shutil.copytree(tiny_nli, tmp_path / "nli")
+    options = FAST | {"methods": (f"zero-shot-nli:{tmp_path / 'nli'}",), "slices": (0,), "seeds": 1, "folds": 0}
+    labels = ["billing", "delivery"]
+    rows = TextData(["refund", "parcel"], labels, multi_label=False, rows=[0, 1])
+    test = TextData(["my refund", "my parcel"], labels, multi_label=False, rows=[0, 1])
+    ran = []
+    for content in ("{}", "{}", "{ }"):
+        (tmp_path / "nli" / "note.json").write_text(content)
+        done = compare_methods(rows, test, out=tmp_path / "out", encoder=tiny_topical, device="cpu", **options)
+        assert done.rows[0]["status"] == "ok"
+        ran.append(len(list((tmp_path / "out" / "cells").glob("*.json"))))
+    assert ran == [1, 1, 2]
 
 
 def test_slice_0_alone_needs_a_method_for_it(tmp_path: Path, toy_encoder) -> None:
