@@ -49,7 +49,8 @@ class Reading:
         """Load ``source`` without cleaning; warns of rows that could not be read."""
         options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         data = load_texts(source, **options | {"text": self.text[0] if len(self.text) == 1 else self.text})
-        _warn_of_broken_rows(data)
+        if data is not source:  # else whoever loaded it was told
+            _warn_of_broken_rows(data)
         return data
 
     def open_pool(self, source: Any, **options: Any) -> Pool:

@@ -1,6 +1,7 @@
 """Pools as the journeys open them."""
 
 import json
+import warnings
 
 import pytest
 
@@ -52,7 +53,11 @@ def test_rows_that_are_left_out_are_told_of(tmp_path):
     """Prevents long texts, which have commas, from vanishing from a labelled file without a word."""
     (tmp_path / "a.csv").write_text("text,label\na,x\nb, c,x\nd,y\n")
     with pytest.warns(DataWarning, match=r"1 of 3 rows of file .*a.csv' could not be read .*row 1.* 3 fields"):
-        assert Reading().load_clean(tmp_path / "a.csv")[0].texts == ["a", "d"]
+        data, _ = Reading().load_clean(tmp_path / "a.csv")
+    assert data.texts == ["a", "d"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Reading().load_clean(data)[0].texts == ["a", "d"]
 
 
 def test_a_test_set_of_the_labelled_texts_is_refused():
