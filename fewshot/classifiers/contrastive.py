@@ -137,7 +137,8 @@ def train_body(
     resume : bool, default=False
         Go on from the newest whole checkpoint there.
     watch : callable, optional
-        ``watch(step, model)``, every ``watch_every`` steps; training stops where it returns True.
+        ``watch(step, model)``, every ``watch_every`` steps; training stops where it returns True. If it has a
+        ``best_step``, the joint head is that of this step; the model is left to whoever watches.
 
     Returns
     -------
@@ -148,8 +149,16 @@ def train_body(
     loss: Any = make_loss(
         settings.loss, model, LabelSimilarity(y), temperature=settings.temperature, margin=settings.margin
     )
+    heads: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    watched = watch
     if settings.joint_head:
         loss = JointHeadLoss(loss, y, n_classes)
+        if watch is not None:
+
+            def watched(step: int, model: Any) -> bool:
+                heads[step] = loss.head_arrays()
+                return watch(step, model)
+
     losses = train_pairwise(
         model,
         texts,
@@ -167,11 +176,11 @@ def train_body(
         checkpoints=checkpoints,
         resume=resume,
         accumulation=settings.accumulation,
-        watch=watch,
+        watch=watched,
         watch_every=watch_every,
     )
     head = None
     if settings.joint_head:
-        coef, intercept = loss.head_arrays()
+        coef, intercept = heads.get(getattr(watch, "best_step", -1)) or loss.head_arrays()
         head = LinearHead(coef, intercept, multi_label=y.ndim == 2, C=None)
     return TrainedBody(model, losses, head)

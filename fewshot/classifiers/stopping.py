@@ -60,8 +60,12 @@ class ValidationStop:
         if score > max(self.scores.values(), default=-1.0):
             self._best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         self.scores[step] = score
-        best_step = max(self.scores, key=lambda at: (self.scores[at], -at))
-        return sum(at > best_step for at in self.scores) >= PATIENCE
+        return sum(at > self.best_step for at in self.scores) >= PATIENCE
+
+    @property
+    def best_step(self) -> int:
+        """The first step with the best score; 0 before the first check."""
+        return max(self.scores, key=lambda at: (self.scores[at], -at), default=0)
 
     def restore(self, model: "SentenceTransformer") -> None:
         """Put the best weights seen into ``model``."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewshot.classifiers.selection import assign_folds, right
+from fewshot.classifiers.templates import check_templates, sentences, words_of
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.heads.table import FITTERS, fit_head
@@ -66,13 +67,25 @@ def merge(classifier: "HeadClassifier", X: np.ndarray, labels: Sequence[Any]) ->
         )
     space = LabelSpace.of([*entries, known.classes] if known.multi_label else [*entries, *known.classes])
     X_old, y_old = classifier.memory_.X.astype(np.float32), known.decode(classifier.memory_.y)
-    same = np.asarray(X_old @ X.T >= SAME, dtype=bool).reshape(len(X_old), len(X))
-    kept = ~np.asarray(same.any(axis=1))
+    likeness = np.asarray(X_old @ X.T).reshape(len(X_old), len(X))
+    same = likeness >= SAME
+    kept = ~_given_again(likeness)
     y = space.encode([*(label for label, keep in zip(y_old, kept, strict=True) if keep), *map(plain_label, labels)])
     is_new = np.concatenate([np.zeros(int(kept.sum()), dtype=bool), ~np.asarray(same.any(axis=0))])
-    # Training may draw texts of a class so near that one looks like all of them: one given row stands for one at most.
     n_forgotten = max(int(kept.sum()), len(X_old) - int((~is_new[kept.sum() :]).sum()))
     return Merged(space, np.vstack([X_old[kept], X]), y, is_new, n_forgotten)
+
+
+def _given_again(likeness: np.ndarray) -> np.ndarray:
+    """Return which remembered rows are given again, by their cosines ``(n_remembered, n_given)``.
+
+    Training may draw texts of a class so near that one looks like all of them: a given row stands for one at most.
+    """
+    again = np.zeros(len(likeness), dtype=bool)
+    for to_given in likeness.T if len(likeness) else ():
+        nearest = int(np.where(again, -np.inf, to_given).argmax())
+        again[nearest] |= to_given[nearest] >= SAME
+    return again
 
 
 def score_on_new(merged: Merged, head: str, random_state: int) -> float | None:
@@ -164,10 +177,11 @@ def update(classifier: Any, texts: Sequence[str], labels: Sequence[Any]) -> None
 
 
 def _refit_head(classifier: Any, merged: Merged, kind: str) -> None:
+    X, y = _with_names_of_absent(classifier, merged)
     classifier.head_ = fit_head(
         kind,
-        merged.X,
-        merged.y,
+        X,
+        y,
         n_classes=len(merged.space.classes),
         class_weight=classifier.class_weight,
         random_state=classifier.random_state,
@@ -177,3 +191,20 @@ def _refit_head(classifier: Any, merged: Merged, kind: str) -> None:
     known = None if classifier.scope_ is None else np.array([classifier.scope_.threshold])
     classifier._remember(merged.X, merged.y, known)
     classifier._set_space(merged.space)
+
+
+def _with_names_of_absent(classifier: Any, merged: Merged) -> tuple[np.ndarray, np.ndarray]:
+    """Return vectors and classes to fit a head to: where no text has a class, sentences made of its name stand for it.
+
+    Such classes are known by ``label_words`` alone, or all texts that had them were given again with others.
+    """
+    classes = np.arange(len(merged.space.classes))
+    present = np.asarray(merged.y.any(axis=0)) if merged.y.ndim == 2 else np.isin(classes, merged.y)
+    if present.all():
+        return merged.X, merged.y
+    templates = check_templates(classifier.templates) or check_templates("auto")
+    words = words_of(merged.space, classifier.label_words)
+    texts, y = sentences(templates, words, multi_label=merged.y.ndim == 2)
+    rows = np.flatnonzero(~present[y.argmax(axis=1) if y.ndim == 2 else y])
+    X = classifier._embed([texts[row] for row in rows])
+    return np.vstack([merged.X, X]), np.concatenate([merged.y, y[rows].astype(merged.y.dtype)])

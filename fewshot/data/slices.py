@@ -192,7 +192,8 @@ def _check_enough(classes: Sequence[Label], encoded: np.ndarray, n_per_class: in
     if counts[rarest] < n_per_class:
         raise InputError(
             f"class {classes[rarest]!r} has {counts[rarest]} labelled rows, fewer than the {n_per_class} asked for; "
-            f"ask for at most {counts[rarest]}, label more, or in Python pass allow_fewer=True to take what there is"
+            f"ask for at most {counts[rarest]} (--slices), count labels in all (--total, total=True), label more, or "
+            "in Python pass allow_fewer=True to take what there is"
         )
 
 

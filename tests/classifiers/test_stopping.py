@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fewshot.classifiers import stopping, trainings
+from fewshot.classifiers.contrastive import ContrastiveSettings, train_body
 from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.classifiers.stopping import ValidationStop
 from fewshot.classifiers.templates import Examples
@@ -115,3 +116,24 @@ def test_validation_texts_are_never_learnt_from(tiny_encoder, single, monkeypatc
     classifier.fit(single.texts, single.labels, validation=(single.test_texts, single.test_labels))
     assert sorted(trained) == sorted(single.texts)
     assert len(classifier.memory_.y) == len(single.texts)
+
+
+def test_a_joint_head_is_that_of_the_best_step(tiny_encoder, single):
+    """Prevents the encoder of one step from being kept with the head of another, a pair that never was."""
+
+    class Watch:
+        def __init__(self, best_step, ends):
+            self.best_step, self.ends = best_step, ends
+
+        def __call__(self, step, model):
+            return step == self.ends
+
+    settings = ContrastiveSettings("contrastive", None, None, 6, "balanced", 16, 1e-2, 1, joint_head=True)
+    y = np.array([sorted(set(single.labels)).index(label) for label in single.labels])
+    options = {"n_classes": 3, "description": "test", "random_state": 0}
+    best, stopped, last = (
+        train_body(tiny_encoder, single.texts, y, settings, watch=watch, **options).head
+        for watch in (Watch(2, ends=6), Watch(2, ends=2), None)
+    )
+    np.testing.assert_array_equal(best.coef, stopped.coef)
+    assert np.abs(best.coef - last.coef).max() > 1e-3

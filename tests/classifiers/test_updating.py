@@ -7,6 +7,7 @@ import pytest
 
 from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.setfit import SetFitClassifier
+from fewshot.classifiers.templates import check_templates
 from fewshot.classifiers.updating import Decision, Merged, decide, merge, score_on_new
 from fewshot.core.errors import InputError
 from fewshot.data.labels import LabelSpace
@@ -51,6 +52,24 @@ def test_a_class_drawn_to_one_point_is_not_given_again_by_one_text():
     merged = merge(remembering(X, ["a"] * 5 + ["b"] * 5), np.vstack([X[[0, 5]], directions(3)[2:]]), ["a", "b", "c"])
     assert merged.n_forgotten == 8
     assert not decide(merged, 2, 1.0, None).retrain
+    assert merged.space.decode(merged.y) == ["a"] * 4 + ["b"] * 4 + ["a", "b", "c"]
+    again = merge(remembering(X, ["a"] * 5 + ["b"] * 5), X, ["a"] * 5 + ["b"] * 5)
+    assert (again.n_forgotten, len(again.y)) == (0, 10)
+
+
+def test_a_class_that_words_alone_describe_stays_known(tiny_encoder):
+    """Prevents an update after which a class that no text has can never be the answer."""
+    words = {"billing": "refund invoice", "delivery": "parcel courier", "login": "password account"}
+    texts, labels = (
+        ["refund invoice", "parcel courier", "invoice refund", "courier parcel"],
+        ["billing", "delivery"] * 2,
+    )
+    classifier = SetFitClassifier(encoder=tiny_encoder, steps=0, label_words=words).fit(texts, labels)
+    asked = [check_templates("auto")[0].replace("{}", words["login"])]
+    assert classifier.predict(asked).tolist() == ["login"]
+    classifier.update(["parcel box"], ["delivery"])
+    assert classifier.report_["updated"] == "head"
+    assert classifier.predict(asked).tolist() == ["login"]
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
