@@ -127,7 +127,7 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
         check_texts(texts)  # one string is refused there
     rest = iter(texts)
     while chunk := list(itertools.islice(rest, _CHUNK_TEXTS)):
-        check_texts(chunk)
+        check_texts(chunk, writable=False)
         yield chunk
 
 

@@ -138,8 +138,15 @@ def rows_of(
     return rows[[position[text] for text in texts]]
 
 
-def check_texts(texts: Sequence[str]) -> None:
-    """Raise :class:`InputError` unless ``texts`` is a sequence of strings (and not one string) that can be written."""
+def check_texts(texts: Sequence[str], *, writable: bool = True) -> None:
+    """Raise :class:`InputError` unless ``texts`` is a sequence of strings (and not one string).
+
+    Parameters
+    ----------
+    texts : sequence of str
+    writable : bool, default=True
+        Whether half a surrogate pair, which no tokenizer takes, is refused, too.
+    """
     if isinstance(texts, str):
         raise InputError("texts must be a sequence of strings, got one string; put it in a list: [text]")
     if not hasattr(texts, "__len__"):
@@ -149,7 +156,7 @@ def check_texts(texts: Sequence[str]) -> None:
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"texts[{row}] must be a string, got {text!r} of type {type(text).__name__}")
-        if not text.isascii():
+        if writable and not text.isascii():
             _check_writable(row, text)
 
 

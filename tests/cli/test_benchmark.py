@@ -72,7 +72,7 @@ def test_tables_and_the_way_on(desk):
         ((), 2, "models"),
         (("bayes", "--threads", "many"), 2, "whole numbers"),
         (("bayes", "--threads", "0"), 1, "threads must be at least 1"),
-        (("bayes", "--label", "text"), 1, "model 'bayes'"),
+        (("bayes", "--label", "text"), 1, "text and label both name the column 'text'"),
     ],
 )
 def test_bad_input_is_one_line(desk, arguments, code, words):
