@@ -20,6 +20,9 @@ from fewshot.training.trainer import train_pairwise
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+Watch = Callable[[int, Any], bool]
+"""Is called with a step and the model, and says whether to stop."""
+
 EFFORTS = {"quick": 0.5, "balanced": 1.0, "thorough": 2.0}
 """Factor on the default number of steps."""
 
@@ -106,6 +109,16 @@ class TrainedBody:
     head: LinearHead | None
 
 
+def _keeping_heads(watch: Watch, loss: "JointHeadLoss", heads: dict[int, tuple[np.ndarray, np.ndarray]]) -> Watch:
+    """Return a watch that also keeps the joint head of each step that it is called at, in ``heads``."""
+
+    def watched(step: int, model: Any) -> bool:
+        heads[step] = loss.head_arrays()
+        return watch(step, model)
+
+    return watched
+
+
 def train_body(
     base: SentenceEncoder,
     texts: Sequence[str],
@@ -117,7 +130,7 @@ def train_body(
     random_state: int,
     checkpoints: Path | None = None,
     resume: bool = False,
-    watch: Callable[[int, Any], bool] | None = None,
+    watch: Watch | None = None,
     watch_every: int = 1,
 ) -> TrainedBody:
     """Train a copy of ``base`` so that texts of one class lie together; ``base`` stays as it is.
@@ -150,15 +163,8 @@ def train_body(
         settings.loss, model, LabelSimilarity(y), temperature=settings.temperature, margin=settings.margin
     )
     heads: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    watched = watch
     if settings.joint_head:
         loss = JointHeadLoss(loss, y, n_classes)
-        if watch is not None:
-
-            def watched(step: int, model: Any) -> bool:
-                heads[step] = loss.head_arrays()
-                return watch(step, model)
-
     losses = train_pairwise(
         model,
         texts,
@@ -176,7 +182,7 @@ def train_body(
         checkpoints=checkpoints,
         resume=resume,
         accumulation=settings.accumulation,
-        watch=watched,
+        watch=_keeping_heads(watch, loss, heads) if watch is not None and settings.joint_head else watch,
         watch_every=watch_every,
     )
     head = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewshot.classifiers.base import EmbeddingClassifier
+from fewshot.classifiers.base import EmbeddingClassifier, certainty
 from fewshot.classifiers.folder import ModelContent
 from fewshot.core.errors import InputError
 from fewshot.encoders.base import check_texts
@@ -234,6 +234,13 @@ class HeadClassifier(EmbeddingClassifier):
         if self.head_.kind == NeighborHead.kind:
             raise InputError("setfit has no head that looks up neighbours; train with head='logistic' or 'prototype'")
         return self.head_
+
+    def _promise(self, y: np.ndarray, probabilities: np.ndarray) -> None:
+        """Learn from the head's answers to held-out texts from which confidence on they are right often enough."""
+        threshold = self.head_.threshold if y.ndim == 2 else None
+        right = (probabilities >= threshold) == y if y.ndim == 2 else probabilities.argmax(axis=1) == y
+        correct = right.all(axis=1) if y.ndim == 2 else right
+        self.precision_curve_ = PrecisionCurve.of(certainty(probabilities, threshold), correct) if len(y) else None
 
     def _remember(self, X: np.ndarray, y: np.ndarray, held_out_scores: np.ndarray | None = None) -> None:
         self.memory_ = Memory.of(X, y) if len(y) else None

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.augmented import augmented_examples, find_augmentations
-from fewshot.classifiers.base import certainty
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.core.requirements import PREDICTING
 from fewshot.data.labels import LabelSpace
@@ -14,7 +13,6 @@ from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER, unwrapped
 from fewshot.encoders.static import StaticEncoder
 from fewshot.evaluation.thresholds import check_thresholds
-from fewshot.heads.calibration import PrecisionCurve
 from fewshot.heads.logistic import DEFAULT_C, fit_linear, held_out_linear
 from fewshot.heads.table import LinearHead
 
@@ -94,13 +92,6 @@ class LinearProbeClassifier(HeadClassifier):
             self._promise(y[rows], held_out)
         else:
             self._promise(validation[1], self.head_.predict_proba(self._embed(validation[0])))
-
-    def _promise(self, y: np.ndarray, probabilities: np.ndarray) -> None:
-        """Learn from which confidence on held-out answers are right often enough."""
-        threshold = self.head_.threshold if y.ndim == 2 else None
-        right = (probabilities >= threshold) == y if y.ndim == 2 else probabilities.argmax(axis=1) == y
-        correct = right.all(axis=1) if y.ndim == 2 else right
-        self.precision_curve_ = PrecisionCurve.of(certainty(probabilities, threshold), correct) if len(y) else None
 
     def _packages(self) -> tuple[str, ...]:
         return PREDICTING if isinstance(unwrapped(self.encoder_), StaticEncoder) else ()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fewshot.classifiers.augmented import augmented_examples, described, find_augmentations
-from fewshot.classifiers.base import Labeled, certainty
+from fewshot.classifiers.base import Labeled
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.classifiers.resumable import Resumable
@@ -34,7 +34,7 @@ from fewshot.data.texts import check_lengths
 from fewshot.encoders.base import Encoder, check_texts
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder, unwrapped
 from fewshot.evaluation.thresholds import thresholds_of_trained
-from fewshot.heads.calibration import PrecisionCurve, calibrated
+from fewshot.heads.calibration import calibrated
 from fewshot.heads.table import FITTERS, fit_head
 from fewshot.heads.vectors import unit_rows
 
@@ -402,11 +402,7 @@ class SetFitClassifier(Resumable, HeadClassifier):
         self.head_, probabilities = calibrated(self.head_, probabilities, y)
         if y.ndim == 2:
             self.head_ = dataclasses.replace(self.head_, threshold=thresholds_of_trained(y, probabilities))
-        predicted = probabilities >= self.head_.threshold if y.ndim == 2 else probabilities.argmax(axis=1)
-        correct = (predicted == y).all(axis=1) if y.ndim == 2 else predicted == y
-        self.precision_curve_ = PrecisionCurve.of(
-            certainty(probabilities, self.head_.threshold if y.ndim == 2 else None), correct
-        )
+        self._promise(y, probabilities)
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays, settings = super()._state()

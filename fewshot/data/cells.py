@@ -72,6 +72,8 @@ class LabelColumn:
 
     def _warn_of_other_separators(self, names: list[list[Label] | None]) -> None:
         """Warn where names are made of others, with a sign between them that often separates labels."""
+        if not self.separator:  # it was said that cells hold one name each
+            return
         known = {name for group in names if group for name in group if isinstance(name, str)}
         for sign in (";", ",", "|", "/"):
             parts = {name: [part.strip() for part in name.split(sign)] for name in known if sign in name}

@@ -9,12 +9,10 @@ from fewshot.core.errors import InputError
 from fewshot.data.formats import format_of
 from fewshot.data.json_array import JsonArray
 from fewshot.data.readers import read_rows
-from fewshot.data.row_blocks import BLOCK_ROWS, Chunk
+from fewshot.data.row_blocks import Chunk
 from fewshot.data.row_sources import RowSource
 from fewshot.data.row_streams import Broken, json_value
 from fewshot.data.text_records import MAX_RECORD, is_text, mended, read_line
-
-_CHUNK_CHARACTERS = 2**20
 
 _JsonRow = tuple[dict[str, Any], str, int]
 """A row, why it cannot be used (or the empty string), and about how long it is."""
@@ -54,21 +52,7 @@ class JsonRows(RowSource):
             raise InputError(f"{self.source} holds no row with columns; expected objects such as {{'text': …}}")
 
     def _chunks(self, wanted: Callable[[int, int], bool]) -> Iterator[Chunk]:
-        rows: list[dict[str, Any]] = []
-        broken: dict[int, str] = {}
-        size = n_rows = 0
-        for row, reason, characters in self._read():
-            if reason:
-                broken[len(rows)] = reason
-            rows.append(row)
-            size += characters
-            if len(rows) == BLOCK_ROWS or size >= _CHUNK_CHARACTERS:
-                n_rows += len(rows)
-                self.position = n_rows
-                yield rows, broken, size
-                rows, broken, size = [], {}, 0
-        if rows:
-            yield rows, broken, size
+        return self._gathered(self._read())
 
     def _read(self) -> Iterator[_JsonRow]:
         if self._table is not None:

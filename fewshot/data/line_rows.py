@@ -6,11 +6,9 @@ from typing import Any
 
 from fewshot.core.errors import InputError
 from fewshot.data.readers import TEXT_COLUMN
-from fewshot.data.row_blocks import BLOCK_ROWS, Chunk
+from fewshot.data.row_blocks import Chunk
 from fewshot.data.row_sources import RowSource
 from fewshot.data.text_records import MAX_RECORD, is_text, mended, read_line
-
-_CHUNK_CHARACTERS = 2**20
 
 
 class LineRows(RowSource):
@@ -26,26 +24,13 @@ class LineRows(RowSource):
             raise InputError(f"{self.source} is empty: it holds no rows of data")
 
     def _chunks(self, wanted: Callable[[int, int], bool]) -> Iterator[Chunk]:
-        rows: list[str | None] = []
-        broken: dict[int, str] = {}
-        size = n_rows = 0
-        for line in self._lines():
-            if len(line) > MAX_RECORD:
-                broken[len(rows)] = f"too long: a line of more than {MAX_RECORD:,} characters"
-                rows.append(None)
-                continue
-            if not is_text(line):
-                broken[len(rows)] = self._not_text
-                line = mended(line)
-            rows.append(line.rstrip("\n"))
-            size += len(line)
-            if len(rows) == BLOCK_ROWS or size >= _CHUNK_CHARACTERS:
-                n_rows += len(rows)
-                self.position = n_rows
-                yield rows, broken, size
-                rows, broken, size = [], {}, 0
-        if rows:
-            yield rows, broken, size
+        return self._gathered(map(self._row, self._lines()))
+
+    def _row(self, line: str) -> tuple[str | None, str, int]:
+        if len(line) > MAX_RECORD:
+            return None, f"too long: a line of more than {MAX_RECORD:,} characters", 0
+        text = line.rstrip("\n")
+        return (text, "", len(line)) if is_text(line) else (mended(text), self._not_text, len(line))
 
     def _lines(self) -> Iterator[str]:
         with self._open() as handle:

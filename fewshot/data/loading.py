@@ -44,7 +44,8 @@ def load_texts(
     label : str, optional
         Column of the label. By default ``label``, else ``labels``, else all rows are unlabeled.
     label_separator : str, default "|"
-        Between labels in one cell of multi-label data. In a single-label cell it is an error, unless ``""``.
+        Between labels in one cell of multi-label data, unless the cell is a list as JSON or Python writes it. In a
+        single-label cell it is an error, unless ``""``.
     empty_labels : {"unlabeled", "none"}, optional
         What an entry without labels means in multi-label data. By default an empty list means that none applies,
         ``()``, and an empty cell *unlabeled*, ``None``; this makes both the one or the other. A null in JSON or

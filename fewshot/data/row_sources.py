@@ -7,14 +7,16 @@ of one column alone are left to ``row_streams``, whole tables to ``readers``.
 import functools
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fewshot.core.errors import InputError
 from fewshot.data.readers import called, explained, open_text
-from fewshot.data.row_blocks import Chunk, RowBlock, cut
+from fewshot.data.row_blocks import BLOCK_ROWS, Chunk, RowBlock, cut
 from fewshot.data.row_streams import undecodable
+
+_CHUNK_CHARACTERS = 2**20
 
 NOT_TEXT = "bytes that are not {}; if the whole file is of another encoding, name it by encoding= (--encoding)"
 
@@ -96,6 +98,24 @@ class RowSource(ABC):
     @abstractmethod
     def _chunks(self, wanted: Callable[[int, int], bool]) -> Iterator[Chunk]:
         """Give the rows; ``wanted(first, n)`` says whether any of ``n`` rows from number ``first`` on are wanted."""
+
+    def _gathered(self, rows: Iterable[tuple[Any, str, int]]) -> Iterator[Chunk]:
+        """Give rows that come one by one, each with why it cannot be used (or "") and how long it is, in chunks."""
+        chunk: list[Any] = []
+        broken: dict[int, str] = {}
+        size = n_rows = 0
+        for row, reason, characters in rows:
+            if reason:
+                broken[len(chunk)] = reason
+            chunk.append(row)
+            size += characters
+            if len(chunk) == BLOCK_ROWS or size >= _CHUNK_CHARACTERS:
+                n_rows += len(chunk)
+                self.position = n_rows
+                yield chunk, broken, size
+                chunk, broken, size = [], {}, 0
+        if chunk:
+            yield chunk, broken, size
 
     @abstractmethod
     def _columns_of(self, rows: Any) -> dict[str, Sequence[Any]]:

@@ -180,6 +180,10 @@ def read_compared(
         n_before = len(rows)
         rows = without_texts_of(rows, judged, role="labelled")
         left_out["labelled"] = n_before - len(rows)
+        if not len(rows):
+            raise InputError(
+                f"no labelled text is left that is not in {judged.source}, too; give other test texts, or none"
+            )
     elif folds:
         judged, dealt = _deal(rows, folds, seeds)
         notes.append(_told_folds(judged, folds))

@@ -140,7 +140,8 @@ def open_contender(
     known = space_of(data.labels, multi_label=data.multi_label).classes
     own = [plain_label(label) for label in getattr(model, "classes_", ())]
     names = translated(name, own, known, model_labels or {})
-    notes = check_classes(name, list(names.values()), known, data.source) if own else []
+    advice = "; say which is which by --model-labels FILE (model_labels in Python)"
+    notes = check_classes(name, list(names.values()), known, data.source, advice) if own else []
     return Opened(_contender(name, model, names), model, folder, notes)
 
 
@@ -183,13 +184,13 @@ def translated(name: str, own: Sequence[Label], known: Sequence[Label], model_la
     return names
 
 
-def check_classes(name: str, own: Sequence[Label], known: Sequence[Label], source: str) -> list[str]:
+def check_classes(name: str, own: Sequence[Label], known: Sequence[Label], source: str, advice: str = "") -> list[str]:
     """Return what is to be said of a test set's classes that a model does not know; raise if it knows none."""
     missing = [label for label in known if label not in own]
     if len(missing) == len(known):
         raise InputError(
-            f"model {name!r} knows none of the classes in {source}: it has {_listed(own)}, and the test set "
-            f"{_listed(known)}; say which is which by --model-labels FILE (model_labels in Python)"
+            f"{name} knows none of the classes in {source}: it has {_listed(own)}, and the test set "
+            f"{_listed(known)}{advice}"
         )
     if not missing:
         return []

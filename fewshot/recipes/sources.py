@@ -124,11 +124,6 @@ def without_texts_of(data: TextData, other: TextData, *, role: str) -> TextData:
     known = {_key(text) for text in other.texts}
     kept = [i for i, text in enumerate(data.texts) if _key(text) not in known]
     left_out = len(data) - len(kept)
-    if left_out and not kept and role == "labelled":
-        raise InputError(
-            f"all {len(data)} labelled texts are also in {other.source}, by which they would be judged; give other "
-            "test texts, or none"
-        )
     if left_out:
         warnings.warn(
             f"{left_out} of {len(data)} {role} texts are also in {other.source} and were left out",

@@ -143,3 +143,4 @@ def test_labels_that_are_made_of_others_are_asked_about(sign, multi):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read(["a", f"a{sign}c", "b"], multi=multi)
+        read(["a", f"a{sign}b", "b"], multi=multi, separator="")

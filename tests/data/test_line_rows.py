@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.errors import InputError
-from fewshot.data import line_rows, loading, row_blocks, row_files, text_records
+from fewshot.data import line_rows, loading, row_blocks, row_files, row_sources, text_records
 from fewshot.data.readers import read_rows
 from fewshot.data.streaming import stream_texts
 
@@ -37,7 +37,7 @@ def test_every_reader_finds_the_same_texts(tmp_path_factory, lines, end, packed,
             row_files.open_rows(path)
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_rows, "BLOCK_ROWS", block)
+        patch.setattr(row_sources, "BLOCK_ROWS", block)
         patch.setattr(row_blocks, "BLOCK_ROWS", block)
         assert blocks_of(path, 3) == (texts, {})
     assert [row["text"] for row in read_rows(path).rows] == texts

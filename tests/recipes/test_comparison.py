@@ -212,6 +212,15 @@ def test_a_model_that_was_trained_anew_in_its_folder_is_asked_anew(tmp_path: Pat
     assert ran == [1, 1, 2]
 
 
+def test_a_test_set_of_the_labelled_texts_is_refused(tmp_path: Path, toy_encoder) -> None:
+    """Prevents an error about missing labels where the texts to learn from are those to be judged on."""
+    with (
+        pytest.warns(DataWarning, match="were left out"),
+        pytest.raises(InputError, match="give other test texts, or none"),
+    ):
+        compare_methods(table(6), table(6), out=tmp_path, encoder=toy_encoder, **FAST)
+
+
 def test_slice_0_alone_needs_a_method_for_it(tmp_path: Path, toy_encoder) -> None:
     """An empty table of results would say nothing of the reason."""
     with pytest.raises(InputError, match="no method that runs without labels"):

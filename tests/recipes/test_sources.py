@@ -6,8 +6,7 @@ import warnings
 import pytest
 
 from fewshot.core.errors import DataWarning, InputError
-from fewshot.data.texts import TextData
-from fewshot.recipes.sources import Reading, without_texts_of
+from fewshot.recipes.sources import Reading
 
 
 def test_issues_are_a_pool_without_settings(tmp_path):
@@ -58,10 +57,3 @@ def test_rows_that_are_left_out_are_told_of(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Reading().load_clean(data)[0].texts == ["a", "d"]
-
-
-def test_a_test_set_of_the_labelled_texts_is_refused():
-    """Prevents an error about missing labels where the texts to learn from are those to be judged on."""
-    data = TextData(["a", "b"], ["x", "y"], False, [0, 1], source="memory")
-    with pytest.raises(InputError, match="all 2 labelled texts are also in memory, by which they would be judged"):
-        without_texts_of(data, data, role="labelled")
