@@ -168,17 +168,30 @@ def read_content(path: str | Path) -> ModelContent:
     check_files(Path(path), listing)
     try:
         arrays = load_file(Path(path) / HEAD)
-        return ModelContent(
+        content = ModelContent(
             kind=listing["kind"],
             params=dict(listing["params"]),
             classes=list(listing["classes"]),
             multi_label=bool(listing["multi_label"]),
-            encoder=listing["encoder"],
+            encoder=None if listing["encoder"] is None else dict(listing["encoder"]),
             settings=dict(listing["settings"]),
             arrays=arrays,
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFormatError(f"the model in {str(path)!r} is damaged: {type(error).__name__}: {error}") from None
+    fault = _fault_of(content)
+    if fault:
+        raise ModelFormatError(f"the model in {str(path)!r} is damaged: {fault}")
+    return content
+
+
+def _fault_of(content: ModelContent) -> str | None:
+    """Return what no classifier writes, in words: it would be answered by, without a word."""
+    classes = content.classes
+    if {*map(type, classes)} not in ({str}, {int}) or len(set(classes)) < len(classes):
+        return f"its classes must be distinct names, or distinct integers, got {classes!r}"
+    odd = [name for name, array in content.arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    return f"{HEAD} holds numbers that are not finite, in {', '.join(map(repr, odd))}" if odd else None
 
 
 def model_card(listing: dict[str, Any], *, alone: bool = False) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fewshot.classifiers.base import EmbeddingClassifier, certainty
 from fewshot.classifiers.folder import ModelContent
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, ModelFormatError
 from fewshot.encoders.base import check_texts
 from fewshot.encoders.resolve import unwrapped
 from fewshot.heads.calibration import PrecisionCurve
@@ -266,6 +266,11 @@ class HeadClassifier(EmbeddingClassifier):
         arrays, settings = content.arrays, content.settings
         kind = str(settings.get("head", "linear"))  # folders of version 0.1.0 name none
         self.head_ = restore_head(kind, arrays, settings, content.multi_label)
+        answers = self.head_.predict_proba(np.zeros((1, self.encoder_.dimension), dtype=np.float32))
+        if answers.shape != (1, len(content.classes)):
+            raise ModelFormatError(
+                f"the head is damaged: it answers for {answers.shape[1]} classes, the model has {len(content.classes)}"
+            )
         self.takes_unit_vectors = bool(settings.get("unit_vectors", True))
         if "precision_curve" in settings:
             self.precision_curve_ = PrecisionCurve.from_json(settings["precision_curve"])

@@ -40,7 +40,7 @@ def compare(
     ] = None,
     slices: Annotated[
         str | None,
-        typer.Option(help="Labels per class, such as 2,4,8; 0 for methods that need none [default: 4,8,16]."),
+        typer.Option(help="Labels per class, such as 2,4,8; 0 for methods that need none [default: up to 4,8,16]."),
     ] = None,
     total: Annotated[bool | None, typer.Option("--total/--per-class", help="Count slices in all labels.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of random draws [default: 5].")] = None,

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, ModelFormatError
 
 
 def unit_rows(X: np.ndarray) -> np.ndarray:
@@ -98,8 +98,17 @@ def _balanced(y: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def threshold_from(setting: Any) -> float | np.ndarray:
-    """Return a head's threshold as JSON kept it: a number, or one a label."""
-    return np.asarray(setting, dtype=np.float64) if isinstance(setting, list) else float(setting)
+    """Return a head's threshold as JSON kept it: a number from 0 to 1, or one a label.
+
+    Raises
+    ------
+    ModelFormatError
+        If it is no such number.
+    """
+    threshold = np.asarray(setting, dtype=np.float64)
+    if not ((threshold >= 0) & (threshold <= 1)).all():  # NaN is neither
+        raise ModelFormatError(f"the head is damaged: its threshold is {setting}, not from 0 to 1")
+    return threshold if threshold.ndim else float(threshold)
 
 
 def threshold_setting(threshold: float | np.ndarray) -> float | list[float]:

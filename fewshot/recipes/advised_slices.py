@@ -9,6 +9,7 @@ from fewshot.data.splits import balanced_split
 from fewshot.recipes.compared_texts import FEW_HELD_OUT, FOLDS
 from fewshot.recipes.comparison import CompareSettings
 from fewshot.recipes.task_reading import Task
+from fewshot.recipes.usual_slices import parts_of
 
 _RARE, _USUAL = 4, 8
 
@@ -66,12 +67,12 @@ def choose_slices(task: Task) -> Slices | None:
         labels, held_out = [labels[i] for i in split.train], len(split.test)
     if task.facts.multi_label:
         classes = {label for entry in labels for label in entry}
-        return Slices(_sizes(len(labels)), True, len(classes), held_out) if classes else None
+        return Slices(parts_of(len(labels)), True, len(classes), held_out) if classes else None
     counts = sorted(Counter(labels).values())
     if len(counts) < 2:
         return None
     total = counts[0] < _RARE and counts[len(counts) // 2] >= _USUAL
-    return Slices(_sizes(len(labels) if total else counts[0]), total, len(counts), held_out)
+    return Slices(parts_of(len(labels) if total else counts[0]), total, len(counts), held_out)
 
 
 def _slices_of_folds(labels: Sequence[Any], multi_label: bool) -> Slices | None:
@@ -79,27 +80,16 @@ def _slices_of_folds(labels: Sequence[Any], multi_label: bool) -> Slices | None:
     if multi_label:
         classes = {label for entry in labels for label in entry}
         most = len(labels) - _share(len(labels))
-        return Slices(_sizes(most), True, len(classes), len(labels), FOLDS) if classes and most else None
+        return Slices(parts_of(most), True, len(classes), len(labels), FOLDS) if classes and most else None
     counts = sorted(Counter(labels).values())
     if len(counts) < 2 or counts[-1] < 2:
         return None
     left = [count - _share(count) if count > 1 else 1 for count in counts]
     total = left[0] < _RARE and left[len(left) // 2] >= _USUAL
     held_out = sum(count for count in counts if count > 1)
-    return Slices(_sizes(sum(left) if total else left[0]), total, len(counts), held_out, FOLDS)
+    return Slices(parts_of(sum(left) if total else left[0]), total, len(counts), held_out, FOLDS)
 
 
 def _share(count: int) -> int:
     """Return how many of so many texts the largest fold holds."""
     return -(-count // FOLDS)
-
-
-def _sizes(most: int) -> tuple[int, ...]:
-    """Return a quarter, half and all.
-
-    Examples
-    --------
-    >>> _sizes(16), _sizes(3), _sizes(1)
-    ((4, 8, 16), (1, 3), (1,))
-    """
-    return tuple(sorted({most // 4, most // 2, most} - {0}))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from fewshot.data.texts import TextData
 from fewshot.evaluation.runner.folds import Folds
 from fewshot.recipes.crossing import origin_of, pool_names, sized_pools
 from fewshot.recipes.sources import Reading, content_hash, require_labels, without_texts_of
+from fewshot.recipes.usual_slices import USUAL, Room, room_in
 
 FEW_HELD_OUT = 100
 """Fewer test texts than these tell hardly anything apart: of 100 an accuracy is uncertain by up to ±5 points (one
@@ -97,14 +97,26 @@ class ComparedTexts:
             If there are too few labels.
         """
         parts = self._trainable(seeds)
-        labels = {draw: [self.labeled.labels[row] for row in part] for draw, part in parts.items()}
+        labels = self._labels_of(parts)
         if self.fold_of is not None:
-            _check_sizes(sizes, list(labels.values()), total=total)
+            _check_sizes(sizes, room_in(list(labels.values()), total=total))
         drawn = {
             draw: training_slices(of_part, sizes, random_state=draw.seed, total=total)
             for draw, of_part in labels.items()
         }
         return {draw: {size: parts[draw][rows] for size, rows in slices.items()} for draw, slices in drawn.items()}
+
+    def usual_sizes(self, seeds: Sequence[int], *, total: bool | None) -> tuple[int, ...]:
+        """Return sizes of slices that all draws allow, and note it where they are not the usual ones."""
+        room = room_in(list(self._labels_of(self._trainable(seeds)).values()), total=total)
+        if not room.sizes or room.sizes == USUAL:
+            return USUAL
+        sizes, usual = (", ".join(map(str, some)) for some in (room.sizes, USUAL))
+        self.notes.append(f"slices of {sizes} were chosen ({usual} where labels suffice): {room.most} {room.what}")
+        return room.sizes
+
+    def _labels_of(self, parts: Mapping[Draw, np.ndarray]) -> dict[Draw, list[Any]]:
+        return {draw: [self.labeled.labels[row] for row in part] for draw, part in parts.items()}
 
     def _trainable(self, seeds: Sequence[int]) -> dict[Draw, np.ndarray]:
         """Return the rows of the labelled texts that may be learnt from, by draw."""
@@ -118,20 +130,11 @@ class ComparedTexts:
         }
 
 
-def _check_sizes(sizes: Sequence[int], parts: Sequence[Sequence[Any]], *, total: bool | None) -> None:
+def _check_sizes(sizes: Sequence[int], room: Room) -> None:
     """Raise unless the labels that every training may draw from suffice for the largest slice."""
-    multi_label = isinstance(parts[0][0], tuple)
-    in_all = multi_label if total is None else total
-    if in_all:
-        most, what = min(map(len, parts)), "labelled texts in all"
-    else:
-        counts = [Counter(part) for part in parts]
-        names = {name for count in counts for name in count}
-        most, rarest = min((count[name], str(name)) for count in counts for name in names)
-        what = f"labels a class, for {rarest!r} has no more"
-    if max(sizes) > most:
+    if max(sizes) > room.most:
         raise InputError(
-            f"slices must be at most {most} ({what} outside the fold that is held out), got {max(sizes)}; "
+            f"slices must be at most {room.most} ({room.what} outside the fold that is held out), got {max(sizes)}; "
             "give smaller slices, or more folds, or label more"
         )
 

@@ -46,9 +46,10 @@ class CompareSettings:
     ----------
     methods : tuple of str
         See :mod:`fewshot.recipes.methods`; ``"all-applicable"`` takes all that task and files allow.
-    slices : tuple of int, default (4, 8, 16)
+    slices : tuple of int, optional
         Labels per class; in all where ``total``. On slice 0 methods run that need no label, told the class names.
-        Three sizes are the fewest that say what more labels would bring.
+        Default: 4, 8 and 16; with fewer labels a quarter, half and all of what the rarest class has. Three sizes are
+        the fewest that say what more labels would bring.
     total : bool, optional
         Slices count labels in all. Default: in multi-label tasks.
     seeds : int, default 5
@@ -69,7 +70,7 @@ class CompareSettings:
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
-    slices: tuple[int, ...] = (4, 8, 16)
+    slices: tuple[int, ...] | None = None
     total: bool | None = None
     seeds: int = 5
     encoder: str | tuple[str, ...] = DEFAULT_TEACHER
@@ -80,7 +81,7 @@ class CompareSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.slices:
+        if self.slices is not None and not self.slices:
             raise InputError("slices must name at least one size, such as 4,8,16")
         if self.seeds < 1:
             raise InputError(f"seeds must be at least 1, got {self.seeds}")
@@ -162,9 +163,12 @@ def compare_methods(
     seeds = range(settings.seed, settings.seed + settings.seeds)
     options = {name: getattr(settings, name) for name in ("folds", "test_size", "pool_sizes")}
     texts = read_compared(labeled, test, _pools_of(unlabeled), reading=reading, seeds=seeds, **options)
-    chosen, left_out = _chosen(settings, has_pool=bool(texts.pools))
+    if settings.slices is None:
+        settings = dataclasses.replace(settings, slices=texts.usual_sizes(seeds, total=settings.total))
+    sizes = settings.slices or ()
+    chosen, left_out = _chosen(settings.methods, sizes, has_pool=bool(texts.pools))
     used = texts_used_before(validation, [*given, *chosen], texts.test, texts.judged_hash, reading)
-    draws = texts.draw_slices(settings.slices, seeds, total=settings.total)
+    draws = texts.draw_slices(sizes, seeds, total=settings.total)
     pool_hashes = {name: fingerprint(pool) for name, pool in texts.pools.items()}
     check_pools(pool_hashes)
     needed = _needed(given, chosen)
@@ -195,13 +199,13 @@ def compare_methods(
         return tally.write(rows)
 
 
-def _chosen(settings: CompareSettings, *, has_pool: bool) -> tuple[list[str], dict[str, str]]:
+def _chosen(methods: Sequence[str], sizes: Sequence[int], *, has_pool: bool) -> tuple[list[str], dict[str, str]]:
     """Return the methods that run, and why others do not."""
-    chosen, left_out = choose_methods(settings.methods, has_pool=has_pool)
-    if 0 not in settings.slices:
+    chosen, left_out = choose_methods(methods, has_pool=has_pool)
+    if 0 not in sizes:
         return list(chosen), left_out
     unlearned, others = split_by_labels(chosen)
-    return list(chosen if any(settings.slices) else unlearned), left_out | others
+    return list(chosen if any(sizes) else unlearned), left_out | others
 
 
 def _settled(
@@ -281,4 +285,4 @@ def _ring(
         folds=texts.folds,
         costing=costing,
     )
-    return enter(chosen, settings.slices, draws, texts, ring, first_seed=settings.seed)
+    return enter(chosen, settings.slices or (), draws, texts, ring, first_seed=settings.seed)

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
@@ -119,6 +119,68 @@ def test_a_missing_entry(copied, name, entry):
 def test_entries_of_a_wrong_type(copied, entries):
     """Prevents a TypeError from a constructor in place of a word about the folder."""
     folder = copied("plain")
+    change(folder, **entries)
+    assert "damaged" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["plain", "sentence", "static", "sequence"])
+@pytest.mark.parametrize(
+    "classes",
+    [
+        [],
+        ["billing", "delivery"],
+        ["billing", "delivery", "login", "other"],
+        ["billing", "billing", "login"],
+        ["billing", "delivery", 3],
+        ["billing", "delivery", None],
+        [True, False, 2],
+        [["billing"], ["delivery"], ["login"]],
+    ],
+)
+def test_classes_that_no_head_answers_for(copied, name, classes):
+    """Prevents answers under the names of other classes, or an IndexError at the first prediction."""
+    folder = copied(name)
+    change(folder, classes=classes)
+    assert "damaged" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["plain", "sentence", "static", "sequence"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite(copied, name, value):
+    """Prevents one class for all texts, which is what an argmax makes of NaN."""
+    folder = copied(name)
+    arrays = load_file(folder / "head.safetensors")
+    numbers = next(key for key in sorted(arrays) if arrays[key].dtype.kind == "f" and arrays[key].size)
+    arrays[numbers] = arrays[numbers].copy()
+    arrays[numbers].flat[0] = value
+    save_file(arrays, folder / "head.safetensors")
+    reseal(folder)
+    assert f"not finite, in '{numbers}'" in refused(folder)
+
+
+@pytest.mark.parametrize("threshold", [np.nan, np.inf, -0.1, 1.5, [0.5, np.nan, 0.5]])
+def test_a_threshold_that_is_none(copied, threshold):
+    """Prevents labels that apply always or never, without a word."""
+    folder = copied("sentence")
+    change(folder, settings=json.loads((folder / "fewshot.json").read_text())["settings"] | {"threshold": threshold})
+    assert "its threshold is" in refused(folder)
+
+
+def test_a_head_of_another_encoder(copied):
+    """Prevents a ValueError of a product of matrices at the first prediction."""
+    folder = copied("sentence")
+    arrays = load_file(folder / "head.safetensors")
+    save_file(arrays | {"coef": arrays["coef"][:, 1:].copy()}, folder / "head.safetensors")
+    reseal(folder)
+    assert "damaged" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "entries", [{"encoder": [1]}, {"encoder": "tiny"}, {"settings": {"k": np.inf, "threshold": 0.5, "report": {}}}]
+)
+def test_settings_that_none_writes(copied, entries):
+    """Prevents an AttributeError or OverflowError from reaching the user."""
+    folder = copied("static")
     change(folder, **entries)
     assert "damaged" in refused(folder)
 

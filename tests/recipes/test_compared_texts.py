@@ -1,5 +1,7 @@
 """The texts of a comparison: drawn from, judged on, held out in turn."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,33 @@ def test_slices_that_no_training_can_draw(counts, multi, total, most):
     with pytest.raises(InputError, match=most):
         texts.draw_slices((2, 9), range(3), total=total)
     assert texts.draw_slices((2, 8), range(3), total=total)
+
+
+@pytest.mark.parametrize(
+    ("counts", "multi", "total", "folds", "sizes", "note"),
+    [
+        ({"a": 24, "b": 40}, False, None, 0, (4, 8, 16), None),
+        (
+            {"a": 12, "b": 30},
+            False,
+            None,
+            0,
+            (2, 4, 8),
+            "slices of 2, 4, 8 .*4, 8, 16 where.*: 8 labels a class, for 'a'",
+        ),
+        ({"a": 12, "b": 30}, False, True, 0, (4, 8, 16), None),
+        ({"a": 2, "b": 40}, False, None, 0, (1,), "slices of 1 were chosen"),
+        ({"a": 15, "b": 30}, False, None, 5, (3, 6, 12), "slices of 3, 6, 12"),
+        ({"a": 6, "b": 9}, True, None, 0, (2, 5, 10), "10 labelled texts in all"),
+    ],
+)
+def test_slices_that_no_one_named(counts, multi, total, folds, sizes, note):
+    """Prevents an error about sizes from being the first that one with few labels sees."""
+    texts = read(table(counts, multi=multi), folds=folds)
+    before = list(texts.notes)
+    assert texts.usual_sizes(OPTIONS["seeds"], total=total) == sizes
+    assert [bool(re.search(note or "", told)) for told in texts.notes[len(before) :]] == ([True] if note else [])
+    assert texts.draw_slices(sizes, OPTIONS["seeds"], total=total)
 
 
 def test_folds_and_a_test_set_exclude_each_other():

@@ -138,6 +138,17 @@ def test_multi_label_slices_count_all_labels(tmp_path: Path, toy_encoder) -> Non
     assert all(row["mcc_mean"] is None for row in done.summary)
 
 
+def test_few_labels_need_no_size_named(tmp_path: Path, toy_encoder) -> None:
+    """Prevents an error on the first command that one with nine labels a class types; naming the sizes goes on."""
+    settings = {name: value for name, value in FAST.items() if name != "slices"}
+    sources = table(9), table(4, start=50)
+    done = compare_methods(*sources, out=tmp_path, encoder=toy_encoder, **settings)
+    assert sorted({row["slice"] for row in done.rows}) == [2, 4, 9]
+    assert any("9 labels a class" in note for note in done.notes)
+    again = compare_methods(*sources, out=tmp_path, encoder=toy_encoder, slices=(2, 4, 9), **settings)
+    assert again.rows == done.rows
+
+
 def test_a_failing_method_leaves_the_others(tmp_path: Path, toy_encoder) -> None:
     """One method that cannot run (SetFit on an encoder without weights) must not cost the rest."""
     methods = ("naive-bayes", "setfit")
