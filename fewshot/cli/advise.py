@@ -33,6 +33,7 @@ def advise(
     out: Annotated[str | None, typer.Option(help="Folder for advice.json and tree.png.")] = None,
     text: options.Text = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     label_separator: options.LabelSeparator = "|",
     empty_labels: options.EmptyLabels = None,
     label_map: options.LabelMap = None,
@@ -56,7 +57,7 @@ def advise(
     from fewshot.recipes.advising import advise as advise_on
     from fewshot.recipes.tree_views import tree_as_text
 
-    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         advice = advise_on(
             labeled,

@@ -40,6 +40,7 @@ def benchmark(
     ] = None,
     text: options.Text = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     label_separator: options.LabelSeparator = "|",
     empty_labels: options.EmptyLabels = None,
     label_map: options.LabelMap = None,
@@ -65,7 +66,7 @@ def benchmark(
         random_state=seed,
         device=device,
     )
-    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     try:
         with show_progress(enabled=False if quiet else None):
             found = benchmark_models(models, test, out=out, model_labels=model_labels, reading=how, settings=settings)

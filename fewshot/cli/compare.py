@@ -13,6 +13,7 @@ from fewshot.core.progress import show_progress
 
 if TYPE_CHECKING:
     from fewshot.recipes.outcome import Comparison
+    from fewshot.recipes.sources import Reading
 
 
 def compare(
@@ -60,6 +61,7 @@ def compare(
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     label_separator: options.LabelSeparator = "|",
     empty_labels: options.EmptyLabels = None,
     label_map: options.LabelMap = None,
@@ -94,7 +96,7 @@ def compare(
         "seed": seed,
     }
     settings = read_settings(CompareSettings, config, flags)
-    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         comparison = compare_methods(
             *(labeled, test, unlabeled),
@@ -115,7 +117,7 @@ def compare(
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(
         f"{len(comparison.rows) - failed} cells done, {failed} failed. Report: {out}/report.html"
-        + (f". Next: {_next_command(labeled, best, comparison.pool_sources)}" if best else ""),
+        + (f". Next: {_next_command(labeled, best, comparison.pool_sources, how)}" if best else ""),
         {"out": out, "cells": len(comparison.rows), "failed": failed, "summary": comparison.summary},
         as_json=as_json,
     )
@@ -180,17 +182,19 @@ _COLUMNS = {
 }
 
 
-def _next_command(labeled: str, best: dict[str, Any], pools: dict[Any, Any]) -> str:
+def _next_command(labeled: str, best: dict[str, Any], pools: dict[Any, Any], how: "Reading") -> str:
     """Return how to train what came out best; with an adapted encoder, how to adapt that first."""
     from fewshot.recipes.methods import find_method
+    from fewshot.recipes.sources import Reading
 
     encoder = ["--encoder", best["encoder"]] if best["encoder"] else []
     pool = pools.get(best["pool"])
     if pool is not None and find_method(best["method"])[0].adapts:
-        return shlex.join(["fewshot", "adapt", str(pool), *encoder, "--out", "runs/adapted"])
+        of_pool = Reading(text=how.text, encoding=how.encoding).flags()
+        return shlex.join(["fewshot", "adapt", str(pool), *encoder, *of_pool, "--out", "runs/adapted"])
     unlabeled = [] if pool is None else ["--unlabeled", str(pool)]
     words = ["fewshot", "train", labeled, "--method", best["method"], *encoder, *unlabeled]
-    return shlex.join([*words, "--out", "runs/teacher"])
+    return shlex.join([*words, *how.flags(), "--out", "runs/teacher"])
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -65,11 +65,10 @@ def distill(
     quantization_aware: Annotated[
         bool, typer.Option("--quantization-aware", help="Train through int8 rounding, for an int8 export.")
     ] = False,
-    classes: Annotated[str | None, typer.Option(help="Class names for nli:FOLDER, with commas between.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names for nli:FOLDER, with commas between; see --multi-label.")
+    ] = None,
     template: Annotated[str | None, typer.Option(help="Hypothesis for nli:FOLDER, with {} for the class.")] = None,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="nli:FOLDER may give a text several classes.")
-    ] = False,
     max_pool: Annotated[int | None, typer.Option(min=8, help="Draw so many texts of a larger pool.")] = None,
     targets: Annotated[
         str | None, typer.Option(help="Folder that keeps the teacher's answers [default: in the cache].")
@@ -80,6 +79,7 @@ def distill(
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     label_separator: options.LabelSeparator = "|",
     empty_labels: options.EmptyLabels = None,
     label_map: options.LabelMap = None,
@@ -104,9 +104,7 @@ def distill(
     flags["quantization_aware"] = quantization_aware or None
     flags["classes"] = [name.strip() for name in classes.split(",")] if classes is not None else None
     settings = read_settings(DistillSettings, config, flags)
-    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
-    if multi_label:
-        how = dataclasses.replace(how, multi_label=True)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         made = distill_classifier(
             teacher,

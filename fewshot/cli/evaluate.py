@@ -30,6 +30,7 @@ def evaluate(
     per_label: Annotated[bool, typer.Option("--per-label", help="Also score label by label.")] = False,
     text: options.Text = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     label_separator: options.LabelSeparator = "|",
     empty_labels: options.EmptyLabels = None,
     label_map: options.LabelMap = None,
@@ -44,7 +45,7 @@ def evaluate(
     """
     from fewshot.recipes.judging import evaluate_classifier
 
-    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         scores = evaluate_classifier(
             model, test, reading=how, at_least_one=at_least_one, per_label=per_label, device=device

@@ -12,6 +12,13 @@ AtLeastOne = Annotated[
 ]
 Text = Annotated[list[str] | None, typer.Option("--text", help="Column of the text; repeat to join several.")]
 Label = Annotated[str | None, typer.Option("--label", help="Column of the label [default: label, else labels].")]
+MultiLabel = Annotated[
+    bool | None,
+    typer.Option(
+        "--multi-label/--single-label",
+        help="Any number of labels a text, or exactly one [default: by the column's name and its cells].",
+    ),
+]
 LabelSeparator = Annotated[str, typer.Option("--label-separator", help="Between several labels in one cell.")]
 EmptyLabels = Annotated[
     str | None,
@@ -33,6 +40,7 @@ def reading(
     empty_labels: str | None,
     label_map: str | None,
     encoding: str,
+    multi_label: bool | None = None,
 ) -> Reading:
     """Collect the flags that say how to read files."""
     return Reading(
@@ -42,6 +50,7 @@ def reading(
         empty_labels=empty_labels,
         label_map=label_map,
         encoding=encoding,
+        multi_label=multi_label,
     )
 
 

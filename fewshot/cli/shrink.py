@@ -48,6 +48,7 @@ def shrink(
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     label_separator: options.LabelSeparator = "|",
     empty_labels: options.EmptyLabels = None,
     label_map: options.LabelMap = None,
@@ -71,7 +72,7 @@ def shrink(
     flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(ShrinkSettings)}
     flags["rungs"] = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
     settings = read_settings(ShrinkSettings, config, flags)
-    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     try:
         with show_progress(enabled=False if quiet else None):
             found = shrink_model(

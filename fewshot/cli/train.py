@@ -135,6 +135,7 @@ def train(
     config: options.Config = None,
     text: options.Text = None,
     label: options.Label = None,
+    multi_label: options.MultiLabel = None,
     label_separator: options.LabelSeparator = "|",
     empty_labels: options.EmptyLabels = None,
     label_map: options.LabelMap = None,
@@ -157,7 +158,7 @@ def train(
     flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(TrainSettings)}
     flags |= {"templates": _one_or_several(templates), "augment": _one_or_several(augment)}
     settings = read_settings(TrainSettings, config, flags)
-    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding)
+    how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         made = train_classifier(
             labeled,

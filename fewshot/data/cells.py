@@ -81,7 +81,7 @@ class LabelColumn:
             if made:
                 warnings.warn(
                     f"{self.where}: {made[0]!r} is made of other labels there; if it stands for several, say "
-                    f"--label-separator {sign!r} (label_separator) and call the column 'labels'",
+                    f"--label-separator {sign!r} --multi-label (label_separator, multi_label=True)",
                     DataWarning,
                     stacklevel=4,
                 )
@@ -105,8 +105,8 @@ class LabelColumn:
         if self.multi_label:
             return [part.strip() for part in cell.split(self.separator)]
         raise InputError(
-            f"{self.where}, row {row}: several labels in one cell, {cell!r}; name the column 'labels', or pass "
-            "multi_label=True, or another label_separator (--label-separator); label_separator='' says that "
+            f"{self.where}, row {row}: several labels in one cell, {cell!r}; pass multi_label=True "
+            "(--multi-label), or another label_separator (--label-separator); label_separator='' says that "
             f"{self.separator!r} belongs to the name"
         )
 
@@ -137,8 +137,8 @@ class LabelColumn:
             return self._entry_of_many(names, cell)
         if names and len(names) > 1:
             raise InputError(
-                f"{self.where}, row {row}: several labels {names!r} in single-label data; pass multi_label=True, "
-                "or a label_map that keeps one of them"
+                f"{self.where}, row {row}: several labels {names!r} in single-label data; pass multi_label=True "
+                "(--multi-label), or a label_map that keeps one of them"
             )
         return names[0] if names else None
 

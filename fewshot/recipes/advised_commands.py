@@ -105,9 +105,9 @@ class Writer:
                 "--unlabeled": self.files.unlabeled or self.files.labeled,
                 "--student": "static",
                 "--encoder": facts.encoding.name,
-                "--multi-label": facts.multi_label,
+                "--multi-label": facts.multi_label and not self.reading.multi_label,
             },
-            self._reading(),
+            self.reading.flags(),
         )
         return f"a model of natural-language inference that you have in a folder can teach a student: {line}"
 
@@ -132,7 +132,7 @@ class Writer:
                 "--seeds": seeds,
                 "--encoder": self.task.facts.encoding.name,
             },
-            self._reading(),
+            self.reading.flags(),
         )
         return Command("compare them on your labels", line, in_words(seeds * a_seed))
 
@@ -146,7 +146,7 @@ class Writer:
                 "--label-words": self.files.label_words if method == "setfit" else None,
                 "--out": TEACHER,
             },
-            self._reading(),
+            self.reading.flags(),
         )
         seconds = self._seconds([method], self.task.facts.n_labeled)
         return Command("train on all labels what came out best, such as", line, in_words(seconds))
@@ -163,38 +163,28 @@ class Writer:
                 "--student": student,
                 "--out": "runs/student-" + student.replace(":", "-"),
             },
-            self._reading(),
+            self.reading.flags(),
         )
         seconds = self._seconds([method], self.task.facts.n_labeled)
         return Command(f"distil the teacher into {student}", line, in_words(seconds))
-
-    def _reading(self) -> dict[str, Any]:
-        """Return the flags that say how to read files, where they differ from what is understood."""
-        names = ("text", "label", "label_separator", "empty_labels", "label_map", "encoding")
-        given = {name: getattr(self.reading, name) for name in names}
-        return {
-            "--" + name.replace("_", "-"): value for name, value in given.items() if value != getattr(Reading, name)
-        }
 
 
 def _uses_pool(method: str) -> bool:
     return find_method(method)[0].uses_pool
 
 
-def _line(words: list[str], *flags: dict[str, Any]) -> str:
+def _line(words: list[str], flags: dict[str, Any], more: Sequence[str] = ()) -> str:
     r"""Join a command line as the shell reads it.
 
     Examples
     --------
-    >>> _line(["train", "my file.csv"], {"--out": "a", "--total": True, "--test": None, "--text": ("x", "y")})
-    "fewshot train 'my file.csv' --out a --total --text x --text y"
+    >>> _line(["train", "my file.csv"], {"--out": "a", "--total": True, "--test": None}, ["--text", "x"])
+    "fewshot train 'my file.csv' --out a --total --text x"
     """
     parts = ["fewshot", *words]
-    for flag, value in (item for group in flags for item in group.items()):
-        if isinstance(value, tuple):
-            parts += [part for one in value for part in (flag, one)]
-        elif value is True:
+    for flag, value in flags.items():
+        if value is True:
             parts.append(flag)
         elif value is not None and value is not False:
             parts += [flag, str(value)]
-    return shlex.join(parts)
+    return shlex.join([*parts, *more])

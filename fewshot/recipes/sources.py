@@ -45,6 +45,28 @@ class Reading:
     split_column: str = "split"
     encoding: str = "utf-8"
 
+    def flags(self) -> list[str]:
+        """Return the flags of the command line that say the same, where it is not understood.
+
+        Examples
+        --------
+        >>> Reading(text=("title", "body"), multi_label=False, encoding="latin-1").flags()
+        ['--text', 'title', '--text', 'body', '--single-label', '--encoding', 'latin-1']
+        """
+        words: list[str] = []
+        for name in ("text", "label", "multi_label", "label_separator", "empty_labels", "label_map", "encoding"):
+            value = getattr(self, name)
+            if value == getattr(Reading, name):
+                continue
+            if name == "multi_label":
+                words.append("--multi-label" if value else "--single-label")
+            else:
+                flag = "--" + name.replace("_", "-")
+                words += [
+                    word for one in (value if isinstance(value, tuple) else (value,)) for word in (flag, str(one))
+                ]
+        return words
+
     def load(self, source: Any) -> TextData:
         """Load ``source`` without cleaning; warns of rows that could not be read."""
         options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -167,6 +167,43 @@ def test_compare_multi_label_without_a_test_set(desk: Path) -> None:
     assert all(row["mcc"] == "" and row["micro_f1"] for row in rows)
 
 
+def test_a_file_of_ones_own_shape_from_comparison_to_score(desk: Path) -> None:
+    """Several labels in a column of any name: prevents a last line that, copied, cannot read the file it came from."""
+    rows = [
+        f'"{a} beside {b}",{la}{"" if la == lb else f"/{lb}"}'
+        for la, was in WORDS.items()
+        for a in was
+        for lb, wbs in WORDS.items()
+        for b in wbs
+    ]
+    (desk / "own.csv").write_text("\n".join(["message,tags", *rows]) + "\n")
+    columns = ("--text", "message", "--label", "tags")
+    plain = run("train", "own.csv", *columns, "--method", "naive-bayes", "--out", "own", folder=desk)
+    assert "--label-separator '/' --multi-label" in plain.stderr
+    shape = (*columns, "--label-separator", "/")
+    refused = run("train", "own.csv", *shape, "--method", "naive-bayes", "--out", "own", folder=desk, code=1)
+    assert "(--multi-label)" in refused.stderr
+    command = (
+        "compare",
+        "own.csv",
+        *shape,
+        "--multi-label",
+        "--methods",
+        "naive-bayes",
+        "--seeds",
+        "1",
+        "--folds",
+        "0",
+    )
+    told = run(*command, "--out", "own-tags", folder=desk).stdout.strip().splitlines()[-1]
+    words = shlex.split(told.partition(". Next: fewshot ")[2])
+    run(*words, "--out", "own-model", folder=desk)
+    model = json.loads((desk / "own-model" / "fewshot.json").read_text("utf-8"))
+    assert (model["multi_label"], model["classes"]) == (True, sorted(WORDS))
+    scored = run("evaluate", "own-model", "own.csv", *shape, "--multi-label", "--json", folder=desk)
+    assert last_json(scored)["micro_f1"] > 0.8
+
+
 @pytest.mark.parametrize("student", ["static", "layers:1"])
 def test_distill_evaluate_predict(desk: Path, teacher: str, student: str) -> None:
     """The journey from teacher to predictions must hold together through files alone."""
