@@ -61,14 +61,19 @@ class TextClassifier(Estimator):
         Raises
         ------
         InputError
-            If lengths differ, there is no text, a label is missing or of an odd type, or only one class is there.
+            If a parameter is out of its range, lengths differ, there is no text, a label is missing or of an odd type,
+            or only one class is there.
         """
+        self.check_params()
         check_texts(texts)
         check_lengths(texts, labels)
         space = self._classes_of(labels)
         self._learn(list(texts), space.encode(labels), space, _encoded(validation, space))
         self._set_space(space)
         return self
+
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless parameters are in their range; ``fit`` does, too."""
 
     def _classes_of(self, labels: Sequence[Any]) -> LabelSpace:
         """Return the classes to tell apart."""

@@ -217,11 +217,12 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
         -------
         self
         """
-        self._check_params()
+        self.check_params()
         with self._resuming(checkpoints, resume):
             return super().fit(texts, labels, validation=validation)
 
-    def _check_params(self) -> None:
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
         from fewshot.training.seeding import check_random_state
 
         for name, allowed in (("class_weight", CLASS_WEIGHTS), ("precision", PRECISIONS)):

@@ -124,7 +124,6 @@ class KNNClassifier(EmbeddingClassifier):
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
-        self._check_arguments()
         self.encoder_ = self._open_encoder()
         self.takes_unit_vectors = self.metric == "cosine"
         self._set_rows(VectorIndex(self._embed(texts), metric=self.metric, kind=self.index), _as_matrix(y, space))
@@ -143,7 +142,8 @@ class KNNClassifier(EmbeddingClassifier):
         """Vectors of the training texts ``(n_texts, dimension)``; of length 1 with the metric ``"cosine"``."""
         return self.index_.X
 
-    def _check_arguments(self) -> None:
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
         for name in ("k", "max_k"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, Integral) or value < 1):

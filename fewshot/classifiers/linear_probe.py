@@ -76,11 +76,14 @@ class LinearProbeClassifier(HeadClassifier):
         self.device = device
         self.random_state = random_state
 
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        find_augmentations(self.augment)
+        check_thresholds(self.thresholds)
+
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
-        find_augmentations(self.augment)  # refuses what is none before anything is opened
-        check_thresholds(self.thresholds)
         self.encoder_ = self._open_encoder()
         texts, y, source_rows = augmented_examples(texts, y, self.augment, self.random_state, device=self.device)
         X = self._embed(texts)

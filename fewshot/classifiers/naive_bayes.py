@@ -126,9 +126,8 @@ class NaiveBayesClassifier(ThresholdClassifier):
         self.thresholds = thresholds
         self.random_state = random_state
 
-    def _learn(
-        self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
-    ) -> None:
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
         if not self.alpha > 0:
             raise InputError(f"alpha must be above 0, got {self.alpha}")
         if self.length_normalization is not None and not 0 <= self.length_normalization <= 1:
@@ -137,6 +136,10 @@ class NaiveBayesClassifier(ThresholdClassifier):
                 f"{self.length_normalization!r}"
             )
         check_thresholds(self.thresholds)
+
+    def _learn(
+        self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
+    ) -> None:
         texts, y, source_rows = augmented_examples(texts, y, self.augment, self.random_state, tokens=COPIES)
         self.vocabulary_ = _vocabulary(texts)
         counts = self._count(texts)

@@ -221,11 +221,12 @@ class PromptClassifier(Resumable, ThresholdClassifier):
         SourceNotFoundError, ModelFormatError
             If the model cannot be opened, or is no masked language model.
         """
-        self._check_params()
+        self.check_params()
         with self._resuming(checkpoints, resume):
             return super().fit(texts, labels, validation=validation)
 
-    def _check_params(self) -> None:
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
         check_prompt_templates(self.templates)
         check_words(self.label_words)
         check_aggregate(self.aggregate)

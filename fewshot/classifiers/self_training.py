@@ -201,8 +201,9 @@ class SelfTrainingClassifier(FineTunedClassifier):
         finally:
             del self._pool
 
-    def _check_params(self) -> None:
-        super()._check_params()
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        super().check_params()
         self._self_train_settings()  # refuses what is out of range
 
     def _self_train_settings(self) -> "SelfTrainSettings":

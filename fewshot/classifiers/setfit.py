@@ -200,7 +200,7 @@ class SetFitClassifier(Resumable, HeadClassifier):
         -------
         self
         """
-        self._check_params()
+        self.check_params()
         with self._resuming(checkpoints, resume):
             return super().fit(texts, labels, validation=validation)
 
@@ -268,7 +268,8 @@ class SetFitClassifier(Resumable, HeadClassifier):
         self._set_space(LabelSpace(tuple(content.classes), content.multi_label))
         return self
 
-    def _check_params(self) -> None:
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
         from fewshot.training.seeding import check_random_state
 
         check_random_state(self.random_state)

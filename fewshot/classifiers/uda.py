@@ -209,8 +209,9 @@ freeze_layers, augment, class_weight, label_smoothing, folds, patience, max_leng
             for name in ("_pool", "_tuning"):
                 self.__dict__.pop(name, None)
 
-    def _check_params(self) -> None:
-        super()._check_params()
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        super().check_params()
         self._consistency()  # refuses what is out of range
         check_augment(self.unlabeled_augment)
 

@@ -76,10 +76,10 @@ class ZeroShotClassifier(TextClassifier):
             If there is neither a label nor a name, only one class, or labels are not of the kind that
             ``multi_label`` says.
         """
-        self._check_params()
         return super().fit(texts, labels, validation=validation)
 
-    def _check_params(self) -> None:
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
         check_templates(self.templates)
         check_descriptions(self.label_words)
         check_rule(self.decision, self.threshold, self.top_k)

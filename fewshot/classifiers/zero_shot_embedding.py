@@ -159,8 +159,9 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
         finally:
             del self._unlabeled
 
-    def _check_params(self) -> None:
-        super()._check_params()
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        super().check_params()
         if self.centering not in ("auto", True, False):
             raise InputError(f"centering must be 'auto', True or False, got {self.centering!r}")
         if self.temperature is not None and not self.temperature > 0:

@@ -138,8 +138,9 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
         self.cache = cache
         self.device = device
 
-    def _check_params(self) -> None:
-        super()._check_params()
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        super().check_params()
         if self.aggregate not in AGGREGATES:
             raise InputError(f"aggregate must be one of {', '.join(AGGREGATES)}, got {self.aggregate!r}")
         if self.contrast is not None and self.contrast not in CONTRASTS:

@@ -53,6 +53,7 @@ def adapt(
     Example: fewshot adapt data/support_tickets.csv:unlabeled --encoder bundled --out runs/adapted
     """
     given = dict(locals())  # before anything else is bound: the flags by name
+    options.check_named(pool, test)
     import dataclasses
 
     from fewshot.core.config import read_settings

@@ -94,6 +94,7 @@ def distill(
     Example: fewshot distill --teacher runs/teacher --unlabeled data/support_tickets.csv:unlabeled --student static
     """
     given = dict(locals())  # before anything else is bound: the flags by name
+    options.check_named(unlabeled, labeled, test, validation, models=teacher)
     import dataclasses
 
     from fewshot.core.config import read_settings

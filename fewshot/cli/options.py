@@ -1,6 +1,8 @@
 """Flags that several verbs share, spelled and explained once."""
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +54,23 @@ def reading(
         encoding=encoding,
         multi_label=multi_label,
     )
+
+
+def check_named(*sources: str | None, models: Iterable[str] = ()) -> None:
+    """Raise if a file or folder that is named is not there: before libraries are loaded, which takes seconds.
+
+    Of models only names are looked at that can be nothing but a folder here.
+    """
+    from fewshot.classifiers.folder import read_listing
+    from fewshot.classifiers.hub import names_hub_model
+    from fewshot.data.sources import check_named as check_source
+
+    for source in sources:
+        if source is not None:
+            check_source(source)
+    for model in models:
+        if not (":" in model or "=" in model or names_hub_model(model) or Path(model).exists()):
+            read_listing(model)
 
 
 def finish(line: str, facts: dict[str, Any], *, as_json: bool) -> None:

@@ -63,6 +63,7 @@ def shrink(
     Example: fewshot shrink runs/teacher --unlabeled data/support_tickets.csv:unlabeled --target-size 10MB --max-loss 5
     """
     given = dict(locals())  # before anything else is bound: the flags by name
+    options.check_named(unlabeled, labeled, validation, test, models=[model])
     import dataclasses
 
     from fewshot.core.config import read_settings

@@ -9,7 +9,10 @@ from fewshot.core.progress import show_progress
 
 
 def train(
-    labeled: Annotated[str, typer.Argument(help="File with labelled texts; FILE:SPLIT for one split of it.")],
+    labeled: Annotated[
+        str | None,
+        typer.Argument(help="File with labelled texts; FILE:SPLIT for one split of it. None: see --classes."),
+    ] = None,
     method: Annotated[str | None, typer.Option(help="What to train [default: setfit].")] = None,
     encoder: Annotated[
         str | None,
@@ -117,6 +120,10 @@ def train(
     ] = None,
     max_unlabeled: Annotated[int | None, typer.Option(help="Of self-training: texts of the pool looked at.")] = None,
     sampling: Annotated[str | None, typer.Option(help="Of self-training: easy, hard or uniform.")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Class names with commas between, for zero-shot methods: these need no labelled texts."),
+    ] = None,
     k: Annotated[int | None, typer.Option("--k", help="Of knn: neighbors that vote [default: tried].")] = None,
     metric: Annotated[str | None, typer.Option(help="Of knn: cosine or l2 [default: cosine].")] = None,
     weights: Annotated[
@@ -150,35 +157,57 @@ def train(
     Example: fewshot train data/support_tickets.csv:train --encoder bundled --out runs/teacher
     """
     given = dict(locals())  # before anything else is bound: the flags by name
+    options.check_named(labeled, validation, unlabeled, estimate_pool, models=[start_from] if start_from else [])
     import dataclasses
 
     from fewshot.core.config import read_settings
+    from fewshot.recipes.naming import name_classifier
     from fewshot.recipes.teaching import TrainSettings, train_classifier
 
     flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(TrainSettings)}
     flags |= {"templates": _one_or_several(templates), "augment": _one_or_several(augment)}
+    names = [name.strip() for name in (classes or "").split(",")]
+    flags["classes"] = tuple(name for name in names if name) or None
     settings = read_settings(TrainSettings, config, flags)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
-        made = train_classifier(
-            labeled,
-            out=out,
-            settings=settings,
-            reading=how,
-            validation=validation,
-            start_from=start_from,
-            resume=resume,
-            setfit_compatible=setfit_compatible,
-        )
+        if labeled is None:
+            _refuse_without_labels(given, "validation", "start_from", "resume", "setfit_compatible")
+            made = name_classifier(out=out, settings=settings, reading=how)
+        else:
+            made = train_classifier(
+                labeled,
+                out=out,
+                settings=settings,
+                reading=how,
+                validation=validation,
+                start_from=start_from,
+                resume=resume,
+                setfit_compatible=setfit_compatible,
+            )
     facts = made.facts
     for note in (facts["cleaning"], *facts["notes"]):
         typer.echo(note, err=True)
     options.finish(
-        f"Trained {settings.method} on {facts['texts']} texts of {facts['classes']} classes in {facts['seconds']} s: "
+        f"{_told(settings.method, facts)} in {facts['seconds']} s: "
         f"{out} ({facts['megabytes']} MB). Next: {_next_command(settings.method, settings.encoder, out)}",
         {"out": out, **facts},
         as_json=as_json,
     )
+
+
+def _refuse_without_labels(given: dict[str, Any], *names: str) -> None:
+    for name in names:
+        if given[name]:
+            flag = "--from" if name == "start_from" else "--" + name.replace("_", "-")
+            raise typer.BadParameter("needs labelled texts, and no file of them is named", param_hint=flag)
+
+
+def _told(method: str, facts: dict[str, Any]) -> str:
+    """Say what was done."""
+    if not facts["texts"]:
+        return f"Told {method} {facts['classes']} class names"
+    return f"Trained {method} on {facts['texts']} texts of {facts['classes']} classes"
 
 
 def _next_command(method: str, encoder: str, out: str) -> str:

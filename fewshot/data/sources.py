@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.core.errors import InputError, SourceNotFoundError, did_you_mean
-from fewshot.data.readers import check_max_rows, read_rows
+from fewshot.data.readers import check_file, check_max_rows, read_rows
 from fewshot.data.tables import Table, is_null
 
 HUB = "hub:"
@@ -47,6 +47,23 @@ def read_source(
     if split is not None:
         table = table.select_split(split, column=split_column)
     return table.head(max_rows)
+
+
+def check_named(source: Any) -> None:
+    """Raise before long work if ``source`` is the name of a file that is not there.
+
+    Examples
+    --------
+    >>> check_named("nowhere.csv:train")
+    Traceback (most recent call last):
+    ...
+    fewshot.core.errors.SourceNotFoundError: no file 'nowhere.csv' in folder '.'.
+    >>> check_named([{"text": "a"}])
+    """
+    if isinstance(source, str) and not source.startswith(HUB):
+        source = _resolve(source, None)[0]
+    if isinstance(source, Path):
+        check_file(source)
 
 
 def _resolve(source: Any, split: str | None) -> tuple[Any, str | None, str]:

@@ -31,6 +31,10 @@ class WithPool:
         self.classifier.fit(texts, labels, unlabeled=self.pool, validation=validation, **options)
         return self
 
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` unless the classifier's settings are in their range."""
+        self.classifier.check_params()
+
     @property
     def resumable(self) -> bool:
         """Whether an interrupted training can be gone on with."""

@@ -53,6 +53,9 @@ class_weight, folds, augment, max_length, long_texts : optional
         See :class:`fewshot.KNNClassifier`.
     thresholds : optional
         See :class:`fewshot.LinearProbeClassifier`.
+    classes : tuple of str, optional
+        Class names, for methods that need no label, see :class:`fewshot.ZeroShotNLIClassifier`; those of labelled texts
+        join them.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
     estimate : bool, optional
@@ -108,6 +111,7 @@ class_weight, folds, augment, max_length, long_texts : optional
     threshold: float | None = None
     keep_texts: bool | None = None
     thresholds: str | None = None
+    classes: tuple[str, ...] | None = None
     search: int = 0
     estimate: bool | None = None
     estimate_pool: str | None = None
@@ -223,7 +227,9 @@ def train_classifier(
 def _check_settings(settings: TrainSettings) -> None:
     """Raise :class:`InputError` unless the method has all settings that are given; no encoder is opened."""
     unopened = Surroundings(None, [], settings.device, settings.seed)
-    _unfitted(settings, settings.classifier_params(), unopened)
+    classifier = _unfitted(settings, settings.classifier_params(), unopened)
+    if hasattr(classifier, "check_params"):  # a student has none
+        classifier.check_params()
 
 
 def _unfitted(settings: TrainSettings, params: Mapping[str, Any], around: Surroundings) -> Any:

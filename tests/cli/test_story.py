@@ -167,6 +167,18 @@ def test_compare_multi_label_without_a_test_set(desk: Path) -> None:
     assert all(row["mcc"] == "" and row["micro_f1"] for row in rows)
 
 
+def test_names_alone_make_a_teacher(desk: Path) -> None:
+    """No label from first to last: prevents a user without any from finding no command that begins."""
+    command = ("train", "--method", "zero-shot-embedding", "--classes", ",".join(WORDS), "--encoder", "encoder")
+    done = run(*command, "--unlabeled", "things.csv:unlabeled", "--out", "named", folder=desk)
+    assert done.stdout.startswith(f"Told zero-shot-embedding {len(WORDS)} class names")
+    assert last_json(run("evaluate", "named", "things.csv:test", "--json", folder=desk))["n"] == 30
+    student = ("distill", "--teacher", "named", "--unlabeled", "things.csv:unlabeled", "--student", "static")
+    assert last_json(run(*student, "--out", "of-names", "--json", folder=desk))["n_pool"] == 75
+    refused = run(*command, "--resume", "--out", "named", folder=desk, code=2)
+    assert "needs labelled texts" in refused.stderr
+
+
 def test_a_file_of_ones_own_shape_from_comparison_to_score(desk: Path) -> None:
     """Several labels in a column of any name: prevents a last line that, copied, cannot read the file it came from."""
     rows = [
