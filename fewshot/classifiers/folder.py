@@ -27,6 +27,8 @@ from fewshot.core.requirements import REQUIREMENTS, install_commands, requiremen
 MARKER = "fewshot.json"
 HEAD = "head.safetensors"
 FORMAT = 1
+UNTRIED = "grid"
+"""The one array that may hold NaN: scores by setting, of which some were not tried. Nothing is answered by it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +192,8 @@ def _fault_of(content: ModelContent) -> str | None:
     classes = content.classes
     if {*map(type, classes)} not in ({str}, {int}) or len(set(classes)) < len(classes):
         return f"its classes must be distinct names, or distinct integers, got {classes!r}"
-    odd = [name for name, array in content.arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    numbers = {name: array for name, array in content.arrays.items() if array.dtype.kind == "f" and name != UNTRIED}
+    odd = [name for name, array in numbers.items() if not np.isfinite(array).all()]
     return f"{HEAD} holds numbers that are not finite, in {', '.join(map(repr, odd))}" if odd else None
 
 

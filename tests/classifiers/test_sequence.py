@@ -267,7 +267,8 @@ def test_the_card(several, multi, tmp_path):
         ("head.safetensors", {"columns": np.array([0, 1, 1])}, "damaged: 3 outputs, 3 classes"),
         ("head.safetensors", {"columns": np.array(3)}, "damaged: TypeError"),
         ("head.safetensors", {"threshold": np.array([0.5, 0.5])}, "damaged: its thresholds"),
-        ("head.safetensors", {"threshold": np.array([0.5, 0.5, np.nan])}, "damaged: its thresholds"),
+        ("head.safetensors", {"threshold": np.array([0.5, 0.5, np.nan])}, "not finite, in 'threshold'"),
+        ("head.safetensors", {"threshold": np.array([0.5, 0.5, 1.5])}, "damaged: its thresholds"),
     ],
 )
 def test_a_damaged_folder(classifier, tmp_path, file, change, message):
