@@ -6,6 +6,7 @@ executed. Class names that are not the test set's are translated, or the model i
 
 import copy
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.hub import fetch_from_hub, names_hub_model
 from fewshot.classifiers.loading import is_model_folder, load_classifier
-from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
+from fewshot.core.errors import DataWarning, InputError, ModelFormatError, SourceNotFoundError
 from fewshot.data.labels import LabelSpace, plain_label
 from fewshot.data.texts import Label, TextData
 from fewshot.encoders.resolve import unwrapped
@@ -198,6 +199,41 @@ def check_classes(name: str, own: Sequence[Label], known: Sequence[Label], sourc
         f"{name} does not know {len(missing)} of the {len(known)} classes in the test set ({_listed(missing)}); their "
         "texts count as wrong"
     ]
+
+
+def names_in(data: TextData, name: str, space: LabelSpace) -> dict[Label, Label]:
+    """Return what a test set calls each class of a model, as :func:`translated`, once the two are seen to fit.
+
+    Parameters
+    ----------
+    data : TextData
+        Labelled.
+    name : str
+        Of the model, for messages.
+    space : LabelSpace
+        The model's classes.
+
+    Raises
+    ------
+    InputError
+        If one has several labels a text and the other one, or the model knows none of the classes.
+
+    Warns
+    -----
+    DataWarning
+        If the model does not know some of the classes.
+    """
+    if data.multi_label != space.multi_label:
+        kinds = {True: "several labels a text", False: "one label a text"}
+        raise InputError(
+            f"{data.source} has {kinds[data.multi_label]}, and {name} was trained for {kinds[space.multi_label]}; "
+            "--multi-label or --single-label (multi_label=) says how to read it"
+        )
+    known = space_of(data.labels, multi_label=data.multi_label).classes
+    names = translated(name, space.classes, known, {})
+    for note in check_classes(name, list(names.values()), known, data.source):
+        warnings.warn(note, DataWarning, stacklevel=3)
+    return names
 
 
 def _listed(labels: Any) -> str:

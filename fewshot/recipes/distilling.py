@@ -13,6 +13,7 @@ from fewshot.distillation.logits import LogitDistillationTrainer
 from fewshot.distillation.pairwise import DistillationTrainer
 from fewshot.distillation.target_store import TargetStore
 from fewshot.evaluation.charts.training_curve import plot_training_curve
+from fewshot.recipes.contenders import names_in
 from fewshot.recipes.distill_searching import search_distillation
 from fewshot.recipes.distill_settings import LOGIT_LOSSES, DistillSettings
 from fewshot.recipes.distill_space import default_space
@@ -77,6 +78,7 @@ def distill_classifier(
         warn_if_shared(judged, validated)
     pool = _open_pool(unlabeled, reading, settings, [data for data in (judged, validated) if data is not None])
     opened = _open_teachers(teacher, reading, settings)
+    names = {} if judged is None else names_in(judged, "the teacher", opened.label_space_)
     make = _maker(opened, params, TargetStore(settings.targets))
     own = (gold.texts, gold.labels) if gold is not None else (None, None)
     workshop = Workshop(Path(f"{out}.training"), resume=resume)
@@ -100,7 +102,11 @@ def distill_classifier(
     )
     workshop.clear()
     # The student is safe by now; what follows only tells how good it is.
-    table = student_table(opened, trainer, lambda: make({**chosen, "steps": 0}).fit(pool, *own).student_, pool, judged)
+
+    def untrained() -> Any:
+        return make({**chosen, "steps": 0}).fit(pool, *own).student_
+
+    table = student_table(opened, trainer, untrained, pool, judged, names)
     table[0]["megabytes"], table[-1]["megabytes"] = _megabytes(teacher), made.facts["megabytes"]
     made.facts["table"] = table
     made.facts["gap_closed"] = told_gap(table, trainer.report_, 0 if judged is None else len(judged))

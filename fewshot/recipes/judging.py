@@ -15,10 +15,8 @@ from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.head_classifier import HeadClassifier
 from fewshot.classifiers.loading import load_classifier
 from fewshot.core.errors import DataWarning, InputError
-from fewshot.data.labels import plain_label
-from fewshot.evaluation.coding import space_of
 from fewshot.evaluation.metrics import score_labels, scores_per_label
-from fewshot.recipes.contenders import check_classes, renamed, translated
+from fewshot.recipes.contenders import names_in, renamed
 from fewshot.recipes.sources import Reading, require_labels
 from fewshot.recipes.used_texts import used_by
 
@@ -62,17 +60,7 @@ def evaluate_classifier(
     data = require_labels((reading or Reading()).load(test))
     if isinstance(classifier, (str, Path)):
         _warn_if_used(classifier, data.texts)
-    if data.multi_label != model.label_space_.multi_label:
-        kinds = {True: "several labels a text", False: "one label a text"}
-        raise InputError(
-            f"{data.source} has {kinds[data.multi_label]}, and the classifier was trained for "
-            f"{kinds[model.label_space_.multi_label]}"
-        )
-    labels = [plain_label(label) for label in model.classes_]
-    known = space_of(data.labels, multi_label=data.multi_label).classes
-    names = translated("the classifier", labels, known, {})
-    for note in check_classes("the classifier", list(names.values()), known, data.source):
-        warnings.warn(note, DataWarning, stacklevel=2)
+    names = names_in(data, "the classifier", model.label_space_)
     predicted = [renamed(label, names) for label in model.predict(data.texts, at_least_one=at_least_one)]
     scores = score_labels(data.labels, predicted, multi_label=data.multi_label)
     if per_label:

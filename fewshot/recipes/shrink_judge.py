@@ -18,6 +18,7 @@ from fewshot.data.pool import Pool, open_pool
 from fewshot.data.text_sketch import TextSketch
 from fewshot.data.texts import TextData
 from fewshot.evaluation.checks.findings import Used
+from fewshot.recipes.contenders import renamed
 from fewshot.recipes.sources import Reading, require_labels
 from fewshot.recipes.used_texts import used_by
 
@@ -84,7 +85,7 @@ _NAMES = {"accuracy": "accuracy", "micro_f1": "micro F1", "agreement": "agreemen
 
 
 def load_labeled(source: Any, model: TextClassifier, reading: Reading, role: str) -> TextData | None:
-    """Return labelled texts of a model's task.
+    """Return labelled texts of a model's task, their classes called as the model calls them: a file's "3" is its 3.
 
     Parameters
     ----------
@@ -108,16 +109,17 @@ def load_labeled(source: Any, model: TextClassifier, reading: Reading, role: str
         raise InputError(
             f"{role}: {data.source} has {kinds[data.multi_label]}, and the model gives {kinds[space.multi_label]}"
         )
-    known = {str(label) for label in space.classes}
+    known = {str(label): label for label in space.classes}
     there = [label for entry in data.labels for label in (entry if data.multi_label else [entry])]
-    unknown = sorted({str(plain_label(label)) for label in there} - known)
+    unknown = sorted({str(plain_label(label)) for label in there} - known.keys())
     if unknown:
         listed = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         raise InputError(
             f"{role}: {data.source} has classes that the model does not know: {listed}; it knows "
             f"{', '.join(map(repr, sorted(known)[:8]))}. Leave those rows out, or rename them (label_map, --label-map)"
         )
-    return data
+    own = {label: known[str(plain_label(label))] for label in there}
+    return dataclasses.replace(data, labels=[renamed(label, own) for label in data.labels])
 
 
 def warn_of_known(model: str | Path, gold: TextData | None, judged: dict[str, TextData | None]) -> None:

@@ -127,7 +127,7 @@ def shrink_model(
         _keep(store.path(found.kept), Path(out))
         if tested is not None:
             kept = load_classifier(out, device="cpu")
-            scores = {"model": score_of(classifier, tested), "kept": score_of(kept, tested), "n": len(tested)}
+            scores = {"model": score_of(classifier, tested, {}), "kept": score_of(kept, tested, {}), "n": len(tested)}
             found = dataclasses.replace(found, test=scores)
     found.write()
     return found

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fewshot.data.texts import TextData
+from fewshot.data.texts import Label, TextData
 from fewshot.distillation.teacher_targets import threshold_of
 from fewshot.evaluation.benchmark import measure_throughput
 from fewshot.evaluation.metrics import score_labels
+from fewshot.recipes.contenders import renamed
 
 MOST_TIMED = 200
 LEAST_TO_TELL = 50
@@ -19,6 +20,7 @@ def student_table(
     make_before: Callable[[], Any],
     pool: Sequence[str],
     test: TextData | None,
+    names: Mapping[Label, Label],
 ) -> list[dict[str, Any]]:
     """Return a row each for the teacher, the student before its training, and after it.
 
@@ -33,6 +35,8 @@ def student_table(
         Some of its texts are predicted to measure the speeds, the two taking turns.
     test : TextData, optional
         To score all three on.
+    names : mapping
+        What it calls each of their classes.
 
     Returns
     -------
@@ -57,12 +61,12 @@ def student_table(
         row[agreement] = report.get(f"{agreement}{ending}")
     if test is not None:
         for row, model in zip(rows, (teacher, make_before(), student), strict=True):
-            row["score"] = score_of(model, test)
+            row["score"] = score_of(model, test, names)
     return rows
 
 
-def score_of(model: Any, test: TextData) -> float:
-    """Return accuracy, in multi-label tasks micro F1, of a classifier or of any teacher."""
+def score_of(model: Any, test: TextData, names: Mapping[Label, Label]) -> float:
+    """Return accuracy, in multi-label tasks micro F1, of a classifier or of any teacher, by the test set's names."""
     space = model.label_space_
     if hasattr(model, "predict"):
         predicted = model.predict(test.texts)
@@ -70,6 +74,7 @@ def score_of(model: Any, test: TextData) -> float:
         probabilities = model.predict_proba(test.texts)
         decided = probabilities >= threshold_of(model) if space.multi_label else probabilities.argmax(1)
         predicted = space.decode(decided)
+    predicted = [renamed(label, names) for label in predicted]
     scores = score_labels(test.labels, predicted, multi_label=space.multi_label)
     return float(scores["micro_f1" if space.multi_label else "accuracy"])
 

@@ -146,6 +146,30 @@ def test_the_table_at_the_end(desk, tmp_path, single):
     assert "1 excluded" in made.facts["cleaning"]
 
 
+def test_a_test_set_is_read_in_the_names_of_the_teacher(tmp_path, tiny_encoder, single, pool):
+    """A file's "2" is the teacher's 2: prevents a score of nothing, and classes that no one knows from passing by."""
+    numbers = {name: number for number, name in enumerate(sorted(set(single.labels)))}
+    teacher = LinearProbeClassifier(encoder=tiny_encoder).fit(single.texts, [numbers[name] for name in single.labels])
+    unseen = [text for text in pool if text not in single.test_texts]
+    options = {"settings": DistillSettings(student="static", steps=2), "out": tmp_path / "out"}
+    rows = [
+        {"text": text, "label": str(numbers[name])}
+        for text, name in zip(single.test_texts, single.test_labels, strict=True)
+    ]
+    made = distill_classifier(teacher, [{"text": text} for text in unseen], test=rows, **options)
+    assert made.facts["table"][0]["score"] == teacher.score(
+        single.test_texts, [numbers[name] for name in single.test_labels]
+    )
+    with pytest.warns(DataWarning, match=r"the teacher does not know 1 of the \d classes"):
+        distill_classifier(
+            teacher, [{"text": text} for text in unseen], test=[*rows, {"text": "x", "label": "9"}], **options
+        )
+    with pytest.raises(InputError, match=r"several labels a text, and the teacher.*--single-label"):
+        distill_classifier(
+            teacher, [{"text": text} for text in unseen], test=[{"text": "x", "labels": ["a", "b"]}], **options
+        )
+
+
 def test_no_gap_no_share():
     """Prevents a division by zero, and a share of nothing."""
     assert gap_closed([{"score": 0.5}, {"score": 0.5}, {"score": 0.6}], "score") is None
