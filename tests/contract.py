@@ -415,6 +415,36 @@ def bad_training_data_is_refused(case):
         assert "\n" not in str(raised.value)
 
 
+BAD_PARAMETERS: dict[str, tuple[str, Any]] = {
+    "fine-tune": ("epochs", 0),
+    "knn": ("metric", "miles"),
+    "linear-probe": ("thresholds", "none"),
+    "naive-bayes": ("alpha", np.inf),
+    "prompt": ("classes", "ab"),
+    "self-training": ("rounds", 0),
+    "setfit": ("head", "none"),
+    "setfit-reference": ("batch_size", 0),
+    "uda": ("confidence", 2.0),
+    "zero-shot-embedding": ("temperature", 0.0),
+    "zero-shot-nli": ("aggregate", "none"),
+}
+"""Of each kind a parameter, and what it cannot be."""
+
+
+@promise("single")
+def bad_parameters_are_refused_before_anything_is_opened(case):
+    """Prevents a minute of downloading for the word that a number is out of its range."""
+    name, value = BAD_PARAMETERS[case.fitted.kind]
+    classifier = case.make()
+    classifier.check_params()
+    classifier.set_params(**{name: value})
+    for model in {"encoder", "model"} & set(classifier.get_params(deep=False)):
+        classifier.set_params(**{model: "no/such-model"})
+    for attempt in (classifier.check_params, lambda: classifier.fit(case.toy.texts, case.toy.labels)):
+        with pytest.raises(InputError, match=name):
+            attempt()
+
+
 @promise("single", fits=False)
 def bad_texts_are_refused(case):
     """Prevents a string from being read as a list of letters."""

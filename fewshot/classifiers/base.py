@@ -73,7 +73,10 @@ class TextClassifier(Estimator):
         return self
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless parameters are in their range; ``fit`` does, too."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range; ``fit`` does so first.
+
+        What only a model can tell, such as how many tokens it reads, is not looked at.
+        """
 
     def _classes_of(self, labels: Sequence[Any]) -> LabelSpace:
         """Return the classes to tell apart."""

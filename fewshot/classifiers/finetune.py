@@ -222,7 +222,7 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
             return super().fit(texts, labels, validation=validation)
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         from fewshot.training.seeding import check_random_state
 
         for name, allowed in (("class_weight", CLASS_WEIGHTS), ("precision", PRECISIONS)):

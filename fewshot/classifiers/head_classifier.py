@@ -276,4 +276,7 @@ class HeadClassifier(EmbeddingClassifier):
             self.precision_curve_ = PrecisionCurve.from_json(settings["precision_curve"])
         self.memory_ = remembered(arrays, n_classes=len(content.classes), multi_label=content.multi_label)
         if self.memory_ is not None:
-            self.scope_ = self.memory_.scope(float(settings["scope_threshold"]))
+            threshold = float(settings["scope_threshold"])
+            if not np.isfinite(threshold):
+                raise ModelFormatError(f"the model is damaged: its scope_threshold is {threshold}")
+            self.scope_ = self.memory_.scope(threshold)

@@ -17,6 +17,7 @@ from fewshot.encoders.base import check_texts
 from fewshot.encoders.resolve import DEFAULT_TEACHER
 from fewshot.heads.cells import Cells
 from fewshot.heads.index import METRICS, VectorIndex, check_kind
+from fewshot.heads.vectors import threshold_from
 from fewshot.heads.votes import (
     ROUNDING,
     WEIGHTS,
@@ -143,7 +144,7 @@ class KNNClassifier(EmbeddingClassifier):
         return self.index_.X
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         for name in ("k", "max_k"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, Integral) or value < 1):
@@ -275,7 +276,8 @@ class KNNClassifier(EmbeddingClassifier):
         return arrays, {"k": self.k_, "threshold": self.threshold_}
 
     def _restore_head(self, content: ModelContent) -> None:
-        arrays, k, threshold = content.arrays, int(content.settings["k"]), float(content.settings["threshold"])
+        arrays, k = content.arrays, int(content.settings["k"])
+        threshold = float(threshold_from(content.settings["threshold"]))
         X, y, texts = arrays["X"].astype(np.float32), arrays["y"].astype(np.uint8), unpack_texts(arrays)
         fits = X.ndim == 2 and X.size and y.shape == (len(X), len(self.classes_)) and 1 <= k <= len(X)
         labeled = y.max(initial=0) <= 1 and (self.label_space_.multi_label or (y.sum(axis=-1) == 1).all())

@@ -77,7 +77,7 @@ class LinearProbeClassifier(HeadClassifier):
         self.random_state = random_state
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         find_augmentations(self.augment)
         check_thresholds(self.thresholds)
 

@@ -106,7 +106,7 @@ def restored(kind: Any, content: ModelContent, folder: Path, **options: Any) -> 
         return kind._from_content(content, folder, **options)
     except FewshotError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise ModelFormatError(f"the model in {str(folder)!r} is damaged: {type(error).__name__}: {error}") from None
 
 

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import MultinomialNB
 
-from fewshot.classifiers.augmented import augmented_examples
+from fewshot.classifiers.augmented import augmented_examples, find_augmentations
 from fewshot.classifiers.folder import ModelContent
 from fewshot.classifiers.label_thresholds import ThresholdClassifier, are_thresholds
 from fewshot.core.errors import InputError, ModelFormatError
@@ -127,9 +127,10 @@ class NaiveBayesClassifier(ThresholdClassifier):
         self.random_state = random_state
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
-        if not self.alpha > 0:
-            raise InputError(f"alpha must be above 0, got {self.alpha}")
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
+        find_augmentations(self.augment, tokens=COPIES)
+        if not 0 < self.alpha < np.inf:
+            raise InputError(f"alpha must be above 0 and finite, got {self.alpha}")
         if self.length_normalization is not None and not 0 <= self.length_normalization <= 1:
             raise InputError(
                 "length_normalization must be from 0 to 1, or None for a choice by cross-validation, got "

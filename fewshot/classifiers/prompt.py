@@ -226,9 +226,11 @@ class PromptClassifier(Resumable, ThresholdClassifier):
             return super().fit(texts, labels, validation=validation)
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         check_prompt_templates(self.templates)
         check_words(self.label_words)
+        if self.classes is not None:
+            _checked_classes(self.classes)
         check_aggregate(self.aggregate)
         find_augmentations(self.augment, device=self.device)
         self._training()

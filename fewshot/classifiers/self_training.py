@@ -202,7 +202,7 @@ class SelfTrainingClassifier(FineTunedClassifier):
             del self._pool
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         super().check_params()
         self._self_train_settings()  # refuses what is out of range
 

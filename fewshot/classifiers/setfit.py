@@ -269,7 +269,7 @@ class SetFitClassifier(Resumable, HeadClassifier):
         return self
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         from fewshot.training.seeding import check_random_state
 
         check_random_state(self.random_state)

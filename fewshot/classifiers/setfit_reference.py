@@ -116,7 +116,6 @@ class SetFitReferenceClassifier(LinearProbeClassifier):
         from fewshot.encoders.sentence import SentenceEncoder
         from fewshot.training.seeding import seeded
 
-        self._check_arguments()
         base = unwrapped(self._open_encoder())
         if not isinstance(base, SentenceEncoder):
             raise InputError(f"encoder {base.name!r} cannot be trained; SetFit needs a sentence-transformers model")
@@ -134,7 +133,9 @@ class SetFitReferenceClassifier(LinearProbeClassifier):
         lengths = np.linalg.norm(self.encoder_.encode(texts[:8]), axis=1)
         self.takes_unit_vectors = self.normalize_embeddings or _are_units(lengths)
 
-    def _check_arguments(self) -> None:
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
+        super().check_params()
         least = {"batch_size": 2, "num_epochs": 1, "num_iterations": 1, "max_steps": 1}
         for name, minimum in least.items():
             value, optional = getattr(self, name), name in ("num_iterations", "max_steps")

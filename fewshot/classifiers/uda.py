@@ -210,7 +210,7 @@ freeze_layers, augment, class_weight, label_smoothing, folds, patience, max_leng
                 self.__dict__.pop(name, None)
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         super().check_params()
         self._consistency()  # refuses what is out of range
         check_augment(self.unlabeled_augment)

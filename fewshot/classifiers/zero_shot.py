@@ -79,7 +79,7 @@ class ZeroShotClassifier(TextClassifier):
         return super().fit(texts, labels, validation=validation)
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         check_templates(self.templates)
         check_descriptions(self.label_words)
         check_rule(self.decision, self.threshold, self.top_k)

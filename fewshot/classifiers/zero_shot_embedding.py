@@ -160,7 +160,7 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
             del self._unlabeled
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         super().check_params()
         if self.centering not in ("auto", True, False):
             raise InputError(f"centering must be 'auto', True or False, got {self.centering!r}")
@@ -194,6 +194,11 @@ class ZeroShotEmbeddingClassifier(ZeroShotClassifier, HeadClassifier):
                 "centering=True needs texts to take the mean of: give fit(unlabeled=[...]) or labelled texts"
             )
         wanted = len(some) >= LEAST_TEXTS_TO_CENTER if self.centering == "auto" else self.centering
+        if self._unlabeled and not wanted and self.centering == "auto":
+            self.report_["notes"].append(
+                f"the {len(some)} unlabelled texts are too few to take their mean; from {LEAST_TEXTS_TO_CENTER} on "
+                "answers are held against it"
+            )
         self.report_["centered_on"] = f"{len(some):,} {source} texts" if wanted else None
         return self._embed(some).mean(axis=0, dtype=np.float64) if wanted else None
 

@@ -139,20 +139,26 @@ class ZeroShotNLIClassifier(ZeroShotClassifier):
         self.device = device
 
     def check_params(self) -> None:
-        """Raise :class:`~fewshot.core.errors.InputError` unless all parameters are in their range."""
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter is out of its range."""
         super().check_params()
         if self.aggregate not in AGGREGATES:
             raise InputError(f"aggregate must be one of {', '.join(AGGREGATES)}, got {self.aggregate!r}")
         if self.contrast is not None and self.contrast not in CONTRASTS:
             raise InputError(f"contrast must be None or one of {', '.join(CONTRASTS)}, got {self.contrast!r}")
+        if self.multi_label:
+            self._check_contrast()
+
+    def _check_contrast(self) -> None:
+        if self.contrast == "none":
+            raise InputError(
+                "contrast='none' gives no probability that a label applies by itself; take 'contradiction' or 'all'"
+            )
 
     def _learn(
         self, texts: list[str], y: np.ndarray, space: LabelSpace, validation: tuple[list[str], np.ndarray] | None
     ) -> None:
-        if space.multi_label and self.contrast == "none":
-            raise InputError(
-                "contrast='none' gives no probability that a label applies by itself; take 'contradiction' or 'all'"
-            )
+        if space.multi_label:
+            self._check_contrast()
         self.sentences_, self.sentence_classes_ = self._describe(space)
         self._take(*open_sequence_model(self.model), space, max_length=self.max_length, device=self.device)
         self.rule_, self.constant_ = LabelRule(0.5), np.zeros(len(space.classes), dtype=bool)

@@ -57,6 +57,7 @@ def advise(
     from fewshot.recipes.advising import advise as advise_on
     from fewshot.recipes.tree_views import tree_as_text
 
+    options.check_named(labeled, unlabeled, test)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         advice = advise_on(

@@ -66,6 +66,7 @@ def benchmark(
         random_state=seed,
         device=device,
     )
+    options.check_named(test)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     try:
         with show_progress(enabled=False if quiet else None):

@@ -96,6 +96,7 @@ def compare(
         "seed": seed,
     }
     settings = read_settings(CompareSettings, config, flags)
+    options.check_named(labeled, test, validation, *(unlabeled or []))
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         comparison = compare_methods(

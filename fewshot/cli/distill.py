@@ -103,7 +103,7 @@ def distill(
 
     flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(DistillSettings)}
     flags["quantization_aware"] = quantization_aware or None
-    flags["classes"] = [name.strip() for name in classes.split(",")] if classes is not None else None
+    flags["classes"] = options.names("--classes", classes)
     settings = read_settings(DistillSettings, config, flags)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):

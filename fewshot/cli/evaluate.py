@@ -45,6 +45,7 @@ def evaluate(
     """
     from fewshot.recipes.judging import evaluate_classifier
 
+    options.check_named(test)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):
         scores = evaluate_classifier(

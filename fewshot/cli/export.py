@@ -37,6 +37,7 @@ def export(
     """
     from fewshot.recipes.exporting import export_model
 
+    options.check_named(texts)
     how = options.reading(text, None, "|", None, None, encoding)
     with show_progress(enabled=False if quiet else None):
         made = export_model(

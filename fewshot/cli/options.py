@@ -81,6 +81,16 @@ def finish(line: str, facts: dict[str, Any], *, as_json: bool) -> None:
         print(line)
 
 
+def names(flag: str, given: str | None) -> tuple[str, ...] | None:
+    """Parse ``refund,login`` into names."""
+    if given is None:
+        return None
+    parts = tuple(part.strip() for part in given.split(","))
+    if not all(parts):
+        raise typer.BadParameter(f"must be names with commas between, got {given!r}", param_hint=flag)
+    return parts
+
+
 def numbers(name: str, given: str | None) -> tuple[int, ...] | None:
     """Parse ``8,16`` into numbers."""
     if given is None:

@@ -122,7 +122,9 @@ def train(
     sampling: Annotated[str | None, typer.Option(help="Of self-training: easy, hard or uniform.")] = None,
     classes: Annotated[
         str | None,
-        typer.Option(help="Class names with commas between, for zero-shot methods: these need no labelled texts."),
+        typer.Option(
+            help="Class names with commas between, for zero-shot methods and prompt, which need no labelled texts."
+        ),
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="Of knn: neighbors that vote [default: tried].")] = None,
     metric: Annotated[str | None, typer.Option(help="Of knn: cosine or l2 [default: cosine].")] = None,
@@ -166,8 +168,7 @@ def train(
 
     flags: dict[str, Any] = {field.name: given[field.name] for field in dataclasses.fields(TrainSettings)}
     flags |= {"templates": _one_or_several(templates), "augment": _one_or_several(augment)}
-    names = [name.strip() for name in (classes or "").split(",")]
-    flags["classes"] = tuple(name for name in names if name) or None
+    flags["classes"] = options.names("--classes", classes)
     settings = read_settings(TrainSettings, config, flags)
     how = options.reading(text, label, label_separator, empty_labels, label_map, encoding, multi_label)
     with show_progress(enabled=False if quiet else None):

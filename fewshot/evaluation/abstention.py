@@ -5,6 +5,7 @@ Selective classification as Geifman and El-Yaniv describe it ("Selective classif
 """
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping
 from typing import Any, Self
@@ -156,6 +157,8 @@ class PrecisionCurve:
             n = int(value["n"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFormatError(f"the precision curve is damaged: {type(error).__name__}: {error}") from None
+        if not all(map(math.isfinite, thresholds)):
+            raise ModelFormatError("the precision curve is damaged: a threshold of it is not finite")
         one_length = len(thresholds) == len(kept) == len(correct)
         if not one_length or any(not 0 <= c <= k <= n or k < 1 for k, c in zip(kept, correct, strict=True)):
             raise ModelFormatError("the precision curve is damaged: its lists do not fit each other")

@@ -127,6 +127,8 @@ class NeighborHead:
                 f"{np.shape(threshold)} do not fit each other"
             )
         calibration = {name: float(settings.get(name, usual)) for name, usual in (("temperature", 1), ("bias", 0))}
+        if not (0 < calibration["temperature"] < np.inf and np.isfinite(calibration["bias"])):
+            raise ModelFormatError(f"the head is damaged: its calibration is {calibration}")
         return cls(X, y, multi_label, k, threshold, weight, **calibration)
 
 

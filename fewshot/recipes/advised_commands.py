@@ -105,9 +105,8 @@ class Writer:
                 "--unlabeled": self.files.unlabeled or self.files.labeled,
                 "--student": "static",
                 "--encoder": facts.encoding.name,
-                "--multi-label": facts.multi_label and not self.reading.multi_label,
             },
-            self.reading.flags(),
+            dataclasses.replace(self.reading, multi_label=facts.multi_label or None).flags(),
         )
         return f"a model of natural-language inference that you have in a folder can teach a student: {line}"
 

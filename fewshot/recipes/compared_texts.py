@@ -109,7 +109,7 @@ class ComparedTexts:
     def usual_sizes(self, seeds: Sequence[int], *, total: bool | None) -> tuple[int, ...]:
         """Return sizes of slices that all draws allow, and note it where they are not the usual ones."""
         room = room_in(list(self._labels_of(self._trainable(seeds)).values()), total=total)
-        if not room.sizes or room.sizes == USUAL:
+        if room.sizes == USUAL:
             return USUAL
         sizes, usual = (", ".join(map(str, some)) for some in (room.sizes, USUAL))
         self.notes.append(f"slices of {sizes} were chosen ({usual} where labels suffice): {room.most} {room.what}")
@@ -249,7 +249,7 @@ def _read_pools(data: TextData, unlabeled: Sequence[Any], reading: Reading, note
     own = [data.unlabeled] if len(data.unlabeled) else []
     extras = []
     for source in unlabeled:
-        extra, report = reading.load_clean(source)
+        extra, report = reading.load_pool(source)
         notes += _told_cleaning(extra, report)
         extras.append(extra)
     named = dict(zip(pool_names(extras or own), extras or own, strict=True))

@@ -48,8 +48,8 @@ class CompareSettings:
         See :mod:`fewshot.recipes.methods`; ``"all-applicable"`` takes all that task and files allow.
     slices : tuple of int, optional
         Labels per class; in all where ``total``. On slice 0 methods run that need no label, told the class names.
-        Default: 4, 8 and 16; with fewer labels a quarter, half and all of what the rarest class has. Three sizes are
-        the fewest that say what more labels would bring.
+        Default: 4, 8 and 16; with fewer labels a quarter, half and all of what the rarest class has, or of all where
+        slices count these. Three sizes are the fewest that say what more labels would bring.
     total : bool, optional
         Slices count labels in all. Default: in multi-label tasks.
     seeds : int, default 5
@@ -177,7 +177,7 @@ def compare_methods(
     with store.locked():
         encoders = open_encoders(needed, device=settings.device)
         _embed(encoders, texts, draws)
-        ring = _ring(chosen, draws, texts, settings, encoders, Costing.within(seconds, store.folder))
+        ring = _ring(chosen, sizes, draws, texts, settings, encoders, Costing.within(seconds, store.folder))
         cells = [entry.cell for entry in ring.entries]
         first = next(iter(encoders.values()), None)
         tally = Tally(texts, draws, cells, store, dataclasses.asdict(settings), left_out, encoder=first, used=used)
@@ -262,6 +262,7 @@ def _manifest(texts: ComparedTexts, pool_hashes: Mapping[int | str, str], settin
 
 def _ring(
     chosen: Sequence[str],
+    sizes: Sequence[int],
     draws: Slices,
     texts: ComparedTexts,
     settings: CompareSettings,
@@ -285,4 +286,4 @@ def _ring(
         folds=texts.folds,
         costing=costing,
     )
-    return enter(chosen, settings.slices or (), draws, texts, ring, first_seed=settings.seed)
+    return enter(chosen, sizes, draws, texts, ring, first_seed=settings.seed)

@@ -31,6 +31,10 @@ class DistilledClassifier:
         self.pool = pool
         self.random_state = random_state
 
+    def check_params(self) -> None:
+        """Raise :class:`~fewshot.core.errors.InputError` if a parameter of the teacher is out of its range."""
+        self.teacher.check_params()
+
     def fit(self, texts: Sequence[str], labels: Sequence[Any], *, validation: Labeled | None = None) -> Self:
         """Fit the teacher, whose settings ``validation`` texts may choose, then the student."""
         teacher = clone(self.teacher).fit(texts, labels, validation=validation)

@@ -18,7 +18,7 @@ from fewshot.recipes.method_table import NAMES
 from fewshot.recipes.methods import find_method, make_classifier
 from fewshot.recipes.pool_methods import WithPool
 from fewshot.recipes.sources import Reading
-from fewshot.recipes.teaching import TrainSettings, configured
+from fewshot.recipes.teaching import TrainSettings, configured, no_use_for_pool
 from fewshot.recipes.used_texts import remember_used
 
 
@@ -49,22 +49,22 @@ def name_classifier(
     """
     reading = reading or Reading()
     check_output(out)
-    method, _ = find_method(settings.method)
     _check(settings)
+    method, _ = find_method(settings.method)
     params = settings.classifier_params()
+    around = Surroundings(None, [], settings.device, settings.seed)
+    configured(make_classifier(settings.method, around), params, settings.method).check_params()
     classes = list(dict.fromkeys([*params.pop("classes", ()), *params.get("label_words", {})]))
     space = LabelSpace(LabelSpace.of(classes).classes, multi_label=bool(reading.multi_label))
     if len(space.classes) < 2 and not space.multi_label:
         raise InputError(f"one class only is named, {classes[0]!r}; a classifier needs at least two to tell apart")
-    around = Surroundings(None, [], settings.device, settings.seed, space)
-    configured(make_classifier(settings.method, around), params, settings.method).check_params()
-    pool = [] if settings.unlabeled is None else reading.load_clean(settings.unlabeled)[0].texts
-    if pool and not method.uses_pool:
-        raise InputError(f"method {settings.method!r} does not look at unlabelled texts; leave out --unlabeled")
+    if settings.unlabeled is not None and not method.uses_pool:
+        raise no_use_for_pool(settings.method)
+    pool = [] if settings.unlabeled is None else reading.load_pool(settings.unlabeled)[0].texts
     if encoder is None and method.uses_encoder:
         encoder = CachedEncoder(load_encoder(settings.encoder, device=settings.device), EmbeddingCache())
     start = time.perf_counter()
-    around = dataclasses.replace(around, encoder=encoder, pool=pool)
+    around = dataclasses.replace(around, space=space, encoder=encoder, pool=pool)
     classifier: Any = configured(make_classifier(settings.method, around), params, settings.method)
     classifier.fit([], [])
     if isinstance(classifier, WithPool):
@@ -86,7 +86,7 @@ def _check(settings: TrainSettings) -> None:
             f"method {settings.method!r} learns from labelled texts, and none are named; name a file of them, or take "
             f"a method that is told class names (--classes): {able}"
         )
-    if settings.classes is None and settings.label_words is None:
+    if not settings.classes and settings.label_words is None:
         raise InputError(
             f"method {settings.method!r} has neither labelled texts nor class names; name the classes: --classes a,b, "
             "or --label-words FILE"

@@ -48,6 +48,8 @@ class Reading:
     def flags(self) -> list[str]:
         """Return the flags of the command line that say the same, where it is not understood.
 
+        The column of splits has no flag.
+
         Examples
         --------
         >>> Reading(text=("title", "body"), multi_label=False, encoding="latin-1").flags()
@@ -60,11 +62,9 @@ class Reading:
                 continue
             if name == "multi_label":
                 words.append("--multi-label" if value else "--single-label")
-            else:
-                flag = "--" + name.replace("_", "-")
-                words += [
-                    word for one in (value if isinstance(value, tuple) else (value,)) for word in (flag, str(one))
-                ]
+                continue
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                words += ["--" + name.replace("_", "-"), str(one)]
         return words
 
     def load(self, source: Any) -> TextData:
@@ -74,6 +74,12 @@ class Reading:
         if data is not source:  # else whoever loaded it was told
             _warn_of_broken_rows(data)
         return data
+
+    def load_pool(self, source: Any) -> tuple[TextData, CleaningReport]:
+        """Load unlabelled texts into memory and clean them; labels in it are not looked at, whatever they are."""
+        blind = dataclasses.replace(self, label=None, label_map=None, multi_label=True, label_separator="")
+        data = blind.load(source)
+        return clean_texts(dataclasses.replace(data, labels=[None] * len(data), multi_label=False))
 
     def open_pool(self, source: Any, **options: Any) -> Pool:
         """Open ``source`` as a pool of unlabelled texts; ``options`` go to :func:`fewshot.open_pool`.

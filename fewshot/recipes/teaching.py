@@ -54,8 +54,8 @@ class_weight, folds, augment, max_length, long_texts : optional
     thresholds : optional
         See :class:`fewshot.LinearProbeClassifier`.
     classes : tuple of str, optional
-        Class names, for methods that need no label, see :class:`fewshot.ZeroShotNLIClassifier`; those of labelled texts
-        join them.
+        Class names, for methods that need no label, see :class:`fewshot.ZeroShotNLIClassifier`; to zero-shot methods
+        those of labelled texts are added.
     search : int, default 0
         Try so many settings by cross-validation on the labels, and train with the best.
     estimate : bool, optional
@@ -227,9 +227,7 @@ def train_classifier(
 def _check_settings(settings: TrainSettings) -> None:
     """Raise :class:`InputError` unless the method has all settings that are given; no encoder is opened."""
     unopened = Surroundings(None, [], settings.device, settings.seed)
-    classifier = _unfitted(settings, settings.classifier_params(), unopened)
-    if hasattr(classifier, "check_params"):  # a student has none
-        classifier.check_params()
+    _unfitted(settings, settings.classifier_params(), unopened).check_params()
 
 
 def _unfitted(settings: TrainSettings, params: Mapping[str, Any], around: Surroundings) -> Any:
@@ -239,7 +237,7 @@ def _unfitted(settings: TrainSettings, params: Mapping[str, Any], around: Surrou
 
 def _texts_of(source: str | None, reading: Reading) -> list[str] | None:
     """Return the texts of a file, labelled or not; ``None`` where none is named."""
-    return None if source is None else reading.load_clean(source)[0].texts
+    return None if source is None else reading.load_pool(source)[0].texts
 
 
 def _pool(settings: TrainSettings, method: Method, data: TextData, reading: Reading) -> list[str]:
@@ -254,14 +252,19 @@ def _pool(settings: TrainSettings, method: Method, data: TextData, reading: Read
     if settings.unlabeled is None:
         pool = data.unlabeled.texts
     elif not method.uses_pool:
-        rows = {known: find_method(known)[0] for known in NAMES}
-        able = ", ".join(known for known, row in rows.items() if row.needs_pool and not row.adapts)
-        raise InputError(f"method {name!r} does not learn from unlabelled texts; leave out --unlabeled, or take {able}")
+        raise no_use_for_pool(name)
     else:
-        pool = [*data.unlabeled.texts, *reading.load_clean(settings.unlabeled)[0].texts]
+        pool = [*data.unlabeled.texts, *reading.load_pool(settings.unlabeled)[0].texts]
     if method.needs_pool and not pool:
         raise InputError(f"method {name!r} {NEEDS_POOL}")
     return list(dict.fromkeys(pool))
+
+
+def no_use_for_pool(name: str) -> InputError:
+    """Return what is said where a file of unlabelled texts is given to a method that has no use for it."""
+    rows = {known: find_method(known)[0] for known in NAMES}
+    able = ", ".join(known for known, row in rows.items() if row.needs_pool and not row.adapts)
+    return InputError(f"method {name!r} does not learn from unlabelled texts; leave out --unlabeled, or take {able}")
 
 
 def configured(classifier: Any, params: Mapping[str, Any], method: str) -> Any:

@@ -13,6 +13,7 @@ from fewshot.classifiers.knn import KNNClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.loading import KINDS, load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
+from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.core.errors import InputError, ModelFormatError, SourceNotFoundError
 from tests.classifiers.resealed import reseal
 from tests.distillation.logit_cases import make_classifier, make_tokenizer
@@ -27,6 +28,7 @@ def saved(tmp_path_factory, single, tiny_encoder, tiny_static, tiny_tokenizer):
         "sentence": LinearProbeClassifier(encoder=tiny_encoder),
         "static": KNNClassifier(encoder=tiny_static),
     }
+    classifiers["neighbors"] = SetFitClassifier(encoder=tiny_encoder, head="knn", steps=0, folds=0)
     for name, classifier in classifiers.items():
         classifier.fit(single.texts, single.labels).save(parent / name)
     make_classifier(make_tokenizer(tiny_tokenizer), ("billing", "delivery", "login")).save(parent / "sequence")
@@ -158,12 +160,32 @@ def test_numbers_that_are_not_finite(copied, name, value):
     assert f"not finite, in '{numbers}'" in refused(folder)
 
 
+@pytest.mark.parametrize("name", ["sentence", "static", "neighbors"])
 @pytest.mark.parametrize("threshold", [np.nan, np.inf, -0.1, 1.5, [0.5, np.nan, 0.5]])
-def test_a_threshold_that_is_none(copied, threshold):
+def test_a_threshold_that_is_none(copied, name, threshold):
     """Prevents labels that apply always or never, without a word."""
-    folder = copied("sentence")
+    folder = copied(name)
     change(folder, settings=json.loads((folder / "fewshot.json").read_text())["settings"] | {"threshold": threshold})
     assert "its threshold is" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("temperature", np.nan),
+        ("temperature", np.inf),
+        ("temperature", -1),
+        ("bias", np.inf),
+        ("scope_threshold", np.nan),
+    ],
+)
+def test_a_setting_of_a_head_that_none_is_fitted_to(copied, setting, value):
+    """Prevents one class for all texts, or the least likely one."""
+    folder = copied("neighbors")
+    settings = json.loads((folder / "fewshot.json").read_text())["settings"]
+    assert setting in settings
+    change(folder, settings=settings | {setting: value})
+    assert "damaged" in refused(folder)
 
 
 def test_a_head_of_another_encoder(copied):

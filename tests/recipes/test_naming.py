@@ -10,6 +10,7 @@ from fewshot.data.texts import TextData
 from fewshot.recipes.naming import name_classifier
 from fewshot.recipes.sources import Reading
 from fewshot.recipes.teaching import TrainSettings, train_classifier
+from tests.classifiers.masked_cases import write_masked
 from tests.conftest import OPENINGS, TOPICS
 
 NAMES = tuple(TOPICS)
@@ -21,9 +22,11 @@ def texts_of(topic):
 
 
 @pytest.mark.parametrize("several", [None, True])
-def test_names_are_all_that_it_is_told(tmp_path, tiny_topical, tiny_nli, several):
+def test_names_are_all_that_it_is_told(tmp_path, tiny_topical, tiny_nli, tiny_tokenizer, several):
     """Prevents those without a single label from being sent to Python, and names in another order than was given."""
-    for method, encoder in (("zero-shot-embedding", tiny_topical), (f"zero-shot-nli:{tiny_nli}", None)):
+    methods = {"zero-shot-embedding": tiny_topical, f"zero-shot-nli:{tiny_nli}": None}
+    methods[f"prompt:{write_masked(tmp_path / 'masked', tiny_tokenizer)}"] = None
+    for method, encoder in methods.items():
         out = tmp_path / method.partition(":")[0]
         settings = TrainSettings(method=method, classes=NAMES[::-1])
         made = name_classifier(out=out, settings=settings, reading=Reading(multi_label=several), encoder=encoder)
@@ -31,10 +34,22 @@ def test_names_are_all_that_it_is_told(tmp_path, tiny_topical, tiny_nli, several
         model = load_classifier(out, device="cpu")
         assert list(model.classes_) == sorted(NAMES)
         assert model.label_space_.multi_label is bool(several)
+        if out.name == "prompt":  # its model fills in words at random
+            continue
         rows = [(topic, text) for topic in NAMES for text in texts_of(topic)]
         answers = model.predict_proba([text for _, text in rows]).argmax(axis=1)
         right = [model.classes_[answer] == topic for answer, (topic, _) in zip(answers, rows, strict=True)]
         assert sum(right) > 0.6 * len(right)
+
+
+def test_a_pool_is_said_to_be_too_small(tmp_path, tiny_topical):
+    """Prevents a model card that counts texts by which nothing was done, and labels of a pool that must be readable."""
+    (tmp_path / "pool.csv").write_text("text,labels\nhello,a|b\nmy parcel,1.5\n")
+    settings = TrainSettings(method="zero-shot-embedding", classes=NAMES, unlabeled=str(tmp_path / "pool.csv"))
+    made = name_classifier(
+        out=tmp_path / "m", settings=settings, reading=Reading(multi_label=False, label="tags"), encoder=tiny_topical
+    )
+    assert ["2 unlabelled texts are too few" in note for note in made.facts["notes"]] == [True]
 
 
 def test_descriptions_name_the_classes(tmp_path, tiny_topical):
@@ -55,6 +70,9 @@ def test_descriptions_name_the_classes(tmp_path, tiny_topical):
     ("settings", "message"),
     [
         ({"classes": NAMES}, "'setfit' learns from labelled texts.*zero-shot-nli, zero-shot-embedding"),
+        ({"method": "zero-shot-embedding", "classes": "refund,login"}, "got one string"),
+        ({"method": "zero-shot-embedding", "classes": ()}, "name the classes: --classes a,b"),
+        ({"method": "zero-shot-embedding", "label_words": "five.json"}, "label_words"),
         ({"method": "zero-shot-embedding"}, "name the classes: --classes a,b"),
         ({"method": "zero-shot-embedding", "classes": NAMES, "search": 3}, "--search needs labelled texts"),
         ({"method": "zero-shot-embedding", "classes": NAMES, "estimate": True}, "--estimate needs labelled texts"),
@@ -66,7 +84,7 @@ def test_descriptions_name_the_classes(tmp_path, tiny_topical):
 def test_what_cannot_be_is_said_before_anything_is_opened(tmp_path, monkeypatch, settings, message):
     """Prevents a model from being fetched for a command that cannot end well."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "pool.csv").write_text("text\nhello\n")
+    (tmp_path / "five.json").write_text("5")
     monkeypatch.setattr("fewshot.recipes.naming.load_encoder", None)
     with pytest.raises(InputError, match=message):
         name_classifier(out=tmp_path / "m", settings=TrainSettings(**settings))
