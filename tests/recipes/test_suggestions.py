@@ -97,12 +97,13 @@ def test_figures_of_what_may_cost_more_than_it_gains_are_those_measured(suggesti
     """The same."""
     found = results("few_labels")["pairs"][pair]
     n_sets = {3: "three", 4: "four", 5: "five", 6: "six"}[len(found["sets"])]
-    sizes = "8" if found["n"] == len(found["sets"]) else "8 and 16"  # of one set already
     said = (
-        f"{-100 * found['mean']:.1f} points behind {rival}, mean of {n_sets} sets at {sizes} labels a class, one seed"
+        f"{-100 * found['mean']:.1f} points behind {rival}, mean of {n_sets} sets at 8 and 16 labels a class, "
+        f"{found['n']} cells"
     )
     assert said in suggestion.basis
-    assert found["n"] <= 2 * len(found["sets"]), "more cells a set than the sentence says"
+    cells = [name for name in results("cells/few_labels") if name.startswith(f"{suggestion.method}-")]
+    assert {name.rsplit("-", 2)[1] for name in cells} == {"8", "16"}, "more sizes than the sentence says"
 
 
 def test_figures_of_the_main_job_are_those_measured():
