@@ -93,22 +93,25 @@ class Writer:
         return n_classes > (0 if self.task.facts.multi_label else 1)
 
     def hint_without_labels(self) -> str | None:
-        """Return how class names and a pool alone make a classifier; a sketch, since the teacher must be named."""
+        """Return how class names and a pool alone make a classifier.
+
+        A command that runs as it stands, and a sketch of a better one, whose teacher must be named.
+        """
         facts = self.task.facts
         if not facts.names_are_words or not facts.n_pool or any("," in str(name) for name in facts.class_counts):
             return None
-        line = _line(
-            ["distill"],
-            {
-                "--teacher": "nli:FOLDER",
-                "--classes": ",".join(map(str, facts.class_counts)),
-                "--unlabeled": self.files.unlabeled or self.files.labeled,
-                "--student": "static",
-                "--encoder": facts.encoding.name,
-            },
-            dataclasses.replace(self.reading, multi_label=facts.multi_label or None).flags(),
+        told = {
+            "--classes": ",".join(map(str, facts.class_counts)),
+            "--unlabeled": self.files.unlabeled or self.files.labeled,
+            "--encoder": facts.encoding.name,
+        }
+        reading = dataclasses.replace(self.reading, multi_label=facts.multi_label or None).flags()
+        named = _line(["train"], {"--method": "zero-shot-embedding", **told, "--out": TEACHER}, reading)
+        taught = _line(["distill"], {"--teacher": "nli:FOLDER", "--student": "static", **told}, reading)
+        return (
+            f"class names make a first model: {named}; a model of natural-language inference that you have in a folder "
+            f"can teach a student: {taught}"
         )
-        return f"a model of natural-language inference that you have in a folder can teach a student: {line}"
 
     def _seconds(self, methods: Iterable[str], n_texts: int) -> float:
         """Return about how long methods train on so many labels, as far as it is known."""

@@ -122,6 +122,9 @@ def test_the_hint_without_labels():
     hint = Writer(Files("a.csv"), task, Reading(), None).hint_without_labels()
     verb, given = parsed(hint[hint.index("fewshot distill") :])
     assert (verb, given["teacher"], given["unlabeled"]) == ("distill", ["nli:FOLDER"], "a.csv")
+    verb, given = parsed(hint[hint.index("fewshot train") : hint.index("; a model")])
+    assert (verb, given["labeled"], given["classes"]) == ("train", None, "refund,late delivery")
+    assert (given["method"], given["unlabeled"]) == ("zero-shot-embedding", "a.csv")
     for names in (["LOC", "7"], ["refund", "late, or never"]):
         task = task_of(pool_rows(60), classes=names)
         assert Writer(Files("a.csv"), task, Reading(), None).hint_without_labels() is None
