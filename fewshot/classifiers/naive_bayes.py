@@ -215,7 +215,7 @@ class NaiveBayesClassifier(ThresholdClassifier):
         self.threshold_ = content.arrays.get("threshold", np.full(len(content.classes), 0.5))  # 0.1.0 had none
         if not are_thresholds(self.threshold_, len(content.classes)):
             raise ModelFormatError(f"the model in {str(path)!r} is damaged: its thresholds are no such")
-        answers = self.predict_proba([""])
+        answers = self._tables.probabilities(self._count([""]))
         if answers.shape != (1, len(content.classes)):
             raise ModelFormatError(
                 f"the model in {str(path)!r} is damaged: it answers for {answers.shape[1]} classes of "

@@ -179,6 +179,12 @@ def read_compared(
         if folds:
             raise InputError(f"folds={folds} (--folds) is for comparisons without a test set; leave one of them out")
         judged = require_labels(reading.load_clean(test)[0])
+        if judged.multi_label != rows.multi_label:
+            kinds = {True: "several labels a text", False: "one label a text"}
+            raise InputError(
+                f"{rows.source} has {kinds[rows.multi_label]}, and the test set {judged.source} has "
+                f"{kinds[judged.multi_label]}; --multi-label or --single-label (multi_label=) says how to read both"
+            )
         judged_hash = content_hash(judged)
         n_before = len(rows)
         rows = without_texts_of(rows, judged, role="labelled")

@@ -343,7 +343,11 @@ WRONG = [
     (("compare", "things.csv:train", "--slices", "two"), 2, "whole numbers"),
     (("compare", "things.csv:train", "--encoder", "encoder", "--budget", "5x", "--out", "x"), 1, "30m"),
     (("compare", "things.csv:train", "things.csv:test"), 1, "test texts are named by --test"),
-    (("compare", "things.csv:train", "--test", "issues.jsonl", "--encoder", "encoder", "--out", "x"), 1, "label"),
+    (
+        ("compare", "things.csv:train", "--test", "issues.jsonl", "--encoder", "encoder", "--out", "x"),
+        1,
+        "one label a text",
+    ),
     (("distill", "--teacher", "teacher", "--unlabeled", "one.csv", "--out", "x"), 1, "at least"),
     (
         ("distill", "--teacher", "teacher", "--unlabeled", "things.csv", "--student", "layers:9", "--out", "x"),
@@ -413,7 +417,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
     assert word in done.stderr
     if code == 1:
         assert done.stderr.strip().splitlines()[-1].startswith("fewshot: error: ")
-        assert not (desk / "x" / "fewshot.json").exists()
+        assert not (desk / "x").exists()
         assert (desk / "full" / "diary.txt").read_text() == "mine"
 
 

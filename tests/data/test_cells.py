@@ -67,7 +67,10 @@ def test_empty_labels_decides_what_nothing_means(empty_labels, expected):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["a", "bug|ui"], r"row 11: several labels in one cell, 'bug\|ui'; .*'labels'.*multi_label=True.*--label-sep"),
+        (
+            ["a", "bug|ui"],
+            r"row 11: several labels in one cell, 'bug\|ui'; .*multi_label=True.*--multi-label.*--label-sep",
+        ),
         ([["a", "b"]], "row 10: several labels .* in single-label data"),
         ([1.5], r"row 10: .* got 1\.5 \(float\)"),
         ([True], r"got True \(bool\)"),

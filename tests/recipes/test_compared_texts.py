@@ -99,10 +99,12 @@ def test_slices_that_no_one_named(counts, multi, total, folds, sizes, note):
     assert texts.draw_slices(sizes, OPTIONS["seeds"], total=total)
 
 
-def test_folds_and_a_test_set_exclude_each_other():
-    """Prevents a test set that is read and never looked at."""
+def test_test_sets_that_cannot_be():
+    """Prevents a test set that is read and never looked at, and one that is found to be none after all is encoded."""
     with pytest.raises(InputError, match="without a test set"):
         read(table({"a": 9, "b": 9}), table({"a": 2, "b": 2}, start=50), folds=3)
+    with pytest.raises(InputError, match=r"one label a text, and the test set .* several labels a text"):
+        read(table({"a": 9, "b": 9}), table({"a": 2, "b": 2}, start=50, multi=True))
     with pytest.raises(InputError, match="between 2 and the 18 labelled texts, got 1"):
         read(table({"a": 9, "b": 9}), folds=1)
     with pytest.raises(InputError, match="every class has one"):
