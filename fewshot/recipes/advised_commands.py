@@ -107,7 +107,7 @@ class Writer:
         }
         reading = dataclasses.replace(self.reading, multi_label=facts.multi_label or None).flags()
         named = _line(["train"], {"--method": "zero-shot-embedding", **told, "--out": TEACHER}, reading)
-        taught = _line(["distill"], {"--teacher": "nli:FOLDER", "--student": "static", **told}, reading)
+        taught = _line(["distill"], {"--teacher": "nli:FOLDER", **told, "--student": "static"}, reading)
         return (
             f"class names make a first model: {named}; a model of natural-language inference that you have in a folder "
             f"can teach a student: {taught}"

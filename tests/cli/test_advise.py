@@ -62,12 +62,15 @@ def test_issues():
 
 
 def test_class_names_alone(tmp_path):
-    """No label at all: class names are what there is."""
+    """No label at all: class names are what there is, and the first command named can be run as printed."""
     (tmp_path / "pool.csv").write_text("text\nmy parcel is late\nI was charged twice\n")
     done = run("advise", "pool.csv", "--classes", "refund, delivery", folder=tmp_path)
     assert "So: class names alone." in done.stdout
     assert "label 8 texts of each of the 2 classes" in done.stdout
     assert "--teacher nli:FOLDER --classes refund,delivery" in done.stdout
+    named = done.stdout.split("class names make a first model: ")[1].split(";")[0]
+    run(*shlex.split(named)[1:], folder=tmp_path)
+    assert (tmp_path / "runs" / "teacher").is_dir()
 
 
 def test_the_tree(tmp_path):
