@@ -168,6 +168,11 @@ def _show(table: list[dict[str, Any]], gap: dict[str, Any] | None) -> None:
         for row in table
     ]
     print_table(shown, known)
+    if "probe_agreement" in known:
+        typer.echo(
+            "probe's agreement: how often a head fitted to the vectors of half the held-out texts gives the teacher's "
+            "answer on the other half"
+        )
     if gap is not None:
         names = {"score": "the test score", "agreement": "agreement", "probe_agreement": "the probe's agreement"}
         share, of = 100 * gap["share"], names[gap["of"]]

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.folder import read_listing
 from fewshot.core.artifacts import folder_bytes
+from fewshot.core.errors import FewshotError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +64,40 @@ def saved(
     metrics: dict[str, Any] | None = None,
     **options: Any,
 ) -> Made:
-    """Save a classifier and return what was made; ``options`` go to its ``save``."""
+    """Save a classifier and return what was made; ``options`` go to its ``save``.
+
+    A note is added where another model was there and is gone.
+    """
+    earlier = _listing(out)
     classifier.save(out, metrics=metrics, provenance=provenance, **options)
-    megabytes = round(folder_bytes(out) / 1e6, 1)
-    return Made(classifier, Path(out), {**facts, "megabytes": megabytes, "cleaning": cleaning})
+    told = {"megabytes": round(folder_bytes(out) / 1e6, 1), "cleaning": cleaning}
+    told["notes"] = [*facts.get("notes", []), *_replaced(out, earlier)]
+    return Made(classifier, Path(out), {**facts, **told})
+
+
+def _listing(folder: str | Path) -> dict[str, Any] | None:
+    """Return what a model folder says of itself; ``None`` where there is none that can be read."""
+    try:
+        return read_listing(folder)
+    except FewshotError:
+        return None
+
+
+def _replaced(out: str | Path, earlier: dict[str, Any] | None) -> list[str]:
+    """Say what a folder held, unless that was the same model."""
+    if earlier is None or _model_in(earlier) == _model_in(read_listing(out)):
+        return []
+    texts = (earlier.get("provenance") or {}).get("labelled texts")
+    learnt = f" that had learnt from {texts} labelled texts" if texts else ""
+    return [
+        f"{str(out)!r} held another model, {earlier.get('kind')}{learnt}, which this one replaced; "
+        "another --out keeps both"
+    ]
+
+
+def _model_in(listing: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides a model's answers; figures and versions may differ from run to run."""
+    return {name: value for name, value in listing.items() if name not in ("versions", "metrics", "provenance")}
 
 
 _DECIDES_NOTHING = ("device", "teacher_device", "targets", "unlabeled", "estimate", "estimate_pool")

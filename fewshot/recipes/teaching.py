@@ -207,6 +207,8 @@ def train_classifier(
     facts["estimate"] = None if estimate is None else estimate.facts()
     facts["notes"] = [*resumed, *told["notes"], *([] if estimate is None else [str(estimate), *estimate.notes])]
     provenance = {**settings_as_facts(settings), "labelled texts": len(rows), "data hash": content_hash(rows)}
+    if not method.uses_encoder:
+        provenance.pop("encoder", None)
     provenance |= {"unlabelled texts": len(pool), "pool hash": fingerprint(pool)} if pool and method.uses_pool else {}
     options: dict[str, Any] = {"setfit_compatible": True} if setfit_compatible else {}
     metrics = {"estimate": facts["estimate"]} if estimate else None

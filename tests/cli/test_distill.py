@@ -86,6 +86,7 @@ def test_the_table_and_the_closing_line(desk):
     done = distill(desk, "--student", "static", "--test", "single_test.jsonl", "--steps", "100", out="told")
     for word in ("test score, %", "agreement, %", "correlation", "texts/s", "student before", "student after"):
         assert word in done.stdout
+    assert ("probe's agreement: how often a head fitted" in done.stdout) == ("probe's agreement, %" in done.stdout)
     last = done.stdout.strip().splitlines()[-1]
     assert last.startswith("Distilled into static on 1")
     assert "gold" not in last
@@ -102,6 +103,11 @@ def test_what_the_student_learnt_from_is_told(desk):
     assert "agreement" not in facts["table"][2]
     assert facts["table"][2]["probe_agreement"] == facts["probe_agreement"]
     assert facts["gap_closed"] is None  # too few texts are held out to tell
+    replaced = "'dropped' held another model"
+    assert not any(replaced in note for note in facts["notes"])  # the same command again
+    done = distill(desk, "--student", "static", "--steps", "3", "--labeled", "single_gold.jsonl", out="dropped")
+    assert replaced in done.stderr
+    assert "probe's agreement: how often a head fitted" in done.stdout
 
 
 def test_class_names_alone(desk):
