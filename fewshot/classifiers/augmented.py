@@ -16,7 +16,7 @@ TOKENS = TokenAugmentation()
 """What ``"tokens"`` stands for where a method does not say otherwise."""
 
 CONTEXTUAL, BACK_TRANSLATION = "contextual:", "back-translation:"
-NAMES = ("tokens", *OPERATIONS, f"{CONTEXTUAL}MODEL", f"{BACK_TRANSLATION}MODEL1,MODEL2")
+NAMES = ("tokens", *OPERATIONS, f"{CONTEXTUAL}MODEL", f"{BACK_TRANSLATION}MODEL1,MODEL2[,LANGUAGE1,LANGUAGE2]")
 """Values of ``augment``, as help and errors list them."""
 
 
@@ -93,8 +93,9 @@ def find_augmentations(
     augment : None, str, Augmentation, or sequence of them
         ``"tokens"``; ``"swap"``, ``"delete"``, ``"insert"`` or ``"mix"``, see
         :class:`~fewshot.data.augmentation.TokenAugmentation`; ``"contextual:MODEL"`` and
-        ``"back-translation:MODEL1,MODEL2"``, see :mod:`fewshot.training.augmentation`; or an object with a method
-        ``augmented``. Each of several makes its own copies.
+        ``"back-translation:MODEL1,MODEL2"``, for models of many languages with ``",LANGUAGE1,LANGUAGE2"`` after them,
+        see :mod:`fewshot.training.augmentation`; or an object with a method ``augmented``. Each of several makes its
+        own copies.
     tokens, device
         As of :func:`augmented_examples`.
 
@@ -111,7 +112,8 @@ def find_augmentations(
     Traceback (most recent call last):
     ...
     fewshot.core.errors.InputError: augment must be one of tokens, swap, delete, insert, mix, contextual:MODEL, \
-back-translation:MODEL1,MODEL2, an object with a method augmented, or several; got 'token'. Did you mean 'tokens'?
+back-translation:MODEL1,MODEL2[,LANGUAGE1,LANGUAGE2], an object \
+with a method augmented, or several; got 'token'. Did you mean 'tokens'?
     """
     if augment is None:
         return []
@@ -152,8 +154,10 @@ def _find(part: Any, tokens: TokenAugmentation, device: str | None) -> Augmentat
     elif part.startswith(BACK_TRANSLATION):
         from fewshot.training.augmentation import BackTranslation
 
-        forth, _, back = part.removeprefix(BACK_TRANSLATION).partition(",")
-        return BackTranslation(forth, back, device=device)
+        named = [name.strip() for name in part.removeprefix(BACK_TRANSLATION).split(",")]
+        forth, back = [*named, ""][:2]
+        languages: Any = tuple(named[2:]) or None  # it is seen to there that they are two
+        return BackTranslation(forth, back, device=device, languages=languages)
     hint = did_you_mean(part, NAMES) if isinstance(part, str) else ""
     if isinstance(part, str) and part.endswith(")"):
         hint = " It was an object when the classifier was saved: give it again."

@@ -67,7 +67,7 @@ def train(
         list[str] | None,
         typer.Option(
             help="Learn from copies, too: tokens, swap, delete, insert, mix, contextual:MODEL or "
-            "back-translation:MODEL1,MODEL2; may be repeated."
+            "back-translation:MODEL1,MODEL2[,LANGUAGE1,LANGUAGE2]; may be repeated."
         ),
     ] = None,
     thresholds: Annotated[

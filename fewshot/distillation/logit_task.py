@@ -10,12 +10,14 @@ from scipy.special import expit, softmax
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.sequence import SequenceClassifier
 from fewshot.classifiers.transformer import TransformerClassifier
+from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError
 from fewshot.distillation.confidence import confidence_weights
 from fewshot.distillation.logit_targets import LogitTargets, targets_of
 from fewshot.distillation.logit_teachers import check_varied, logits_of, space_of, teacher_logits
 from fewshot.distillation.target_store import TargetStore
-from fewshot.distillation.teacher_targets import threshold_of
+from fewshot.distillation.teacher_targets import TeacherTargets, threshold_of
+from fewshot.distillation.teachers import ClassifierTeacher
 from fewshot.distillation.transfer_set import TransferSet
 from fewshot.evaluation.thresholds import best_thresholds_per_label
 
@@ -155,7 +157,7 @@ def open_logit_task(
         See :func:`~fewshot.distillation.confidence.confidence_weights`. Gold texts count in full whatever the teacher
         thinks of them, and pool texts that count at all have a mean weight of 1.
     store : TargetStore, optional
-        Keeps the probabilities that a teacher without logits gives the pool. Default: in memory.
+        Keeps the logits that a teacher gives the pool, of one without logits its probabilities. Default: in memory.
 
     Returns
     -------
@@ -192,16 +194,44 @@ def open_logit_task(
 
 def _logits(teacher: Any, transfer: TransferSet, store: TargetStore | None) -> np.ndarray:
     """Return the teacher's scores of the texts to train on."""
-    is_stored = store is not None and len(transfer.pool) and not isinstance(teacher, TransformerClassifier)
-    if store is None or not is_stored or not (isinstance(teacher, TextClassifier) or hasattr(teacher, "targets")):
+    n_gold = transfer.n_joined
+    known = isinstance(teacher, TextClassifier) or hasattr(teacher, "targets")
+    if store is None or not len(transfer.pool) or not known:
         return teacher_logits(teacher, transfer.train)
-    stored = store.targets(teacher, transfer.pool).probabilities
+    has_logits = isinstance(teacher, TransformerClassifier)
+    if has_logits:
+        stored = store.exact().targets(LogitsAsTargets(teacher), transfer.pool).probabilities
+    else:
+        stored = store.targets(teacher, transfer.pool).probabilities
     logits = np.empty((len(transfer.train), stored.shape[1]), dtype=np.float32)
-    logits[: transfer.n_joined] = teacher_logits(teacher, transfer.gold_texts[: transfer.n_joined])
+    logits[:n_gold] = teacher_logits(teacher, transfer.gold_texts[:n_gold])
     for start in range(0, len(stored), _ROWS_AT_ONCE):
-        rows = slice(transfer.n_joined + start, transfer.n_joined + start + _ROWS_AT_ONCE)
-        logits[rows] = logits_of(stored[start : start + _ROWS_AT_ONCE], multi_label=space_of(teacher).multi_label)
+        part = stored[start : start + _ROWS_AT_ONCE]
+        rows = slice(n_gold + start, n_gold + start + len(part))
+        logits[rows] = part if has_logits else logits_of(part, multi_label=space_of(teacher).multi_label)
     return logits
+
+
+class LogitsAsTargets:
+    """A teacher whose logits stand where a :class:`~fewshot.distillation.target_store.TargetStore` has probabilities.
+
+    Parameters
+    ----------
+    teacher : TransformerClassifier
+    """
+
+    def __init__(self, teacher: TransformerClassifier) -> None:
+        self._teacher = teacher
+        self.classes_, self.label_space_ = teacher.classes_, teacher.label_space_
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one than that of the teacher's probabilities."""
+        return fingerprint(["logits", ClassifierTeacher(self._teacher).fingerprint])
+
+    def targets(self, texts: Sequence[str]) -> TeacherTargets:
+        """Return the logits ``(n_texts, n_classes)``."""
+        return TeacherTargets(None, teacher_logits(self._teacher, texts))
 
 
 def _weights(logits: np.ndarray, confidence: str, multi_label: bool) -> np.ndarray:

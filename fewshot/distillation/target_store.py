@@ -22,7 +22,7 @@ from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError, TeacherError
 from fewshot.core.progress import track
 from fewshot.distillation.target_shards import TargetFolder, TargetHead, locked, read_head
-from fewshot.distillation.teacher_targets import Teacher, TeacherTargets, check_targets
+from fewshot.distillation.teacher_targets import Teacher, TeacherTargets, check_targets, threshold_of
 from fewshot.distillation.teachers import open_teacher
 from fewshot.encoders.cached import default_cache_folder
 from fewshot.heads.vectors import unit_rows
@@ -134,6 +134,12 @@ class TargetStore:
         arrays = found.read()
         return TeacherTargets(arrays.get("embeddings"), arrays["probabilities"])
 
+    def exact(self) -> "TargetStore":
+        """Return a store in the same folder that rounds nothing."""
+        return TargetStore(
+            self.folder, max_bytes=self.max_bytes, shard_rows=self.shard_rows, precision="float32", wait=self.wait
+        )
+
     def size(self) -> int:
         """Return the bytes of all targets stored, and of the sums of tokens beside them."""
         return sum(file.stat().st_size for file in self.folder.glob("*/*") if file.suffix in (".npy", ".safetensors"))
@@ -164,7 +170,9 @@ class TargetStore:
         targets = teacher.targets(first)
         check_targets(targets)
         embeddings, probabilities = targets.embeddings, targets.probabilities
-        is_half = self.precision == "auto" and _classes_agree(probabilities, teacher.label_space_.multi_label)
+        is_half = self.precision == "auto" and _classes_agree(
+            probabilities, teacher.label_space_.multi_label, threshold_of(teacher)
+        )
         plan = {"probabilities": ("<f2" if is_half else "<f4", probabilities.shape[1])}
         if embeddings is not None:
             is_half = self.precision == "auto" and _cosines_agree(embeddings)
@@ -241,9 +249,10 @@ def _cosines_agree(embeddings: np.ndarray) -> bool:
         return bool((np.abs(half @ half.T - exact @ exact.T) <= LARGEST_COSINE_ERROR).all())
 
 
-def _classes_agree(probabilities: np.ndarray, multi_label: bool) -> bool:
+def _classes_agree(probabilities: np.ndarray, multi_label: bool, threshold: Any) -> bool:
+    """Return whether half precision leaves every answer as it is: the likeliest class, and the labels that apply."""
     half = probabilities.astype(np.float16)
-    if multi_label and not np.array_equal(half >= 0.5, probabilities >= 0.5):
+    if multi_label and not np.array_equal(half >= threshold, probabilities >= threshold):
         return False
     return np.array_equal(half.argmax(axis=1), probabilities.argmax(axis=1))
 

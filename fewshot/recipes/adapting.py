@@ -11,7 +11,7 @@ from fewshot.core.artifacts import folder_bytes
 from fewshot.data.pool import Pool, open_pool
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import DEFAULT_TEACHER
-from fewshot.recipes.making import Workshop
+from fewshot.recipes.making import Workshop, check_alone
 from fewshot.recipes.sources import Reading
 from fewshot.recipes.used_texts import remember_used
 
@@ -107,6 +107,7 @@ def adapt_encoder(
     """
     settings, reading = settings or AdaptSettings(), reading or Reading()
     check_adapted_output(out)
+    check_alone()
     opened = _open_pool(pool, reading, settings, test)
     workshop = Workshop(Path(f"{out}.training"), resume=resume)
     told = workshop.told()

@@ -27,6 +27,7 @@ OPTIONAL = {
     "optuna": "fewshot[search], to search for settings",
     "onnxruntime": "fewshot[onnx], for exported models",
     "ray": "fewshot[ray], for clusters",
+    "sentencepiece": "fewshot[translation], for the tokenizers of some translation models",
 }
 
 

@@ -17,7 +17,7 @@ from fewshot.recipes.contenders import names_in
 from fewshot.recipes.distill_searching import search_distillation
 from fewshot.recipes.distill_settings import LOGIT_LOSSES, DistillSettings
 from fewshot.recipes.distill_space import default_space
-from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
+from fewshot.recipes.making import Made, Workshop, check_alone, saved, settings_as_facts
 from fewshot.recipes.search_result import SearchResult, write_trials
 from fewshot.recipes.sources import Reading, content_hash, require_labels
 from fewshot.recipes.student_table import student_table, told_gap
@@ -71,6 +71,7 @@ def distill_classifier(
     """
     settings, reading = settings or DistillSettings(), reading or Reading()
     check_output(out)
+    check_alone()
     params = settings.trainer_params()
     gold, validated = _labeled(reading, labeled), _labeled(reading, validation)
     judged = None if test is None else require_labels(reading.load(test))

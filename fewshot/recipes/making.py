@@ -1,6 +1,7 @@
 """What a journey that makes a model leaves behind: the folder, and the facts worth telling."""
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import read_listing
 from fewshot.core.artifacts import folder_bytes
-from fewshot.core.errors import FewshotError
+from fewshot.core.errors import FewshotError, InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,16 @@ class Workshop:
     def clear(self) -> None:
         """Remove the folder: all is saved."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def check_alone() -> None:
+    """Raise where several processes were started for one training: each would write the same folder."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count.isdecimal() and int(count) > 1:
+        raise InputError(
+            f"{count} processes were started together (WORLD_SIZE), and each would write the same folder; start one, "
+            "or call the trainer's fit in a script of yours and save where RANK is 0"
+        )
 
 
 def saved(

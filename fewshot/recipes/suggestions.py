@@ -11,7 +11,8 @@ from fewshot.recipes.decisions import Suggestion
 ZERO_SHOT_NLI = Suggestion(
     "zero-shot-nli",
     "a model of inference says whether a text entails a sentence with the class name",
-    "Yin et al. 2019, arXiv:1909.00161; not measured here",
+    "Yin et al. 2019, arXiv:1909.00161; few_labels.json: 45.5 % by names, 48.6 % by descriptions with a small model of "
+    "inference, means of six sets, where zero-shot-embedding has 48.3 and 60.4 %",
 )
 ZERO_SHOT_EMBEDDING = Suggestion(
     "zero-shot-embedding",
@@ -66,8 +67,8 @@ CONVOLVED = Suggestion(
 FINE_TUNE = Suggestion(
     "fine-tune",
     "with many labels the whole transformer can learn the task itself",
-    "Tunstall et al. 2022, arXiv:2209.11055: still 69.7 against SetFit's 75.3 % at 64 labels a class; "
-    "not measured here",
+    "Tunstall et al. 2022, arXiv:2209.11055: still 69.7 against SetFit's 75.3 % at 64 labels a class; few_labels.json: "
+    "63.9 against setfit's 66.1 % at 8, 72.0 against 74.4 % at 16, means of six sets",
 )
 ADAPT = Suggestion(
     "adapt+fine-tune",
@@ -87,7 +88,10 @@ UDA = Suggestion(
     "Xie et al. 2020, arXiv:1904.12848; few_labels.json: 1.4 points behind fine-tune, mean of five sets at 8 and "
     "16 labels a class, 10 cells",
 )
-_BELOW_8 = "not measured here below 8 labels a class"
+_BELOW_8 = (
+    "few_labels.json: 57.2 % at 2 labels a class, 62.6 % at 4, where linear-probe has 49.0 and 52.9 %, means of six "
+    "sets whose class names are words"
+)
 
 NLI_AS_YARDSTICK = dataclasses.replace(ZERO_SHOT_NLI, reason="needs no label: what the few labels have to beat")
 SETFIT_WITH_NAMES = dataclasses.replace(
@@ -119,7 +123,9 @@ PROBE_OF_MANY_CLASSES = dataclasses.replace(
     basis="demo.json: 62.5 against setfit's 62.5 % at 8 labels of 13 classes, two seeds",
 )
 PROBE_OF_MANY = dataclasses.replace(
-    PROBE, reason="every label sharpens the regression, and texts are encoded only once", basis="not measured here"
+    PROBE,
+    reason="every label sharpens the regression, and texts are encoded only once",
+    basis="few_labels.json: 63.9 % at 64 labels a class, where knn has 59.3 %, means of five sets",
 )
 LAYERS_OF_SMALL_POOL = dataclasses.replace(
     LAYERS,

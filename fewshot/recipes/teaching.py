@@ -16,8 +16,10 @@ from fewshot.data.texts import TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
+from fewshot.evaluation.charts.grid_plot import plot_knn_grid
+from fewshot.heads.votes import best_cell
 from fewshot.recipes.estimating import Estimating
-from fewshot.recipes.making import Made, Workshop, saved, settings_as_facts
+from fewshot.recipes.making import Made, Workshop, check_alone, saved, settings_as_facts
 from fewshot.recipes.method import Method, Surroundings
 from fewshot.recipes.method_table import NAMES
 from fewshot.recipes.methods import AUGMENT, NEEDS_POOL, find_method, make_classifier
@@ -27,6 +29,9 @@ from fewshot.recipes.search_space import find_space
 from fewshot.recipes.searching import search_settings
 from fewshot.recipes.sources import Reading, content_hash, require_labels
 from fewshot.recipes.used_texts import remember_used
+
+GRID = "grid.png"
+"""The picture of what a look-up was chosen from, in the model's folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,6 +176,7 @@ def train_classifier(
     settings = settings or TrainSettings()
     reading = reading or Reading()
     check_output(out)
+    check_alone()
     method, _ = find_method(settings.method)
     if start_from is None:
         _check_settings(settings)
@@ -215,6 +221,9 @@ def train_classifier(
     made = saved(classifier, out, facts, provenance, cleaning=report.summary(), metrics=metrics, **options)
     if searched is not None:
         write_trials(searched, out)
+    grid = getattr(classifier, "grid_", None)
+    if grid is not None and (chosen := best_cell(grid)):
+        plot_knn_grid(grid, made.folder / GRID, best=chosen)
     remember_used(
         out,
         [settings.encoder if start_from is None else start_from],

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForSeq2SeqLM
 
-from fewshot.core.errors import DataWarning, InputError
+from fewshot.core.errors import DataWarning, FewshotError, InputError, did_you_mean
+from fewshot.core.optional import import_extra
 from fewshot.core.progress import track
 from fewshot.data.augmentation import check_copies, only_new
 from fewshot.encoders.device import choose_device
@@ -126,8 +127,9 @@ class BackTranslation:
     Parameters
     ----------
     forth, back : str or Path
-        Local folders or Hub ids of two translation models of transformers, encoder and decoder each, that need not be
-        told languages, such as ``"Helsinki-NLP/opus-mt-en-de"`` and ``"Helsinki-NLP/opus-mt-de-en"``.
+        Local folders or Hub ids of two translation models of transformers, encoder and decoder each, such as
+        ``"Helsinki-NLP/opus-mt-en-de"`` and ``"Helsinki-NLP/opus-mt-de-en"`` (whose tokenizers need ``pip install
+        'fewshot[translation]'``), or one model of many languages for both ways.
     n_copies : int, default=1
         Translations a text; those that come back alike are dropped.
     temperature : float or None, default=0.9
@@ -139,11 +141,20 @@ class BackTranslation:
         Texts a call; texts of like length together.
     device : str, optional
         Where the models run; default: the fastest there is.
+    languages : (str, str), optional
+        Language of the texts and the one in between, as the models call them: ``("eng_Latn", "deu_Latn")`` for NLLB,
+        ``("en", "de")`` for M2M100, ``("en_XX", "de_DE")`` for mBART. For models of many languages, which have to be
+        told; others do not look at it.
+    prefixes : (str, str), default=("", "")
+        What stands before each text on the way there and on the way back, such as ``"translate English to German: "``
+        for T5.
 
     Raises
     ------
     InputError
-        If a setting is out of range.
+        If a setting is out of range; when copies are made, if a model has to be told languages, or knows them not.
+    MissingExtraError
+        When copies are made, if a tokenizer needs a package that is not installed.
 
     References
     ----------
@@ -155,6 +166,9 @@ class BackTranslation:
     --------
     >>> BackTranslation("Helsinki-NLP/opus-mt-en-de", "Helsinki-NLP/opus-mt-de-en").num_beams
     4
+    >>> many = "facebook/nllb-200-distilled-600M"
+    >>> BackTranslation(many, many, languages=("eng_Latn", "deu_Latn")).languages
+    ('eng_Latn', 'deu_Latn')
     """
 
     forth: str | Path
@@ -164,10 +178,18 @@ class BackTranslation:
     num_beams: int = 4
     batch_size: int = 16
     device: str | None = None
+    languages: tuple[str, str] | None = None
+    prefixes: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         for name in (self.forth, self.back):
             _check_named("back-translation", name)
+        if self.languages is not None and not _two_texts(self.languages, least=1):
+            raise InputError(
+                f"languages must be two names, of the texts' language and of the one in between, got {self.languages!r}"
+            )
+        if not _two_texts(self.prefixes, least=0):
+            raise InputError(f"prefixes must be two strings, for the way there and back, got {self.prefixes!r}")
         check_copies(self.n_copies)
         if self.num_beams < 1 or self.batch_size < 1:
             raise InputError(f"num_beams and batch_size must be at least 1, got {self.num_beams}, {self.batch_size}")
@@ -189,19 +211,25 @@ class BackTranslation:
         drawn = {"num_beams": 1, "do_sample": True, "temperature": self.temperature}
         there = (beams if self.temperature is None else drawn) | {"num_return_sequences": self.n_copies}
         with seeded(random_state), unreported():
-            abroad = self._translated(self.forth, [texts[row] for row in rows], there, notes=True)
-            copies = self._translated(self.back, abroad, beams)
+            first, last = self.prefixes
+            abroad = self._translated(self.forth, [first + texts[row] for row in rows], there, notes=True)
+            copies = self._translated(self.back, [last + text for text in abroad], beams, is_back=True)
         return only_new(texts, copies, np.repeat(np.array(rows, dtype=np.int64), self.n_copies))
 
     def _translated(
-        self, source: str | Path, texts: list[str], options: dict[str, Any], *, notes: bool = False
+        self,
+        source: str | Path,
+        texts: list[str],
+        options: dict[str, Any],
+        *,
+        notes: bool = False,
+        is_back: bool = False,
     ) -> list[str]:
         """Return the translations of each text, one after the other; with ``notes`` say how many are cut."""
         device = choose_device(self.device)
-        model, tokenizer = (
-            open_with_head(AutoModelForSeq2SeqLM, source, "translate").to(device),
-            open_tokenizer(source),
-        )
+        tokenizer = _open_tokenizer(source)
+        options = options | _in_language(tokenizer, source, self.languages, is_back=is_back)
+        model = open_with_head(AutoModelForSeq2SeqLM, source, "translate").to(device)
         limit = length_limit(model, tokenizer)
         if notes:
             _note_of_long(texts, tokenizer, limit, source)
@@ -220,6 +248,59 @@ class BackTranslation:
                     translations[places[number // each] * each + number % each] = text
                 advance(len(batch))
         return translations
+
+
+def _open_tokenizer(source: str | Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")  # it straightens quotes, no more
+            return open_tokenizer(source)
+    except FewshotError as error:
+        if "sentencepiece" in str(error).casefold():
+            import_extra("sentencepiece", extra="translation", purpose=f"the tokenizer of {str(source)!r}")
+        raise
+
+
+def _in_language(
+    tokenizer: Any, source: str | Path, languages: tuple[str, str] | None, *, is_back: bool
+) -> dict[str, Any]:
+    """Tell a tokenizer of many languages which one it reads, and return what makes its model write the other."""
+    if not hasattr(tokenizer, "src_lang"):
+        return {}
+    if languages is None:
+        raise InputError(
+            f"{str(source)!r} translates between many languages and has to be told which: give languages=(of the "
+            "texts, in between), or --augment back-translation:MODEL1,MODEL2,LANGUAGE1,LANGUAGE2"
+        )
+    here, there = reversed(languages) if is_back else languages
+    numbers = {name: _language_number(tokenizer, name) for name in languages}
+    for name, number in numbers.items():
+        if number is None:
+            near = did_you_mean(name, [_bare(token) for token in tokenizer.all_special_tokens])
+            raise InputError(f"{str(source)!r} knows no language {name!r}.{near}")
+    tokenizer.src_lang = here
+    return {"forced_bos_token_id": numbers[there]}
+
+
+def _language_number(tokenizer: Any, language: str) -> int | None:
+    """Return the number of the token that stands for a language: itself, or, in M2M100, in underscores."""
+    for token in (language, f"__{language}__"):
+        number = tokenizer.convert_tokens_to_ids(token)
+        if number is not None and number != tokenizer.unk_token_id and token in tokenizer.all_special_tokens:
+            return int(number)
+    return None
+
+
+def _bare(token: str) -> str:
+    return token.removeprefix("__").removesuffix("__")
+
+
+def _two_texts(given: Any, *, least: int) -> bool:
+    return (
+        isinstance(given, (tuple, list))
+        and len(given) == 2
+        and all(isinstance(text, str) and len(text.strip()) >= least for text in given)
+    )
 
 
 def _note_of_long(texts: Sequence[str], tokenizer: Any, limit: int, source: str | Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit, softmax
 
+from fewshot.classifiers.finetune import FineTunedClassifier
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.core.errors import DataWarning, InputError, TeacherError
 from fewshot.data.labels import LabelSpace
@@ -134,6 +135,28 @@ def test_chosen_texts():
     assert list(chosen) == [chosen[0], chosen[1], chosen[2]] == ["text 9", "text 3", "text 5"]
     assert chosen[1:] == ["text 3", "text 5"]
     assert len(chosen) == 3
+
+
+@pytest.mark.parametrize("data", ["single", "multi"])
+def test_logits_out_of_a_store(tiny_folder, data, request, pool, tmp_path, monkeypatch):
+    """Prevents the largest teachers, transformers, from reading the pool again for each student, seed and trial."""
+    toy = request.getfixturevalue(data)
+    teacher = FineTunedClassifier(tiny_folder, epochs=1, folds=0, device="cpu").fit(toy.texts, toy.labels)
+    transfer = make_transfer_set(teacher.label_space_, pool, toy.texts, toy.labels)
+    plain, store = open_logit_task(teacher, transfer), TargetStore(tmp_path, shard_rows=16)
+    asked, logits = [], FineTunedClassifier.logits
+    monkeypatch.setattr(FineTunedClassifier, "logits", lambda self, t: asked.extend(t) or logits(self, t))
+    stored = open_logit_task(teacher, transfer, store=store)
+    np.testing.assert_allclose(stored.logits, plain.logits, atol=1e-5)
+    assert set(transfer.pool) <= set(asked)
+    asked.clear()
+    again = open_logit_task(teacher, transfer, store=TargetStore(tmp_path))
+    np.testing.assert_array_equal(again.logits, stored.logits)
+    assert sorted(asked) == sorted([*transfer.gold_texts, *transfer.held_out])
+    # What the store keeps of the same teacher's probabilities stands beside, not in their place.
+    probabilities = store.targets(teacher, transfer.pool).probabilities
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
 @pytest.mark.parametrize("data", ["single", "multi"])

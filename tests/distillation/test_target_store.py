@@ -269,9 +269,9 @@ def test_the_bound_counts_all_sets(tmp_path):
 class Fixed(Oracle):
     """Gives fixed probabilities, row by row."""
 
-    def __init__(self, rows, *, multi_label=False, **options):
+    def __init__(self, rows, *, multi_label=False, threshold=0.5, **options):
         super().__init__(**options)
-        self.rows = np.array(rows)
+        self.rows, self._threshold = np.array(rows), threshold
         self.label_space_ = LabelSpace(("a", "b"), multi_label)
 
     def targets(self, texts):
@@ -290,6 +290,8 @@ NEAR = [[0.9, 0.1], [0.49999, 0.50001]] * 5
         (Fixed(NEAR), "auto", ("float16", "float32")),  # half of 0.49999 is 0.5: the other class
         (Fixed([[0.9, 0.1], [0.6, 0.49999]] * 5, multi_label=True), "auto", ("float16", "float32")),
         (Fixed([[0.9, 0.1], [0.6, 0.49]] * 5, multi_label=True), "auto", ("float16", "float16")),
+        (Fixed([[0.9, 0.1], [0.6, 0.29999]] * 5, multi_label=True, threshold=0.3), "auto", ("float16", "float32")),
+        (Fixed([[0.9, 0.1], [0.6, 0.49999]] * 5, multi_label=True, threshold=0.3), "auto", ("float16", "float16")),
         (Fixed(CLEAR, scale=1e6), "auto", ("float32", "float16")),  # beyond float16
         (Fixed(CLEAR, scale=1e-7), "auto", ("float32", "float16")),  # below it
         (Fixed(CLEAR), "float32", ("float32", "float32")),

@@ -1,6 +1,7 @@
 """The journey *compare*, on toy data and a toy encoder."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -157,7 +158,9 @@ def test_a_failing_method_leaves_the_others(tmp_path: Path, toy_encoder) -> None
     )
     status = {(row["method"], row["status"]) for row in done.rows}
     assert status == {("naive-bayes", "ok"), ("setfit", "failed")}
-    assert "cannot be trained" in (tmp_path / "report.html").read_text("utf-8")
+    report = (tmp_path / "report.html").read_text("utf-8")
+    assert "cannot be trained" in report
+    assert re.search(r"Failed.*?<table.*?setfit.*?cannot be trained", report, re.DOTALL)
 
 
 def test_folder_of_other_data_is_refused(tmp_path: Path, toy_encoder) -> None:

@@ -2,8 +2,12 @@
 
 import pytest
 
+from fewshot import load_classifier
 from fewshot.classifiers.folder import MARKER
-from fewshot.recipes.teaching import TrainSettings, train_classifier
+from fewshot.core.errors import InputError
+from fewshot.recipes.adapting import adapt_encoder
+from fewshot.recipes.distilling import distill_classifier
+from fewshot.recipes.teaching import GRID, TrainSettings, train_classifier
 
 TEXTS = ["my card was charged twice", "refund my money", "the app crashes", "login fails again"]
 LABELS = ["billing", "billing", "bug", "bug"]
@@ -46,3 +50,27 @@ def test_the_card_of_a_method_without_an_encoder_names_none(tmp_path) -> None:
     """A reader of the card would think that Naive Bayes needs a model of the Hub."""
     _notes(tmp_path / "teacher")
     assert "mpnet" not in (tmp_path / "teacher" / "README.md").read_text()
+
+
+def test_the_grid_of_a_look_up_is_drawn(tmp_path, tiny_encoder) -> None:
+    """A table of scores that nobody sees explains no choice."""
+    rows = [
+        {"text": f"{text} {n}", "label": label} for n in range(3) for text, label in zip(TEXTS, LABELS, strict=True)
+    ]
+    for k in (None, 3):
+        out = tmp_path / f"knn-{k}"
+        train_classifier(rows, out=out, settings=TrainSettings(method="knn", k=k, estimate=False), encoder=tiny_encoder)
+        assert (out / GRID).read_bytes().startswith(b"\x89PNG")
+        load_classifier(out)
+
+
+def test_one_folder_is_not_written_by_two_processes(tmp_path, monkeypatch) -> None:
+    """Two processes of torchrun would replace and remove each other's files."""
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    _notes(tmp_path / "one")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    calls = (train_classifier, distill_classifier, adapt_encoder)
+    for call, given in zip(calls, ({}, {"unlabeled": TEXTS}, {}), strict=True):
+        with pytest.raises(InputError, match="2 processes"):
+            call(TEXTS, out=tmp_path / "two", **given)
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]

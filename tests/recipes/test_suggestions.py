@@ -81,7 +81,49 @@ def test_figures_of_few_labels_are_those_measured():
     )
     said = f"{probe_2} % at 2 labels a class, {probe_4} % at 4, where naive-bayes has {bayes_2} and {bayes_4} %"
     assert said in SAID
-    assert all(results("few_labels")["means"][size]["sets"] == 6 for size in ("0", "2", "4", "8"))
+    inferred, inferred_described = (means["0"][name] for name in ("zero-shot-nli", "zero-shot-nli-described"))
+    assert f"{inferred} % by names, {inferred_described} % by descriptions" in suggestions.ZERO_SHOT_NLI.basis
+    assert f"zero-shot-embedding has {names} and {described} %" in suggestions.ZERO_SHOT_NLI.basis
+    setfit_2, setfit_4 = (means[size]["setfit"] for size in ("2", "4"))
+    said = f"{setfit_2} % at 2 labels a class, {setfit_4} % at 4, where linear-probe has {probe_2} and {probe_4} %"
+    assert said in suggestions.SETFIT_OF_FEW.basis
+    tuned, contrasted = ([means[size][name] for size in ("8", "16")] for name in ("fine-tune", "setfit"))
+    said = f"{tuned[0]} against setfit's {contrasted[0]} % at 8, {tuned[1]} against {contrasted[1]} % at 16"
+    assert said in suggestions.FINE_TUNE.basis
+    said = f"{means['64']['linear-probe']} % at 64 labels a class, where knn has {means['64']['knn']} %"
+    assert said in suggestions.PROBE_OF_MANY.basis
+    n_sets = {size: column["sets"] for size, column in results("few_labels")["means"].items()}
+    assert n_sets == {"0": 6, "2": 6, "4": 6, "8": 6, "16": 6, "32": 6, "64": 5}
+
+
+def test_what_was_measured_is_not_called_unmeasured():
+    """An advice that hides its own figures is worth less than the table beside it."""
+    measured = {name for column in results("few_labels")["means"].values() for name in column["methods"]}
+    assert "zero-shot-nli" in measured
+    for one in ALL:
+        assert one.method not in measured or "not measured" not in one.basis, one
+
+
+def test_better_zero_shot_methods_stand_first():
+    """Who has no label tries what stands first, and it was the worse one."""
+    means = results("few_labels")["means"]["0"]["methods"]
+    (leaf,) = (node for node in walk(TREE) if isinstance(node, Leaf) and node.key == "zero-shot")
+    scores = [means[f"{one.method}-described"] for one in leaf.suggestions if one.method in means]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(("method", "low", "high"), [("fine-tune", 120, 270), ("setfit", 60, 180)])
+def test_minutes_on_two_cores_are_those_measured(method, low, high):
+    """A step that takes minutes is not run by who was told of hours."""
+    cells = results("cells/few_labels")
+    by_set: dict[str, list[float]] = {}
+    for name, cell in cells.items():
+        of, data, size, _ = name.rsplit("-", 3)
+        if (of, size) == (method, "16"):
+            by_set.setdefault(data, []).append(cell["seconds"])
+    assert len(by_set) == 6
+    assert all(low <= min(seconds) <= high for seconds in by_set.values()), by_set
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,29 @@
 """Copies that language models write: of their own text, seeded, and the same in any batch."""
 
+import json
+import re
+import sys
+import warnings
+
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+from transformers import (
+    AutoTokenizer,
+    M2M100Config,
+    M2M100ForConditionalGeneration,
+    MarianConfig,
+    MarianMTModel,
+    MarianTokenizer,
+    NllbTokenizer,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
-from fewshot.classifiers.augmented import augmented_examples
-from fewshot.core.errors import DataWarning, InputError, ModelFormatError
+from fewshot.classifiers.augmented import augmented_examples, find_augmentations
+from fewshot.core.errors import DataWarning, InputError, MissingExtraError, ModelFormatError
 from fewshot.data.augmentation import Augmentation
+from fewshot.training import augmentation as augmentation_module
 from fewshot.training.augmentation import BackTranslation, ContextualAugmentation
 from fewshot.training.seeding import seeded
 from tests.distillation.logit_cases import make_tokenizer
@@ -174,3 +190,149 @@ def test_bad_settings(make, message):
     """Prevents an error from torch, long after the mistake."""
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.fixture(scope="module")
+def polyglot(tmp_path_factory):
+    """Folder of a tiny model of random weights that reads and writes three languages."""
+    words = sorted({word for text in TEXTS for word in text.split()})
+    names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *map("\u2581{}".format, words)]
+    letters = sorted({letter for word in names[5:] for letter in word} - {*names})
+    merges: list[tuple[str, str]] = []
+    pieces = {*names, *letters}
+    for word in names[5:]:
+        for end in range(2, len(word) + 1):
+            if word[:end] not in pieces or end == len(word):
+                pieces.add(word[:end])
+                merges.append((word[: end - 1], word[end - 1]))
+    vocabulary = {piece: number for number, piece in enumerate([*names, *sorted(pieces - {*names})])}
+    tokenizer = NllbTokenizer(
+        vocab=vocabulary, merges=merges, extra_special_tokens=["eng_Latn", "deu_Latn", "fra_Latn"]
+    )
+    config = M2M100Config(
+        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64,
+        pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2,
+    )  # fmt: skip
+    with seeded(3):
+        model = M2M100ForConditionalGeneration(config)
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                torch.nn.init.normal_(weight, std=0.3)
+    folder = tmp_path_factory.mktemp("translators") / "polyglot"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_models_of_many_languages_are_told_them(polyglot, monkeypatch):
+    """Prevents copies that were never abroad: untold, such a model reads English and writes what it likes."""
+    asked = []
+    generate = M2M100ForConditionalGeneration.generate
+
+    def recorded(self, input_ids, **options):
+        asked.append((input_ids[0, 0].item(), options["forced_bos_token_id"]))
+        written = generate(self, input_ids=input_ids, **options)
+        assert set(written[:, 1].tolist()) == {asked[-1][1]}
+        return written
+
+    monkeypatch.setattr(M2M100ForConditionalGeneration, "generate", recorded)
+    spelled = f"back-translation:{polyglot},{polyglot},eng_Latn,deu_Latn"
+    (augmentation,) = find_augmentations(spelled, device="cpu")
+    assert augmentation.languages == ("eng_Latn", "deu_Latn")
+    augmentation.augmented(TEXTS, Y, random_state=0)
+    english, german = NllbTokenizer.from_pretrained(polyglot).convert_tokens_to_ids(["eng_Latn", "deu_Latn"])
+    assert asked == [(english, german), (german, english)]
+
+
+@pytest.mark.parametrize(
+    ("languages", "said"),
+    [
+        (None, "has to be told which"),
+        (("eng_Latn", "deu_Latin"), "knows no language 'deu_Latin'. Did you mean 'deu_Latn'"),
+    ],
+)
+def test_languages_that_are_missing_or_unknown_are_told(polyglot, languages, said):
+    """Prevents a wrong language in silence: an unknown one is the unknown token to the tokenizer."""
+    augmentation = BackTranslation(polyglot, polyglot, languages=languages, device="cpu")
+    with pytest.raises(InputError, match=re.escape(said)):
+        augmentation.augmented(TEXTS, Y, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "options", [{"languages": ("en",)}, {"languages": ("en", "")}, {"languages": "en"}, {"prefixes": ("a",)}]
+)
+def test_languages_and_prefixes_come_in_pairs(options):
+    """Prevents an error in the middle of a training, after the way there."""
+    with pytest.raises(InputError, match="must be two"):
+        BackTranslation("a", "b", **options)
+
+
+def test_prefixes_stand_before_each_text(translators, monkeypatch):
+    """Prevents T5 from being asked for nothing: without its prefix it does not translate."""
+    read = []
+    tokenizer = AutoTokenizer.from_pretrained(translators[0])
+    generate = T5ForConditionalGeneration.generate
+
+    def recorded(self, input_ids, **options):
+        read.append(tokenizer.batch_decode(input_ids, skip_special_tokens=True))
+        return generate(self, input_ids=input_ids, **options)
+
+    monkeypatch.setattr(T5ForConditionalGeneration, "generate", recorded)
+    BackTranslation(*translators, prefixes=("invoice ", "parcel "), device="cpu").augmented(TEXTS, Y, random_state=0)
+    assert all(text.startswith("invoice") for text in read[0])
+    assert all(text.startswith("parcel") for text in read[1])
+
+
+def test_a_missing_package_of_a_tokenizer_is_named(translators, monkeypatch):
+    """Prevents "is not a model" about a Marian model whose tokenizer's package is not installed."""
+
+    def lacks(source):
+        raise ModelFormatError(f"{source} cannot be opened: MarianTokenizer requires the SentencePiece library")
+
+    monkeypatch.setattr(augmentation_module, "open_tokenizer", lacks)
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(MissingExtraError, match=re.escape("pip install 'fewshot[translation]'")):
+        BackTranslation(*translators, device="cpu").augmented(TEXTS, Y, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def marian(tmp_path_factory):
+    """Folder of a tiny Marian model of random weights, with a tokenizer as those of Opus-MT have."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    folder = tmp_path_factory.mktemp("translators") / "marian"
+    folder.mkdir()
+    given = iter([text for text in TEXTS if text])
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=given, model_prefix=str(folder / "source"), vocab_size=40, hard_vocab_limit=False
+    )
+    (folder / "source.model").rename(folder / "source.spm")
+    (folder / "target.spm").write_bytes((folder / "source.spm").read_bytes())
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
+    known = [pieces.id_to_piece(number) for number in range(pieces.get_piece_size())]
+    vocabulary = ["</s>", "<unk>", *(piece for piece in known if piece not in ("<s>", "</s>", "<unk>")), "<pad>"]
+    (folder / "vocab.json").write_text(json.dumps({piece: number for number, piece in enumerate(vocabulary)}))
+    files = (folder / name for name in ("source.spm", "target.spm", "vocab.json"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it recommends sacremoses
+        MarianTokenizer(*map(str, files)).save_pretrained(folder)
+    pad = len(vocabulary) - 1
+    config = MarianConfig(
+        vocab_size=len(vocabulary), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64,
+        pad_token_id=pad, eos_token_id=0, decoder_start_token_id=pad, forced_eos_token_id=0,
+    )  # fmt: skip
+    with seeded(4):
+        model = MarianMTModel(config)
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                torch.nn.init.normal_(weight, std=0.3)
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_marian_models_translate(marian):
+    """Prevents the very models that the documentation names from being refused."""
+    copies, rows = assert_seeded(BackTranslation(marian, marian, n_copies=2, device="cpu"), TEXTS, Y)
+    assert copies
+    assert {*rows} <= {0, 2, 3, 4, 5}
