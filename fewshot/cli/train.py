@@ -126,6 +126,25 @@ def train(
             help="Class names with commas between, for zero-shot methods and prompt, which need no labelled texts."
         ),
     ] = None,
+    aggregate: Annotated[
+        str | None, typer.Option(help="Of zero-shot-nli: mean or max over the sentences of a class [default: mean].")
+    ] = None,
+    contrast: Annotated[
+        str | None, typer.Option(help="Of zero-shot-nli: entailment against contradiction, all, or none.")
+    ] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(help="Of zero-shot methods with several labels: threshold, per-label or top-k [default: auto]."),
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Of zero-shot methods with several labels: so many apply.")] = None,
+    centering: Annotated[
+        bool | None,
+        typer.Option(
+            "--centering/--no-centering",
+            help="Of zero-shot-embedding: take the mean of the unlabelled texts off each vector [default: if they are "
+            "enough].",
+        ),
+    ] = None,
     k: Annotated[int | None, typer.Option("--k", help="Of knn: neighbors that vote [default: tried].")] = None,
     metric: Annotated[str | None, typer.Option(help="Of knn: cosine or l2 [default: cosine].")] = None,
     weights: Annotated[
@@ -133,7 +152,10 @@ def train(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Of knn: share of votes from which one of several labels applies [default: tried]."),
+        typer.Option(
+            help="Of knn and zero-shot methods: share of votes, or probability, from which one of several labels applies "
+            "[default: tried]."
+        ),
     ] = None,
     keep_texts: Annotated[
         bool | None, typer.Option("--keep-texts", help="Of knn: keep the training texts in the model, to explain by.")

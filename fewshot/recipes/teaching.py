@@ -58,6 +58,8 @@ class_weight, folds, augment, max_length, long_texts : optional
         See :class:`fewshot.KNNClassifier`.
     thresholds : optional
         See :class:`fewshot.LinearProbeClassifier`.
+    aggregate, contrast, decision, top_k, centering : optional
+        See :class:`fewshot.ZeroShotNLIClassifier` and :class:`fewshot.ZeroShotEmbeddingClassifier`.
     classes : tuple of str, optional
         Class names, for methods that need no label, see :class:`fewshot.ZeroShotNLIClassifier`; to zero-shot methods
         those of labelled texts are added.
@@ -116,6 +118,11 @@ class_weight, folds, augment, max_length, long_texts : optional
     threshold: float | None = None
     keep_texts: bool | None = None
     thresholds: str | None = None
+    aggregate: str | None = None
+    contrast: str | None = None
+    decision: str | None = None
+    top_k: int | None = None
+    centering: bool | None = None
     classes: tuple[str, ...] | None = None
     search: int = 0
     estimate: bool | None = None

@@ -66,6 +66,22 @@ def test_descriptions_name_the_classes(tmp_path, tiny_topical):
     assert "pool hash: " in (tmp_path / "b" / "README.md").read_text("utf-8")
 
 
+def test_zero_shot_settings_reach_the_model(tmp_path, tiny_topical, tiny_nli):
+    """Prevents settings that only Python reaches, and such that are taken and not heeded."""
+    given = {"decision": "top-k", "top_k": 2}
+    of_method = {
+        "zero-shot-embedding": ({**given, "centering": False}, tiny_topical),
+        f"zero-shot-nli:{tiny_nli}": ({**given, "aggregate": "max", "contrast": "all"}, None),
+    }
+    for method, (params, encoder) in of_method.items():
+        settings = TrainSettings(method=method, classes=NAMES, **params)
+        out = tmp_path / method.partition(":")[0]
+        name_classifier(out=out, settings=settings, reading=Reading(multi_label=True), encoder=encoder)
+        model = load_classifier(out, device="cpu")
+        assert {name: getattr(model, name) for name in params} == params
+        assert [len(labels) for labels in model.predict(["hello parcel", "my card"])] == [2, 2]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
