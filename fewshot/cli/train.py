@@ -153,8 +153,8 @@ def train(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Of knn and zero-shot methods: share of votes, or probability, from which one of several labels applies "
-            "[default: tried]."
+            help="Of knn and zero-shot methods: share of votes, or probability, from which one of several labels "
+            "applies [default: tried]."
         ),
     ] = None,
     keep_texts: Annotated[
