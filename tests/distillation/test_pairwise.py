@@ -312,3 +312,15 @@ def test_the_default_schedule_is_bounded():
         assert steps[0] == least
         assert steps[-1] == 2000
         assert steps == sorted(steps)
+
+
+def test_a_pool_of_another_kind_is_told(teacher, single, pool):
+    """Prevents a student that learns its teacher's answers where no text will ever lie, without a word."""
+    far = [f"{a} {b} {c}" for a in "0123456789" for b in "13579" for c in "02"]
+    notes = {}
+    for name, texts in (("near", pool), ("far", far)):
+        trainer = DistillationTrainer(teacher, "static", **TRAINING | {"steps": 2})
+        notes[name] = trainer.fit(texts, single.texts, single.labels).report_
+    assert notes["near"]["domain_distance"] < notes["far"]["domain_distance"]
+    assert any("distance" in note for note in notes["far"]["notes"]), notes["far"]
+    assert not any("distance" in note for note in notes["near"]["notes"]), notes["near"]
