@@ -176,7 +176,17 @@ def _show(table: list[dict[str, Any]], gap: dict[str, Any] | None) -> None:
     if gap is not None:
         names = {"score": "the test score", "agreement": "agreement", "probe_agreement": "the probe's agreement"}
         share, of = 100 * gap["share"], names[gap["of"]]
-        typer.echo(f"The training closed {share:.0f} % of the gap in {of}, by {gap['n_texts']} texts.")
+        typer.echo(_gap(share, of, gap["n_texts"]))
+
+
+def _gap(share: float, of: str, n_texts: int) -> str:
+    """Say what the training did to the gap between student and teacher; ``share`` in percent of what it was."""
+    if round(share) < 0:
+        return (
+            f"The training widened the gap in {of}, by {n_texts} texts: more unlabelled texts or more steps may help; "
+            "--steps 0 keeps the student as it was before."
+        )
+    return f"The training closed {abs(share):.0f} % of the gap in {of}, by {n_texts} texts."
 
 
 def _three_digits(value: float | None) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
+from fewshot.cli.distill import _gap
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.sentence import SentenceEncoder
 from fewshot.heads.table import LinearHead
@@ -91,6 +92,15 @@ def test_the_table_and_the_closing_line(desk):
     assert last.startswith("Distilled into static on 1")
     assert "gold" not in last
     assert last.endswith('Next: fewshot predict told "a text"')
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(97.4, "closed 97 % of the gap"), (-0.3, "closed 0 % of the gap"), (-96.0, "widened the gap in agreement")],
+)
+def test_a_gap_that_grew_is_said_to_have_grown(share, said):
+    """Prevents "closed -96 % of the gap": who reads it quickly takes it for a success."""
+    assert said in _gap(share, "agreement", 200)
 
 
 def test_what_the_student_learnt_from_is_told(desk):
