@@ -93,7 +93,7 @@ _CLASSES = Question(
                 (PROBE_OF_MANY_CLASSES, SETFIT_OF_MANY_CLASSES, LOOK_UP, AUGMENT),
             ),
         ),
-        Branch("no", _always, Leaf("few-labels", "train the encoder on the labels", (SETFIT, PROBE, AUGMENT, LOOK_UP))),
+        Branch("no", _always, Leaf("few-labels", "train the encoder on the labels", (SETFIT, PROBE, LOOK_UP, AUGMENT))),
     ),
 )
 
@@ -115,7 +115,7 @@ _LIKENESS = Question(
             Leaf(
                 "few-labels-large-pool",
                 "a teacher on the labels, students on the pool",
-                (SETFIT, TABLE, CONVOLVED, LAYERS, SELF_TRAINING, ADAPT, UDA),
+                (SETFIT, TABLE, CONVOLVED, LAYERS, ADAPT, SELF_TRAINING, UDA),
             ),
         ),
     ),
