@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import clone
 
 from fewshot.adaptation.adapter import DomainAdapter
 from fewshot.classifiers.base import Labeled
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import load_encoder
+from fewshot.recipes.stand_in import StandIn
 
 
-class AdaptedClassifier:
+class AdaptedClassifier(StandIn):
     """Fits a classifier on an encoder that was adapted to the pool.
 
     Parameters
@@ -23,7 +23,13 @@ class AdaptedClassifier:
         Unfitted, with an ``encoder``; a copy of it is fitted.
     adapted : callable
         ``adapted()`` gives the encoder; see :func:`adapt_to`.
+
+    Attributes
+    ----------
+    classifier_ : TextClassifier
     """
+
+    made_as = "classifier_"
 
     def __init__(self, classifier: Any, adapted: Callable[[], Encoder]) -> None:
         self.classifier = classifier
@@ -34,18 +40,6 @@ class AdaptedClassifier:
         classifier = clone(self.classifier).set_params(encoder=self.adapted())
         self.classifier_ = classifier.fit(texts, labels, validation=validation)
         return self
-
-    def predict(self, texts: Sequence[str]) -> Any:
-        """Return the classifier's labels."""
-        return self.classifier_.predict(texts)
-
-    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the classifier's probabilities."""
-        return self.classifier_.predict_proba(texts)
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted classifier as a model directory."""
-        self.classifier_.save(path)
 
 
 def adapt_to(

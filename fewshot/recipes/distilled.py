@@ -1,17 +1,16 @@
 """A teacher and its student as one estimator, so that a comparison can name it like any other method."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import clone
 
 from fewshot.classifiers.base import Labeled
 from fewshot.distillation.pairwise import DistillationTrainer
+from fewshot.recipes.stand_in import StandIn
 
 
-class DistilledClassifier:
+class DistilledClassifier(StandIn):
     """Fits a teacher on the labels, then distils it on the pool and the labels; predicts with the student.
 
     Parameters
@@ -23,7 +22,13 @@ class DistilledClassifier:
     pool : sequence of str
         Unlabelled texts.
     random_state : int, default=0
+
+    Attributes
+    ----------
+    student_ : TextClassifier
     """
+
+    made_as = "student_"
 
     def __init__(self, teacher: Any, student: str, pool: Sequence[str], *, random_state: int = 0) -> None:
         self.teacher = teacher
@@ -41,15 +46,3 @@ class DistilledClassifier:
         trainer = DistillationTrainer(teacher, self.student, random_state=self.random_state)
         self.student_ = trainer.fit(self.pool, texts, labels).student_
         return self
-
-    def predict(self, texts: Sequence[str]) -> Any:
-        """Return the student's labels."""
-        return self.student_.predict(texts)
-
-    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the student's probabilities."""
-        return self.student_.predict_proba(texts)
-
-    def save(self, path: str | Path) -> None:
-        """Write the student as a model directory."""
-        self.student_.save(path)

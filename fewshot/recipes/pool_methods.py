@@ -1,15 +1,15 @@
 """Classifiers that learn from a pool, as estimators like any other: a comparison gives them labels alone."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from fewshot.classifiers.base import Labeled
+from fewshot.recipes.stand_in import StandIn
 
 
-class WithPool:
+class WithPool(StandIn):
     """Fits a classifier with a pool, and answers as it does.
 
     Parameters
@@ -19,6 +19,8 @@ class WithPool:
     pool : sequence of str
         Unlabelled texts.
     """
+
+    made_as = "classifier"
 
     def __init__(self, classifier: Any, pool: Sequence[str]) -> None:
         self.classifier = classifier
@@ -53,15 +55,3 @@ class WithPool:
         """Set some of the classifier's settings."""
         self.classifier.set_params(**params)
         return self
-
-    def predict(self, texts: Sequence[str]) -> Any:
-        """Return the classifier's labels."""
-        return self.classifier.predict(texts)
-
-    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the classifier's probabilities."""
-        return self.classifier.predict_proba(texts)
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted classifier as a model directory."""
-        self.classifier.save(path)
