@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_weights
 from safetensors.torch import save_file as save_weights
 from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.metrics import f1_score
 
 from fewshot.classifiers.selection import right
 from fewshot.core.artifacts import atomic_path
@@ -67,7 +68,7 @@ class Looks:
         # later ones are of a training that was broken off after a checkpoint
         self.logits = {at: logits for at, logits in sorted(self.logits.items()) if at < step}
         self.logits[step] = self.logits_of(model)
-        remark(held_out=f"held out {100 * self.score(step)[0]:.1f} %")
+        remark(held_out=f"held-out F1 {100 * self.score(step)[0]:.1f} %")
         if self.folder is not None and PartialState().is_main_process:
             with atomic_path(self.folder / f"{_LOOK}{step:08d}.safetensors") as temporary:
                 save_file({"logits": np.ascontiguousarray(self.logits[step])}, temporary)
@@ -78,10 +79,17 @@ class Looks:
         return sum(at > self.best for at in self.logits) >= self.patience
 
     def score(self, step: int) -> tuple[float, float]:
-        """Return the share of right answers at a look, and among equals what decides: the mean log-likelihood."""
+        """Return the F1 of the answers at a look, and among equals what decides: the mean log-likelihood.
+
+        F1 is the mean over the classes that the held-out texts have, so that rare ones count as much as frequent ones;
+        in multi-label tasks the mean over texts, at the best threshold.
+        """
         logits = self.logits[step]
-        share = right(self.y, probabilities_of(logits, multi_label=self.y.ndim == 2)).mean()
-        return float(share), float(log_likelihood(logits, self.y).mean())
+        if self.y.ndim == 1:
+            f1 = f1_score(self.y, logits.argmax(axis=1), labels=np.unique(self.y), average="macro", zero_division=0)
+        else:
+            f1 = right(self.y, probabilities_of(logits, multi_label=True)).mean()
+        return float(f1), float(log_likelihood(logits, self.y).mean())
 
     @property
     def best(self) -> int:

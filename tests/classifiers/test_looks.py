@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import log_softmax
+from sklearn.metrics import f1_score
 from torch import nn
 
 from fewshot.classifiers.looks import Looks, log_likelihood, probabilities_of
@@ -52,7 +53,20 @@ def test_likelihood_decides_among_equals():
     model = nn.Linear(1, 1)
     for step in (10, 20):
         look(looks, model, step)
-    assert looks.score(10)[0] == looks.score(20)[0] == 0.75
+    assert looks.score(10)[0] == looks.score(20)[0] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert looks.best == 20
+
+
+def test_rare_classes_count_as_much_as_frequent_ones():
+    """Prevents the look that answers the frequent class to every text from being the best of an unbalanced set."""
+    y = np.array([0] * 9 + [1])
+    always, found = np.tile([1.0, 0.0], (10, 1)), np.tile([1.0, 0.0], (10, 1))
+    found[[0, 1, 9]] = [0.0, 1.0]  # two wrong, and the rare one right
+    looks = Looks(Told(always, found), y)
+    model = nn.Linear(1, 1)
+    for step in (10, 20):
+        look(looks, model, step)
+    assert looks.score(10)[0] == pytest.approx(f1_score(y, [0] * 10, average="macro"))
     assert looks.best == 20
 
 
