@@ -120,11 +120,11 @@ class FineTunedClassifier(Resumable, TransformerClassifier):
 
     Notes
     -----
-    With ``validation``, one training is looked at on these texts, and the weights of its best look are kept, by the mean
-    F1 of the classes, or in multi-label tasks of a text. Else each fold is predicted by a training without it, and the last training, on all labels, ends at the epoch that
-    the held-out answers speak for: the last, unless an earlier one is better by 2.5 standard errors. Better is the
-    share of right answers, or in multi-label tasks the mean F1 of a text: on few labels it moves less by chance than
-    the mean F1 of classes.
+    With ``validation``, one training is looked at on these texts, and the weights of its best look are kept: by the
+    mean F1 of the classes, or in multi-label tasks of a text. Else each fold is predicted by a training without it, and
+    the last training, on all labels, ends at the epoch that the held-out answers speak for: the last, unless an earlier
+    one is better by 2.5 standard errors. Better is there the share of right answers, or in multi-label tasks the mean
+    F1 of a text: on few labels it moves less by chance than the mean F1 of classes.
 
     A head on mean vectors starts from logistic regression on the frozen ones: one that starts from nothing pulls the
     vectors about before it knows where to (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and
