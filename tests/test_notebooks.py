@@ -52,8 +52,11 @@ assert len(rows) == SEEDS * (len(QUICK) * len(sizes_drawn) + 1)
 same_slice = {row["method"]: row for row in rows if row["seed"] == SEED and row["n_train"] == len(most)}
 assert np.isclose(same_slice["naive-bayes"]["micro_f1"], by_hand)
 assert np.isclose(same_slice["naive-bayes"]["macro_f1"], each.mean())
-assert np.isclose(same_slice["linear-probe"]["macro_f1"], probed.mean())
-assert np.isclose(same_slice["knn"]["micro_f1"], f1(truth, marks(knn.predict(test.texts)))[0])
+# In half precision vectors depend on the batch that they are encoded in, and a vote on the edge with them.
+assert abs(same_slice["linear-probe"]["macro_f1"] - probed.mean()) < 0.02
+assert abs(same_slice["knn"]["micro_f1"] - f1(truth, marks(knn.predict(test.texts)))[0]) < 0.02, (
+    same_slice["knn"]["micro_f1"], f1(truth, marks(knn.predict(test.texts)))[0]
+)
 assert knn.grid_[knn.k_ - 1, m - 1] == np.nanmax(knn.grid_)
 assert 0.02 < chance < 0.06
 assert len(copies) == 4 * len(few) and not set(copies) & set(few.texts)
