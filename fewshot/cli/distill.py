@@ -23,7 +23,8 @@ def distill(
         str | None,
         typer.Option(
             help="static, static:words (each also with bigrams or conv, as static:words+conv), layers:N, width:N, "
-            "pruned:S (saves that share of operations) or an encoder's name [default: paraphrase-MiniLM-L3-v2]."
+            "pruned:S (saves that share of operations) or an encoder's name; several with commas between for "
+            "--search to choose among [default: paraphrase-MiniLM-L3-v2]."
         ),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder of the student.")] = "runs/student",
@@ -124,7 +125,7 @@ def distill(
     if not as_json:
         _show(facts["table"], facts["gap_closed"])
     options.finish(
-        f"Distilled into {settings.student} on {_texts(facts)} in {facts['seconds']} s{_held_out(facts)}: "
+        f"Distilled into {facts['student']} on {_texts(facts)} in {facts['seconds']} s{_held_out(facts)}: "
         f'{out} ({facts["megabytes"]} MB). Next: fewshot predict {out} "a text"',
         {"out": out, **facts},
         as_json=as_json,

@@ -19,6 +19,7 @@ from fewshot.distillation.target_store import TargetStore
 from fewshot.distillation.teacher_targets import TeacherTargets, threshold_of
 from fewshot.distillation.teachers import ClassifierTeacher
 from fewshot.distillation.transfer_set import TransferSet
+from fewshot.distillation.watching import MOST_LOOKED_AT
 from fewshot.evaluation.thresholds import best_thresholds_per_label
 
 MOST_FOR_THRESHOLDS = 2000
@@ -104,20 +105,32 @@ class LogitTask:
         """How many texts have no weight."""
         return 0 if self.weights is None else int((self.weights == 0).sum())
 
-    def agreement(self, student: SequenceClassifier) -> float | None:
+    def agreement(self, student: SequenceClassifier, n_texts: int | None = None, threshold: Any = None) -> float | None:
         """Return the share of held-out texts that get the teacher's label, or set of labels; ``None`` without any.
 
         Parameters
         ----------
         student : SequenceClassifier
             Of the teacher's classes.
+        n_texts : int, optional
+            Look at so many of them alone.
+        threshold : float or ndarray of shape (n_classes,), optional
+            Probability from which the student's labels apply; multi-label only. Default: the student's own.
         """
         if not len(self.held_out):
             return None
-        ours = student.predict_proba(self.held_out)
+        ours, theirs = student.predict_proba(self.held_out[:n_texts]), self.held_out_logits[:n_texts]
         if not self.multi_label:
-            return float(np.mean(ours.argmax(axis=1) == self.held_out_logits.argmax(axis=1)))
-        return float(np.mean((self._decided(self.held_out_logits) == (ours >= student.threshold_)).all(axis=1)))
+            return float(np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1)))
+        decided = ours >= (student.threshold_ if threshold is None else threshold)
+        return float(np.mean((self._decided(theirs) == decided).all(axis=1)))
+
+    def look(self, student: SequenceClassifier) -> dict[str, float | None]:
+        """Return the agreement of a student in training on some texts, with several labels at the teacher's thresholds.
+
+        Its own thresholds are chosen when it has learnt.
+        """
+        return {"agreement": self.agreement(student, MOST_LOOKED_AT, self.threshold)}
 
     def thresholds(self, student: SequenceClassifier, random_state: int = 0) -> np.ndarray:
         """Return a threshold for each label: the student then decides as its teacher, and as the gold labels say.

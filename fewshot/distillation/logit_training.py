@@ -22,6 +22,7 @@ from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.distillation.logit_trainer import LogitDistillationLoss, LogitTrainer
 from fewshot.distillation.model_outputs import STUDENT, TEACHER, ModelOutput, StatesAsked, run_model, states_asked
+from fewshot.training.callbacks import Watch, WatchCallback
 from fewshot.training.example_trainer import Features
 from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.running import Run, prepare_run
@@ -63,6 +64,8 @@ def distill_logits(
     random_state: int = 0,
     checkpoints: Path | None = None,
     resume: bool = False,
+    watch: Watch | None = None,
+    watch_every: int = 1,
     description: str = "distilling logits",
     pruning: Pruning | None = None,
     quantization: FakeQuantization | None = None,
@@ -100,6 +103,9 @@ def distill_logits(
     resume : bool, default=False
         Go on from the newest whole checkpoint, to the same weights and losses, bit by bit, as without a break; from the
         start where there is none. Otherwise older checkpoints in the folder are removed first.
+    watch : callable, optional
+    watch_every : int, default=1
+        As for :func:`~fewshot.training.trainer.train_pairwise`: a look at the student after every so many steps.
     description : str
         Label of the progress bar.
     pruning : Pruning, optional
@@ -130,7 +136,7 @@ def distill_logits(
     (20, True)
     """
     objective = objective or LogitObjective()
-    _check_arguments(examples, targets, objective, teacher, layer_losses, accumulation)
+    _check_arguments(examples, targets, objective, teacher, layer_losses, accumulation, watch_every)
     if schedule.steps == 0:
         return []
     run = prepare_run(
@@ -148,7 +154,10 @@ def distill_logits(
     with run as prepared, _in_eval_mode(teacher, prepared.args.device):
         student.to(prepared.args.device)
         loss = _make_loss(student, examples, features, targets, objective, teacher, layer_losses, prepared)
-        return prepared.train(_make_trainer(prepared, loss, examples, features, teacher), student)
+        trainer = _make_trainer(prepared, loss, examples, features, teacher)
+        if watch is not None:
+            trainer.add_callback(WatchCallback(watch, watch_every, student, random_state, trainer.read_losses))
+        return prepared.train(trainer, student)
 
 
 def probe_models(
@@ -294,9 +303,11 @@ def _check_arguments(
     teacher: LiveTeacher | None,
     layer_losses: Sequence[LayerLoss],
     accumulation: int,
+    watch_every: int,
 ) -> None:
-    if accumulation < 1:
-        raise InputError(f"accumulation must be at least 1, got {accumulation}")
+    for name, value in (("accumulation", accumulation), ("watch_every", watch_every)):
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
     if len(examples) < 2:
         raise InputError(f"examples must be at least 2, got {len(examples)}")
     if layer_losses and teacher is None:

@@ -24,13 +24,15 @@ from fewshot.distillation.logit_teachers import open_logit_teacher, space_of
 from fewshot.distillation.logit_temperature import Temperature
 from fewshot.distillation.logit_training import LiveTeacher, distill_logits, probe_models
 from fewshot.distillation.sequence_students import build_sequence_student
+from fewshot.distillation.student_training import check_weights
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.transfer_set import make_transfer_set
+from fewshot.distillation.watching import LOOKS, StudentWatch, with_losses
 from fewshot.encoders.resolve import DEFAULT_STUDENT
-from fewshot.training.fake_quant import FakeQuantization, check_quantization
+from fewshot.training.fake_quant import FakeQuantization
 from fewshot.training.schedule import Schedule
 from fewshot.training.seeding import check_random_state, seeded
-from fewshot.training.sparsity import Pruning, check_pruning
+from fewshot.training.sparsity import Pruning
 
 _PROBED = 32
 
@@ -73,6 +75,9 @@ class LogitDistillationTrainer(Distiller):
         Peak learning rate. Default: 2e-4.
     accumulation : int, default=1
         Batches a step.
+    patience : int, optional
+        Stop when so many of about ten looks in a row brought no higher agreement with the teacher on held-out texts,
+        and keep the weights of the best look; for pools of at least 50 texts. Default: train to the end.
     pruning : Pruning, optional
         How single weights of the student's layers become zeros while it learns, such as
         :class:`~fewshot.training.sparsity.MagnitudePruning`. Default: none do.
@@ -92,10 +97,13 @@ class LogitDistillationTrainer(Distiller):
     student_ : SequenceClassifier
     losses_ : list of float
         Loss of each step.
+    curve_ : list of dict
+        Of each look, about every tenth of the steps: ``step``, ``loss`` (the mean since the look before) and
+        ``agreement`` on at most 200 held-out texts, with several labels at the teacher's thresholds.
     report_ : dict
         ``agreement_before`` and ``agreement`` (share of held-out pool texts with the teacher's label, before and after
         the training; ``None`` for pools under 50 texts), ``n_pool``, ``n_gold``, ``n_held_out``, ``n_left_out`` (texts
-        that ``confidence`` drops), ``steps``.
+        that ``confidence`` drops), ``steps``, ``kept_step`` (whose weights were kept, if not the last).
 
     Notes
     -----
@@ -123,6 +131,7 @@ class LogitDistillationTrainer(Distiller):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         accumulation: int = 1,
+        patience: int | None = None,
         pruning: Pruning | None = None,
         quantization: FakeQuantization | None = None,
         tokenizer: Any = None,
@@ -142,6 +151,7 @@ class LogitDistillationTrainer(Distiller):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.accumulation = accumulation
+        self.patience = patience
         self.pruning = pruning
         self.quantization = quantization
         self.tokenizer = tokenizer
@@ -192,8 +202,7 @@ class LogitDistillationTrainer(Distiller):
         """
         check_random_state(self.random_state)
         check_rule(str(self.confidence))
-        check_pruning(self.pruning)
-        check_quantization(self.quantization)
+        check_weights(self.student, self.patience, self.pruning, self.quantization)
         teacher = open_logit_teacher(self.teacher)
         space = space_of(teacher)
         objective = LogitObjective(self.alpha, self.temperature, self.loss, space.multi_label, self.ramp)
@@ -214,11 +223,22 @@ class LogitDistillationTrainer(Distiller):
         live = self._live_teacher(teacher, student, transfer.train[:_PROBED])
         task = open_logit_task(teacher, transfer, self.confidence, as_store(self.targets))
         before = task.agreement(student)
-        self.losses_ = self._train(student, task, objective, live, checkpoints, resume=resume)
+        folder = None if checkpoints is None else Path(checkpoints)
+        watch = None
+        if len(task.held_out):
+            watch = StudentWatch(lambda _: task.look(student), patience=self.patience, folder=folder, resume=resume)
+        self.losses_ = self._train(student, task, objective, live, watch, folder, resume=resume)
+        kept_step = None if watch is None else watch.restore(student.model_)
+        self.curve_ = [] if watch is None else with_losses(watch.rows, self.losses_)
         if space.multi_label:
             student.set_thresholds(task.thresholds(student, self.random_state))
         self.student_ = student
-        self.report_ = {"n_pool": transfer.n_pool, "n_gold": len(transfer.gold_texts)} | self._report(task, before)
+        self.report_ = {
+            "n_pool": transfer.n_pool,
+            "n_gold": len(transfer.gold_texts),
+            **self._report(task, before),
+            "kept_step": kept_step,
+        }
         return self
 
     def _report(self, task: LogitTask, before: float | None) -> dict[str, Any]:
@@ -264,25 +284,29 @@ class LogitDistillationTrainer(Distiller):
         task: LogitTask,
         objective: LogitObjective,
         live: LiveTeacher | None,
-        checkpoints: str | Path | None,
+        watch: StudentWatch | None,
+        checkpoints: Path | None,
         *,
         resume: bool,
     ) -> list[float]:
         texts, targets = task.lesson(student.columns_)
+        schedule = self.schedule(len(texts))
         return distill_logits(
             student.model_,
             texts,
             student.features,
             targets,
-            self.schedule(len(texts)),
+            schedule,
             objective=objective,
             teacher=live,
             layer_losses=self.layer_losses,
             accumulation=self.accumulation,
             device=self.device,
             random_state=self.random_state,
-            checkpoints=None if checkpoints is None else Path(checkpoints),
+            checkpoints=checkpoints,
             resume=resume,
+            watch=watch,
+            watch_every=max(1, schedule.steps // LOOKS),
             description=f"distilling into {student.model}",
             pruning=self.pruning,
             quantization=self.quantization,

@@ -244,8 +244,6 @@ class DistillationTrainer(Distiller):
         check_rule(self.confidence)
         if self.accumulation < 1:
             raise InputError(f"accumulation must be at least 1, got {self.accumulation}")
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience must be at least 1 look, got {self.patience}; leave it out to train to the end")
         check_weights(self.student, self.patience, self.pruning, self.quantization)
 
     def _training(self, checkpoints: str | Path | None, resume: bool) -> StudentTraining:

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import BatchSampler
 
 from fewshot.core.errors import InputError
 from fewshot.distillation.students import is_table, trainable_model, trained_encoder
-from fewshot.distillation.watching import StudentWatch
+from fewshot.distillation.watching import LOOKS, MOST_LOOKED_AT, StudentWatch, with_losses
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.resolve import unwrapped
 from fewshot.encoders.static import StaticEncoder
@@ -20,12 +19,6 @@ from fewshot.training.fake_quant import FakeQuantization, check_quantization
 from fewshot.training.schedule import Schedule
 from fewshot.training.sparsity import Pruning, check_pruning
 from fewshot.training.trainer import train_pairwise
-
-LOOKS = 10
-"""A student is looked at about so often in a training."""
-
-MOST_LOOKED_AT = 200
-"""Held-out texts of a look at a transformer; a token table reads all of them in no time."""
 
 Figures = Mapping[str, float | None]
 
@@ -135,7 +128,7 @@ class StudentTraining:
             quantization=self.quantization,
         )
         kept_step = None if watch is None else watch.restore(model)
-        curve = [] if watch is None else _with_losses(watch.rows, losses)
+        curve = [] if watch is None else with_losses(watch.rows, losses)
         return TrainedStudent(trained_encoder(student, model), losses, curve, kept_step)
 
     def _watch(self, student: Encoder, look: Callable[[Encoder, int | None], Figures]) -> StudentWatch:
@@ -174,6 +167,8 @@ def check_weights(
     """
     check_pruning(pruning)
     check_quantization(quantization)
+    if patience is not None and patience < 1:
+        raise InputError(f"patience must be at least 1 look, got {patience}; leave it out to train to the end")
     if pruning is not None and patience is not None:
         raise InputError("patience would keep weights from before the pruning was done; leave it or pruning out")
     if quantization is not None and quantization.start > 0 and patience is not None:
@@ -193,12 +188,3 @@ def default_schedule(n_texts: int, *, table: bool) -> Schedule:
     if table:  # on few texts more steps learn these by heart
         return Schedule(min(2000, max(min(300, 50 + round(0.15 * n_texts)), round(20 * n_texts / 512))), 512, 2e-3)
     return Schedule(min(2000, max(50, round(2 * n_texts / 64))), 64, 4e-4)
-
-
-def _with_losses(rows: Sequence[Mapping[str, Any]], losses: Sequence[float]) -> list[dict[str, Any]]:
-    """Return the rows of a curve with the mean loss since the row before."""
-    before, curve = 0, []
-    for row in rows:
-        curve.append({"step": row["step"], "loss": float(np.mean(losses[before : row["step"]])), **row})
-        before = row["step"]
-    return curve

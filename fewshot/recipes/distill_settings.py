@@ -1,6 +1,7 @@
 """The settings of a distillation as a user gives them, and what of them goes to which trainer."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from fewshot.core.errors import InputError
@@ -18,6 +19,8 @@ class DistillSettings:
     Parameters
     ----------
     student : str, default "sentence-transformers/paraphrase-MiniLM-L3-v2"
+        Several with commas between, such as ``layers:3,layers:2``, for a search to choose among; the first is the
+        default.
     loss : str, default "cosine"
         ``cosine``, ``softmax``, ``relational``, ``match``, ``classes``, or several with weights,
         ``cosine=1,softmax=0.1``: the student's encoder learns, then a head; see :class:`fewshot.DistillationTrainer`.
@@ -29,8 +32,10 @@ class DistillSettings:
         Weight of gold labels; of ``kl`` and ``mse``.
     encoder : str, optional
         The encoder whose similarities are learnt, where the teacher has none.
-    queue_size, mining, generated, patience : optional
+    queue_size, mining, generated : optional
         Of the losses of pairs.
+    patience : optional
+        Looks at held-out texts without a better one, after which to stop.
     confidence : str, optional
         How much texts count of which the teacher is unsure.
     steps, batch_size, learning_rate, accumulation : optional
@@ -80,16 +85,43 @@ class DistillSettings:
         """Whether the student is a whole classifier that learns scores."""
         return self.loss in LOGIT_LOSSES
 
+    @property
+    def students(self) -> tuple[str, ...]:
+        """The students that are named, in their order; the folder of one may have commas in its name.
+
+        Examples
+        --------
+        >>> DistillSettings(student="layers:3, layers:2").students
+        ('layers:3', 'layers:2')
+        """
+        if Path(self.student).exists():
+            return (self.student,)
+        return tuple(dict.fromkeys(part.strip() for part in self.student.split(",")))
+
     def trainer_params(self) -> dict[str, Any]:
         """Return the arguments for the trainer that are given.
 
         Raises
         ------
         InputError
-            If one does not belong to the loss.
+            If one does not belong to the loss, or several students are named without a search to choose among them.
         """
-        ours = ("temperature", "confidence", "steps", "batch_size", "learning_rate", "accumulation", "device")
-        of_pairs, of_logits = ("encoder", "queue_size", "mining", "generated", "patience"), ("alpha",)
+        if len(self.students) > 1 and not self.search:
+            raise InputError(
+                f"--student names {len(self.students)} students, {self.student}; give one, or --search N to choose "
+                "among them"
+            )
+        ours = (
+            "temperature",
+            "confidence",
+            "steps",
+            "batch_size",
+            "learning_rate",
+            "accumulation",
+            "patience",
+            "device",
+        )
+        of_pairs, of_logits = ("encoder", "queue_size", "mining", "generated"), ("alpha",)
         others = of_pairs if self.by_logits else of_logits
         for name in others:
             if getattr(self, name) is not None:
@@ -100,7 +132,7 @@ class DistillSettings:
         loss = self.loss if self.by_logits else parse_losses(self.loss)
         if self.quantization_aware:
             given["quantization"] = FakeQuantization()
-        return {"student": self.student, "loss": loss, "random_state": self.seed, **given}
+        return {"student": self.students[0], "loss": loss, "random_state": self.seed, **given}
 
 
 def parse_losses(text: str) -> str | dict[str, float]:

@@ -11,14 +11,17 @@ from fewshot.data.pool import Pool
 from fewshot.data.texts import TextData
 from fewshot.distillation.logits import LogitDistillationTrainer
 from fewshot.distillation.pairwise import DistillationTrainer
+from fewshot.distillation.students import check_student
 from fewshot.distillation.target_store import TargetStore
+from fewshot.distillation.vector_teacher import open_vector_teacher
 from fewshot.evaluation.charts.training_curve import plot_training_curve
 from fewshot.recipes.contenders import names_in
 from fewshot.recipes.distill_searching import search_distillation
 from fewshot.recipes.distill_settings import LOGIT_LOSSES, DistillSettings
-from fewshot.recipes.distill_space import default_space
+from fewshot.recipes.distill_space import check_students, default_space
 from fewshot.recipes.making import Made, Workshop, check_alone, saved, settings_as_facts
 from fewshot.recipes.search_result import SearchResult, write_trials
+from fewshot.recipes.search_space import SearchSpace
 from fewshot.recipes.sources import Reading, content_hash, require_labels
 from fewshot.recipes.student_table import student_table, told_gap
 from fewshot.recipes.teacher_sources import NLI, open_teachers
@@ -26,7 +29,7 @@ from fewshot.recipes.used_texts import remember_used, warn_if_shared
 
 CURVE = "training_curve.png"
 PROBED = {"cosine_correlation": "cosine_correlation", "agreement": "probe_agreement"}
-"""What a look at a student sees, and what its report calls that."""
+"""What a look at a student's vectors sees, and what its report calls that; a whole classifier has its own agreement."""
 
 
 def distill_classifier(
@@ -81,14 +84,16 @@ def distill_classifier(
     opened = _open_teachers(teacher, reading, settings)
     names = {} if judged is None else names_in(judged, "the teacher", opened.label_space_)
     make = _maker(opened, params, TargetStore(settings.targets))
+    space = _space(make, opened, settings) if settings.search else None
     own = (gold.texts, gold.labels) if gold is not None else (None, None)
     workshop = Workshop(Path(f"{out}.training"), resume=resume)
     told = workshop.told()
     start = time.perf_counter()
-    searched = _search(make, pool, own, validated, settings, workshop) if settings.search else None
+    searched = None if space is None else _search(make, space, pool, own, validated, settings, workshop)
     chosen = {} if searched is None else searched.params
     trainer = make(chosen).fit(pool, *own, checkpoints=workshop.folder / "checkpoints", resume=resume)
     facts = {**trainer.report_, "seconds": round(time.perf_counter() - start, 1)}
+    facts["student"] = chosen.get("student", settings.students[0])
     facts["notes"] = [*told, *(searched.notes if searched else []), *facts.get("notes", [])]
     provenance = {**settings_as_facts(settings), "teacher": _told(teacher), "pool hash": pool.content_hash}
     if gold is not None:
@@ -161,24 +166,38 @@ def _maker(teacher: Any, params: Mapping[str, Any], store: TargetStore) -> Calla
     return make
 
 
+def _space(make: Callable[[dict[str, Any]], Any], teacher: Any, settings: DistillSettings) -> SearchSpace:
+    """Return what is left to a search: the settings that are not given, and the students, if several are named."""
+    given = ("temperature", "alpha", "mining", "confidence", "steps", "learning_rate")
+    known = {name: getattr(settings, name) for name in given if getattr(settings, name) is not None}
+    if settings.loss != DistillSettings.loss:
+        known["loss"] = settings.loss
+    space = default_space(make({}))
+    if len(settings.students) == 1:
+        return space.without(**known)
+    space = space.varying(student=settings.students).without(**known)
+    check_students(space)
+    if not settings.by_logits:  # a misspelt one would cost the trials that draw it
+        encoder = open_vector_teacher(teacher, settings.encoder, settings.device).encoder_
+        for student in settings.students:
+            check_student(encoder, student)
+    return space
+
+
 def _search(
     make: Callable[[dict[str, Any]], Any],
+    space: SearchSpace,
     pool: Pool,
     own: tuple[Any, Any],
     validated: TextData | None,
     settings: DistillSettings,
     workshop: Workshop,
 ) -> SearchResult:
-    """Search settings besides those that are given."""
-    given = ("temperature", "alpha", "mining", "confidence", "steps", "learning_rate")
-    known = {name: getattr(settings, name) for name in given if getattr(settings, name) is not None}
-    if settings.loss != DistillSettings.loss:
-        known["loss"] = settings.loss
     return search_distillation(
         pool,
         *own,
         make=make,
-        space=default_space(make({})).without(**known),
+        space=space,
         n_trials=settings.search,
         folder=workshop.folder / "search",
         resume=workshop.resume,
@@ -189,14 +208,16 @@ def _search(
 
 def _draw_curve(trainer: Any, path: Path) -> None:
     report = trainer.report_
-    before = {name: report.get(f"{key}_before") for name, key in PROBED.items()}
+    by_vectors = hasattr(trainer.student_, "encoder_")
+    names = PROBED if by_vectors else {"agreement": "agreement"}
+    before = {name: report.get(f"{key}_before") for name, key in names.items()}
     plot_training_curve(
         trainer.losses_,
-        getattr(trainer, "curve_", []),
+        trainer.curve_,
         path,
         before=before if any(value is not None for value in before.values()) else None,
         kept_step=report.get("kept_step"),
-        title=f"Distilling into {trainer.student_.encoder_.name}" if hasattr(trainer, "curve_") else "Distilling",
+        title=f"Distilling into {trainer.student_.encoder_.name}" if by_vectors else "Distilling into a classifier",
     )
 
 

@@ -1,5 +1,7 @@
 """Logit distillation of classifiers, from teacher to student."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -12,11 +14,17 @@ from fewshot.core.errors import DataWarning, InputError, TeacherError
 from fewshot.data.labels import LabelSpace
 from fewshot.data.pool import open_pool
 from fewshot.distillation.layer_losses import LayerLoss
+from fewshot.distillation.logit_targets import LogitTargets
+from fewshot.distillation.logit_task import LogitTask, open_logit_task
 from fewshot.distillation.logit_temperature import Temperature
+from fewshot.distillation.logit_training import distill_logits
 from fewshot.distillation.logits import LogitDistillationTrainer
+from fewshot.distillation.transfer_set import make_transfer_set
+from fewshot.training.schedule import Schedule
+from fewshot.training.sparsity import MagnitudePruning
 from tests.distillation.logit_cases import NAMES, bert_config, make_classifier, make_tokenizer, weights
 
-KEYS = {"n_pool", "n_gold", "n_held_out", "n_left_out", "steps", "agreement_before", "agreement"}
+KEYS = {"n_pool", "n_gold", "n_held_out", "n_left_out", "steps", "agreement_before", "agreement", "kept_step"}
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +147,68 @@ def test_the_same_student_after_a_break(tiny, pool, tmp_path, monkeypatch):
     assert resumed.report_ == whole.report_
 
 
+class TestLooking:
+    """A student of logits is looked at while it learns."""
+
+    def test_the_curve(self, probe, tiny_folder, pool, monkeypatch):
+        """Prevents a curve of other figures than the student's, and a student that depends on being looked at."""
+        seen = distil(probe, str(tiny_folder), pool)
+        assert [row["step"] for row in seen.curve_] == list(range(2, 21, 2))
+        assert {"step", "loss", "agreement"} == set(seen.curve_[0])
+        assert seen.curve_[-1]["agreement"] == seen.report_["agreement"]
+        assert np.mean([row["loss"] for row in seen.curve_]) == pytest.approx(np.mean(seen.losses_))
+        assert seen.report_["kept_step"] is None
+        monkeypatch.setattr("fewshot.distillation.logits.LOOKS", 1)
+        once = distil(probe, str(tiny_folder), pool)
+        assert len(once.curve_) == 1
+        assert once.losses_ == seen.losses_
+        assert weights(once.student_.model_) == weights(seen.student_.model_)
+
+    @pytest.mark.parametrize("on_disk", [True, False])
+    def test_patience(self, probe, tiny_folder, pool, tmp_path, monkeypatch, on_disk):
+        """Prevents a training that goes on for nothing, and last weights where earlier ones were better."""
+        answers, agreements = [], iter([0.5, 0.9, 0.4])
+
+        def look(self, student):
+            answers.append(student.predict_proba(pool[:3]))
+            return {"agreement": next(agreements, 0.1)}
+
+        monkeypatch.setattr(LogitTask, "look", look)
+        fit = {"checkpoints": tmp_path} if on_disk else {}
+        trainer = distil(probe, str(tiny_folder), pool, fit=fit, steps=50, patience=2)
+        assert [row["agreement"] for row in trainer.curve_] == [0.5, 0.9, 0.4, 0.1]
+        assert trainer.report_["kept_step"] == 10
+        assert len(trainer.losses_) == trainer.report_["steps"] == 20
+        np.testing.assert_array_equal(trainer.student_.predict_proba(pool[:3]), answers[1])
+
+    def test_several_labels_are_looked_at_by_the_teachers_thresholds(self, tiny_encoder, tiny_folder, multi, pool):
+        """Prevents a curve that says how near a threshold of 0.5 is to the teacher's, not how near the student is."""
+        teacher = LinearProbeClassifier(encoder=tiny_encoder).fit(multi.texts, multi.labels)
+        task = open_logit_task(teacher, make_transfer_set(teacher.label_space_, pool))
+        for threshold in (0.2, 0.9):
+            teacher.threshold_ = threshold
+            moved = dataclasses.replace(task, threshold=threshold)
+            assert moved.look(teacher) == {"agreement": 1.0}
+            assert moved.agreement(teacher, 5, threshold=1.1) < 1.0  # no label at all
+
+    def test_pruning_and_patience(self, probe, tiny_folder, pool):
+        """Prevents weights of the best look, from before the pruning was done, from being kept."""
+        with pytest.raises(InputError, match="patience would keep weights from before the pruning"):
+            distil(probe, str(tiny_folder), pool, patience=2, pruning=MagnitudePruning())
+
+    def test_looks_come_every_so_many_steps(self):
+        """Prevents a number of steps between looks that none could be."""
+        points = np.zeros((4, 2), dtype=np.float32)
+        with pytest.raises(InputError, match="watch_every must be at least 1"):
+            distill_logits(None, points, None, LogitTargets(logits=points), Schedule(2, 2, 0.1), watch_every=0)
+
+
 def test_a_small_pool_has_no_held_out_figures(tiny, pool):
     """Prevents an agreement over one text from being reported as one, and ``steps=0`` from meaning the default."""
     trainer = distil(tiny, "layers:1", pool[:8], steps=0)
     assert trainer.report_["agreement"] is trainer.report_["agreement_before"] is None
-    assert trainer.losses_ == []
+    assert trainer.losses_ == trainer.curve_ == []
+    assert distil(tiny, "layers:1", pool[:8], steps=2, patience=1).curve_ == []
     np.testing.assert_array_equal(
         trainer.student_.model_.classifier.bias.detach(), tiny.model_.classifier.bias.detach()
     )

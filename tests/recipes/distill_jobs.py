@@ -4,7 +4,8 @@ A job says ``teacher`` and ``pool`` (a folder and a file), ``targets`` and ``out
 optionally ``resume`` and ``kill``: a place and the number of its call at which the process dies.
 """
 
-from fewshot.distillation import target_shards, watching
+from fewshot.distillation import logits, target_shards, watching
+from fewshot.distillation.logit_trainer import LogitTrainer
 from fewshot.distillation.task import DistillationTask
 from fewshot.recipes import distilling
 from fewshot.recipes.distill_settings import DistillSettings
@@ -15,10 +16,12 @@ from tests.jobs import die
 PLACES = {
     "writing targets": (target_shards.RowFile, "write"),
     "in a step": (PairwiseTrainer, "compute_loss"),
+    "in a step of logits": (LogitTrainer, "compute_loss"),
     "saving a checkpoint": (CheckpointFolder, "seal"),
     "keeping the best": (watching.StudentWatch, "_keep"),
     "noting a look": (watching.StudentWatch, "_write"),
     "fitting the head": (DistillationTask, "fit_head"),
+    "choosing thresholds": (logits.LogitDistillationTrainer, "_report"),
     "saving the student": (distilling, "saved"),
     "scoring": (distilling, "student_table"),
 }

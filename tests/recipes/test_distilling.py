@@ -36,7 +36,14 @@ KILLS = {
         ["scoring", 1],
     ],
     "static:conv": [["in a step", 25], ["noting a look", 7]],
+    "static:words": [["in a step", 25], ["saving the student", 1]],
     "layers:2": [["writing targets", 2], ["in a step", 15], ["noting a look", 8], ["fitting the head", 1]],
+    "classifier": [
+        ["writing targets", 2],
+        ["in a step of logits", 15],
+        ["keeping the best", 1],
+        ["choosing thresholds", 1],
+    ],
 }
 CASES = [(student, *kill) for student, kills in KILLS.items() for kill in kills]
 SETTINGS = {"steps": 40, "batch_size": 16, "patience": 20}
@@ -66,9 +73,9 @@ def run_jobs():
 
 
 @pytest.fixture(scope="module")
-def outcomes(desk, run_jobs):
+def outcomes(desk, run_jobs, tiny_folder):
     """Files of a student that was distilled without a break, and of those that were killed and gone on with."""
-    jobs = {}
+    jobs, by_logits = {}, {"student": str(tiny_folder), "loss": "kl"}
     for case in [*((student,) for student in KILLS), *CASES]:
         name = "-".join(map(str, case)).replace(" ", "_").replace(":", "")
         jobs[case] = {
@@ -76,7 +83,7 @@ def outcomes(desk, run_jobs):
             "pool": str(desk / "pool.csv"),
             "targets": str(desk / f"targets-{name}"),
             "out": str(desk / f"out-{name}"),
-            "settings": {"student": case[0], **SETTINGS},
+            "settings": {"student": case[0], **SETTINGS, **(by_logits if case[0] == "classifier" else {})},
         }
     whole = [case for case in jobs if len(case) == 1]
     for start in range(0, len(CASES), 2):  # two at once
@@ -196,7 +203,10 @@ def test_a_share_is_told_where_enough_texts_tell_it(key, capsys):
     ("settings", "message"),
     [
         ({"loss": "kl", "mining": "hard"}, "--mining belongs to losses such as cosine"),
-        ({"loss": "kl", "patience": 3}, "--patience belongs to losses such as cosine"),
+        ({"loss": "kl", "patience": 0}, "patience must be at least 1 look"),
+        ({"student": "static,layers:2"}, "names 2 students, static,layers:2; give one, or --search N"),
+        ({"student": "static,layers:2", "search": 2}, "all token tables or all transformers in one search"),
+        ({"student": "layers:1,layers:9", "search": 2}, "the teacher has 4 layers"),
         ({"alpha": 0.3}, "--alpha belongs to losses such as kl"),
         ({"loss": "cosine=much"}, "loss must be names with weights"),
         ({"loss": "kosine"}, "Did you mean 'cosine'"),
@@ -214,6 +224,38 @@ def test_settings_that_do_not_fit_together(desk, tmp_path, settings, message):
             settings=DistillSettings(targets=str(tmp_path / "targets"), **{"student": "static", **settings}),
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_search_among_students(desk, tmp_path):
+    """Prevents a choice of layers that a search cannot make, that is not trained with, or is misnamed."""
+    pytest.importorskip("optuna")
+    settings = DistillSettings(
+        student="layers:1,layers:3",
+        search=4,
+        steps=30,
+        learning_rate=2e-3,
+        loss="cosine=1",
+        mining="uniform",
+        confidence="none",
+        targets=str(tmp_path / "targets"),
+    )
+    made = distill_classifier(desk / "teacher", desk / "pool.csv", out=tmp_path / "out", settings=settings)
+    rows = (tmp_path / "out" / "trials.csv").read_text().splitlines()
+    assert {"layers:1", "layers:3"} <= {cell for row in rows for cell in row.split(",")}
+    assert made.facts["student"] in ("layers:1", "layers:3")
+    n_layers = int(made.facts["student"].partition(":")[2])
+    assert len(made.classifier.encoder_.model[0].auto_model.encoder.layer) == n_layers
+
+
+def test_a_classifiers_curve_is_drawn(desk, tmp_path, tiny_folder):
+    """Prevents a whole classifier that learns unseen: no look, no figure from before, no end where none is better."""
+    settings = DistillSettings(
+        student=str(tiny_folder), loss="kl", steps=20, batch_size=8, patience=1, targets=str(tmp_path / "targets")
+    )
+    made = distill_classifier(desk / "teacher", desk / "pool.csv", out=tmp_path / "out", settings=settings)
+    assert (tmp_path / "out" / CURVE).read_bytes()[1:4] == b"PNG"
+    assert made.facts["kept_step"] % 2 == 0
+    assert made.facts["steps"] <= 20
 
 
 def test_losses_by_name():
