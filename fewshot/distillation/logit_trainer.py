@@ -13,7 +13,7 @@ from transformers import TrainingArguments
 from fewshot.distillation.layer_matcher import LayerMatcher, check_same_tokens
 from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
-from fewshot.distillation.model_outputs import STUDENT, TEACHER, run_model, states_asked
+from fewshot.distillation.model_outputs import STUDENT, TEACHER, run_at_home, run_model, states_asked
 from fewshot.training.batch_loss import BatchLoss
 from fewshot.training.checkpoints import run_identity
 from fewshot.training.example_trainer import ExampleTrainer, Features
@@ -75,7 +75,7 @@ class LogitDistillationLoss(BatchLoss):
         given, logits, theirs = features.get("teacher", features["student"]), features.get("logits"), None
         if self.teacher is not None and (layers or logits is None):
             with torch.no_grad():
-                theirs = run_model(self.teacher, given, states_asked(layers, TEACHER))
+                theirs = run_at_home(self.teacher, given, states_asked(layers, TEACHER), ours.logits.device)
             logits = theirs.logits if logits is None else logits
         losses = self.objective.per_example(ours.logits, logits, features.get("gold"), step=step, steps=self.steps)
         if self.matcher is not None and theirs is not None:

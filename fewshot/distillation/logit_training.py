@@ -21,7 +21,7 @@ from fewshot.distillation.layer_matcher import LayerMatcher, check_same_tokens
 from fewshot.distillation.logit_objective import LogitObjective
 from fewshot.distillation.logit_targets import LogitTargets
 from fewshot.distillation.logit_trainer import LogitDistillationLoss, LogitTrainer
-from fewshot.distillation.model_outputs import STUDENT, TEACHER, ModelOutput, StatesAsked, run_model, states_asked
+from fewshot.distillation.model_outputs import STUDENT, TEACHER, ModelOutput, StatesAsked, run_at_home, states_asked
 from fewshot.training.callbacks import Watch, WatchCallback
 from fewshot.training.example_trainer import Features
 from fewshot.training.fake_quant import FakeQuantization
@@ -39,13 +39,16 @@ class LiveTeacher:
     Parameters
     ----------
     model : Module
-        As for a student. It is moved to the device and runs in eval mode; its weights stay as they are.
+        As for a student. It runs in eval mode; its weights stay as they are.
     features : callable, optional
         ``features(list of examples)`` returns its arguments: its own tokenizer. Default: it takes the student's.
+    device : device or str, optional
+        Where it runs, and is moved to. Default: where the student trains.
     """
 
     model: nn.Module
     features: Features | None = None
+    device: torch.device | str | None = None
 
 
 def distill_logits(
@@ -173,7 +176,7 @@ def probe_models(
     Parameters
     ----------
     student : Module
-        On the device, as the teacher.
+        On the device.
     examples, features, teacher, layer_losses
         As for :func:`distill_logits`.
     device : device or str, default="cpu"
@@ -194,13 +197,14 @@ def probe_models(
     """
     few = [examples[row] for row in range(2)]
     given = _moved(features(few), device)
-    ours = _run_once(student, given, states_asked(layer_losses, STUDENT))
+    ours = _run_once(student, given, states_asked(layer_losses, STUDENT), device)
     n_classes = ours.logits.shape[1]
     if teacher is None:
         return n_classes, None
     for_teacher = given if teacher.features is None else _moved(teacher.features(few), device)
+    teacher.model.to(teacher.device or device)
     check_same_tokens(layer_losses, given, for_teacher)
-    theirs = _run_once(teacher.model, for_teacher, states_asked(layer_losses, TEACHER))
+    theirs = _run_once(teacher.model, for_teacher, states_asked(layer_losses, TEACHER), device)
     if theirs.logits.shape[1] != n_classes:
         raise InputError(f"the teacher has {theirs.logits.shape[1]} classes, the student {n_classes}; make them equal")
     if not torch.isfinite(theirs.logits).all():
@@ -215,12 +219,12 @@ def probe_models(
 
 @contextlib.contextmanager
 def _in_eval_mode(teacher: LiveTeacher | None, device: torch.device) -> Iterator[None]:
-    """Hold a live teacher in eval mode on the device of the training."""
+    """Hold a live teacher in eval mode on its device, or else on that of the training."""
     if teacher is None:
         yield
         return
     was_training = teacher.model.training
-    teacher.model.to(device).eval()
+    teacher.model.to(teacher.device or device).eval()
     try:
         yield
     finally:
@@ -264,12 +268,14 @@ def _make_trainer(
     )
 
 
-def _run_once(model: nn.Module, features: Mapping[str, torch.Tensor], states: StatesAsked) -> ModelOutput:
+def _run_once(
+    model: nn.Module, features: Mapping[str, torch.Tensor], states: StatesAsked, device: torch.device | str
+) -> ModelOutput:
     was_training = model.training
     model.eval()  # dropout draws nothing, batch norms learn nothing
     try:
         with torch.no_grad():
-            return run_model(model, features, states)
+            return run_at_home(model, features, states, device)
     finally:
         model.train(was_training)
 

@@ -62,7 +62,8 @@ class LogitDistillationTrainer(Distiller):
         How the teacher's weight, or that of other terms, changes in training; see
         :class:`~fewshot.distillation.logit_objective.LogitObjective`.
     layer_losses : sequence of LayerLoss, default=()
-        Hidden layers to match; the teacher must be a ``SequenceClassifier``.
+        Hidden layers to match; the teacher must be a ``SequenceClassifier``. It runs on the GPU it is on, or else where
+        the student trains.
     confidence : str, default="none"
         How much the pool's texts count: ``"none"``: alike; ``"weight"``: by how sure the teacher is; ``"drop:P"``, such
         as ``"drop:0.8"``: those of which the teacher is not that sure not at all. Gold texts count in full. See
@@ -273,7 +274,8 @@ class LogitDistillationTrainer(Distiller):
                 "leave them out, or give a SequenceClassifier or FineTunedClassifier"
             )
         check_same_tokens(self.layer_losses, student.features(texts), teacher.features(texts))
-        live = LiveTeacher(teacher.model_.to(student.model_.device), teacher.features)
+        place = teacher.model_.device  # a processor is no place for it beside a faster student
+        live = LiveTeacher(teacher.model_, teacher.features, None if place.type == "cpu" else place)
         with seeded(self.random_state):
             probe_models(student.model_, texts, student.features, live, self.layer_losses, student.model_.device)
         return live

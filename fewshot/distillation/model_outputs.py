@@ -111,6 +111,26 @@ def run_model(model: nn.Module, features: Mapping[str, torch.Tensor], states: St
     return ModelOutput(logits, found)
 
 
+def run_at_home(
+    model: nn.Module,
+    features: Mapping[str, torch.Tensor],
+    states: StatesAsked = NO_STATES,
+    device: torch.device | str = "cpu",
+) -> ModelOutput:
+    """Run a model where its weights are, and bring what it says to another device.
+
+    Parameters
+    ----------
+    model, features, states
+        As for :func:`run_model`; the features may lie anywhere.
+    device : device or str, default="cpu"
+        Where the output is wanted.
+    """
+    home = next((parameter.device for parameter in model.parameters()), torch.device(device))
+    output = run_model(model, {name: tensor.to(home) for name, tensor in features.items()}, states)
+    return ModelOutput(output.logits.to(device), {name: state.to(device) for name, state in output.states.items()})
+
+
 @contextlib.contextmanager
 def recorded_outputs(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, torch.Tensor]]:
     """Record what modules of a model return while it runs inside this block.

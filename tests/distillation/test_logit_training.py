@@ -51,6 +51,32 @@ def test_two_encodings_in_one_batch(tokenizer, pool):
         )
 
 
+def test_a_teacher_on_a_device_of_its_own(tokenizer, pool):
+    """Prevents tensors of one device from meeting those of another: batches go where the teacher is, answers come back.
+
+    There is one device here, so the other is that of tensors without content.
+    """
+    devices = []
+
+    class Away(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, numbers):
+            devices.append((self.weight.device.type, numbers.device.type))
+            return torch.zeros(len(numbers), 2)
+
+    def numbers(texts):
+        return {"numbers": torch.tensor([float(len(text)) for text in texts])}
+
+    for place, teacher in (("meta", LiveTeacher(Away(), numbers, "meta")), ("cpu", LiveTeacher(Away(), numbers))):
+        devices.clear()
+        train(make_bert(tokenizer, 2), pool[:8], features_of(tokenizer), steps=2, teacher=teacher)
+        assert len(devices) == 3  # one look at the shapes, two steps
+        assert set(devices) == {(place, place)}
+
+
 def test_logits_given_and_live_teach_the_same(tokenizer, pool):
     """Prevents precomputed logits of other rows, and a live teacher in train mode, or left in another mode."""
     teacher = make_bert(tokenizer, layers=4, seed=3).train()
