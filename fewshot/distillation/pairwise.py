@@ -19,7 +19,7 @@ from fewshot.distillation.distiller import Distiller
 from fewshot.distillation.mining import check_mining, make_batches
 from fewshot.distillation.similarity_losses import check_similarity_losses, make_similarity_loss
 from fewshot.distillation.student_training import StudentTraining, check_weights
-from fewshot.distillation.students import build_student, check_student, is_table, make_student
+from fewshot.distillation.students import build_student, check_student, is_part, is_table, make_student
 from fewshot.distillation.target_store import TargetStore, as_store
 from fewshot.distillation.task import DistillationTask, open_task
 from fewshot.distillation.transfer_set import MOST_JOINED, make_transfer_set
@@ -262,6 +262,7 @@ class DistillationTrainer(Distiller):
         )
 
     def _loss(self, task: DistillationTask, model: Any) -> BatchLoss:
+        dimension = model.get_embedding_dimension()
         return make_similarity_loss(
             self.loss,
             model,
@@ -270,6 +271,7 @@ class DistillationTrainer(Distiller):
             classes=task.classes(),
             queue_size=self.queue_size,
             temperature=self.temperature,
+            same_space=is_part(self.student) and dimension == task.train.embeddings.shape[1],
             random_state=self.random_state,
         )
 

@@ -129,6 +129,7 @@ def make_similarity_loss(
     temperature: float | None = None,
     measure: str | None = None,
     projection_learning_rate: float | None = None,
+    same_space: bool = False,
     random_state: int = 0,
 ) -> BatchLoss:
     """Return a loss, or a weighted sum of several, that holds a student against its teacher's vectors.
@@ -154,6 +155,8 @@ def make_similarity_loss(
         Of ``"match"``; default ``"cosine"``.
     projection_learning_rate : float, optional
         Of ``"match"``; default 3e-3.
+    same_space : bool, default=False
+        Whether ``"match"`` needs no projection, as the student is a part of its teacher.
     random_state : int, default=0
         Decides the projection of ``"match"``.
 
@@ -184,7 +187,7 @@ def make_similarity_loss(
     for key, value in given.items():
         options[_SETTING_OF[key]][key.removeprefix("projection_")] = value
     if "match" in options:
-        options["match"]["random_state"] = random_state
+        options["match"] |= {"random_state": random_state, "same_space": same_space}
     parts: list[tuple[PairLoss | QueuedLoss, float]] = []
     for name, share in wanted.items():
         loss = LOSSES[name](model, classes if name == "classes" else targets, **options[name])

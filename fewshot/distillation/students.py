@@ -159,6 +159,20 @@ def needs_texts(student: Any) -> bool:
     return is_table(student) or (isinstance(student, str) and parse_pruned(student) is not None)
 
 
+def is_part(student: Any) -> bool:
+    """Return whether ``student`` names a part of the teacher whose vectors mean what the teacher's do.
+
+    Examples
+    --------
+    >>> is_part("layers:3"), is_part("pruned:0.5"), is_part("width:192"), is_part("bundled")
+    (True, True, False, False)
+    """
+    if not isinstance(student, str):
+        return False
+    cut = parse_cut(student)
+    return parse_pruned(student) is not None or (cut is not None and cut.width is None)
+
+
 def is_table(student: Any) -> bool:
     """Return whether ``student`` names a token table."""
     return isinstance(student, str) and student in TABLE_STUDENTS

@@ -60,6 +60,21 @@ def test_the_projection_has_its_own_learning_rate():
     assert projection["params"] == [loss.projection.weight, loss.projection.bias]
 
 
+@pytest.mark.parametrize("measure", ["cosine", "mse"])
+def test_a_part_of_the_teacher_has_no_projection(measure):
+    """Prevents a space that drifts by a linear map where the student's vectors can be the teacher's themselves."""
+    student, teacher, rows = vectors_for(6), vectors_for(6, seed=1), [5, 0, 2]
+    loss = EmbeddingMatchLoss(Looked(student), EmbeddingSimilarity(teacher), measure, same_space=True)
+    cosines = (unit(student)[rows] * unit(teacher)[rows]).sum(axis=1)
+    expected = (2 - 2 * cosines).mean() if measure == "mse" else (1 - cosines).mean()
+    assert value(loss, rows).item() == pytest.approx(expected, rel=1e-5)
+    assert [group["params"] for group in loss.parameter_groups(1e-4)] == [[loss.model.vectors]]
+    learning = EmbeddingMatchLoss(Looked(student), EmbeddingSimilarity(teacher), measure)
+    assert loss.identity() != learning.identity()  # a training of the one is not gone on with by the other
+    with pytest.raises(InputError, match="needs equal dimensions; the student has 5, the teacher 9"):
+        EmbeddingMatchLoss(Looked(student), EmbeddingSimilarity(vectors_for(6, dimension=9)), same_space=True)
+
+
 def test_a_vector_of_zeros_trains():
     """Prevents a gradient without bound, or NaN, from a text whose projection has no length."""
     student, teacher = vectors_for(3), vectors_for(3, seed=1)

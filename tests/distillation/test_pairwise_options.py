@@ -8,6 +8,7 @@ from fewshot.classifiers.loading import load_classifier
 from fewshot.classifiers.naive_bayes import NaiveBayesClassifier
 from fewshot.core.errors import InputError
 from fewshot.data.pool import open_pool
+from fewshot.distillation import pairwise as pairwise_module
 from fewshot.distillation import task as task_module
 from fewshot.distillation.pairwise import DistillationTrainer
 from fewshot.distillation.table_students import TABLE_STUDENTS
@@ -241,3 +242,21 @@ class TestPools:
         trainer = DistillationTrainer(teacher, "static", **FAST).fit(pool, gold * 20, ["login"] * 100)
         assert trainer.report_["n_gold"] == 100
         assert set(trainer.student_.predict(gold)) == {"login"}
+
+
+@pytest.mark.parametrize("student", ["layers:2", "width:16"])
+def test_a_part_of_the_teacher_stays_in_its_space(teacher, tiny_encoder, pool, student, monkeypatch):
+    """Prevents a learnt projection between spaces that are one, and none between spaces that are two."""
+    made = []
+    original = pairwise_module.make_similarity_loss
+    monkeypatch.setattr(
+        pairwise_module, "make_similarity_loss", lambda *a, **k: made.append(original(*a, **k)) or made[-1]
+    )
+    trainer = DistillationTrainer(
+        teacher, student, loss={"cosine": 1, "match": 1}, steps=60, batch_size=16, learning_rate=3e-3
+    ).fit(pool)
+    (loss,) = made
+    assert (loss.parts[1].projection is None) == (student == "layers:2")
+    ours, theirs = trainer.student_.encoder_.encode(pool), tiny_encoder.encode(pool)
+    if student == "layers:2":
+        assert np.mean((ours * theirs).sum(axis=1)) > 0.98
