@@ -46,8 +46,8 @@ class EmbeddingMatchLoss(PairLoss):
     Notes
     -----
     As the hints of FitNets (Romero et al. 2015, arXiv:1412.6550), at the last layer. A projection that learns lets the
-    student's space drift by any linear map, and cosines with it: with ``cosine=1,match=1`` the correlation of cosines
-    of a ``layers:3`` student on held-out texts of Emotion was 0.901 with it and 0.919 without (0.89 by ``cosine``).
+    student's space drift by any linear map, and cosines with it: on held-out texts of Emotion ``cosine=1,match=1``
+    raised the correlation of a ``layers:3`` student's cosines from 0.889 to 0.901 with it, from 0.897 to 0.916 without.
     """
 
     targets: EmbeddingSimilarity
