@@ -43,9 +43,10 @@ def distill(
     steps: int | None,
     random_state: int,
     encoder: str | None = None,
+    loss: str | dict[str, float] = "cosine",
 ) -> DistillationTrainer:
-    """Distil with the defaults, and return the trainer; 0 steps give the undistilled student and its head."""
-    options = {} if encoder is None else {"encoder": encoder}
+    """Distil, and return the trainer; 0 steps give the undistilled student and its head."""
+    options: dict[str, Any] = {"loss": loss} | ({} if encoder is None else {"encoder": encoder})
     trainer = DistillationTrainer(teacher, student, steps=steps, targets=store, random_state=random_state, **options)
     return trainer.fit(pool) if labeled is None else trainer.fit(pool, labeled.texts, labeled.labels)
 

@@ -12,6 +12,7 @@ ACCURACY_COLUMNS = {
     "teacher": "teacher",
     "layers:3, before": "layers_3_before",
     "layers:3": "layers_3",
+    "layers:3, match": "layers_3_match",
     "static, before": "static_before",
     "static": "static",
     "static:conv": "static_conv",
