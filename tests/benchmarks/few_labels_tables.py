@@ -28,6 +28,11 @@ PAIRS = {
 """What each method that extends another one is held against."""
 
 GOALS = ("look-up", "copies, Naive Bayes", "adapted encoder, fine-tuned", "UDA", "self-training", "zero-shot")
+WITHOUT_TRAINING = tuple(
+    name for name in CONTENDERS if name.startswith(("zero-shot-embedding", "naive-bayes", "knn", "linear-probe"))
+)
+"""Contenders whose encoder stays as it is, which take seconds; an adapted one was trained."""
+
 TITLES = {name: NAMES.get(name, name) for name in SETS} | {
     "go_emotions_8": "GoEmotions, 8 labels",
     "nlbse24_issues": "NLBSE'24 issues",
@@ -66,6 +71,25 @@ def table_means(result: Result) -> str:
     ]
     rows += [{"method": name, **dict.fromkeys(rows[0], "not measured")} | {"method": name} for name in NOT_MEASURED]
     return markdown_table(rows)
+
+
+def table_when(result: Result) -> str:
+    """Return what is ahead by labels a class: over all methods, and over those that train no encoder."""
+    rows = []
+    for size, found in ((str(size), result["means"].get(str(size))) for size in SIZES):
+        if found is None:
+            continue
+        ranked = sorted(found["methods"], key=lambda name: -found["methods"][name])
+        quick = next((name for name in ranked if name in WITHOUT_TRAINING), "")
+        columns = {"ahead": ranked[0], "next": ranked[1], "ahead of those that train no encoder": quick}
+        shown = {column: _placed(name, found) for column, name in columns.items()}
+        rows.append({"labels a class": size, **shown, "sets": found["sets"]})
+    return markdown_table(rows)
+
+
+def _placed(name: str, found: Mapping[str, Any]) -> str:
+    first = found["first"].get(name, 0)
+    return f"`{name}` {_percent(found['methods'][name])}" + (f", first on {first}" if first else "")
 
 
 def table_sets(result: Result) -> str:
@@ -156,7 +180,12 @@ def _means(cells: Cells, options: Options) -> dict[str, Any]:
                     found.setdefault(contender, []).append(float(np.mean([of[seed] for seed in common])))
         if found:
             n_sets = len(next(iter(found.values())))
-            by_size[str(size)] = {"sets": n_sets, "methods": {of: float(np.mean(few)) for of, few in found.items()}}
+            best = [max(found, key=lambda of, at=at: found[of][at]) for at in range(n_sets)]
+            by_size[str(size)] = {
+                "sets": n_sets,
+                "methods": {of: float(np.mean(few)) for of, few in found.items()},
+                "first": {of: best.count(of) for of in found if of in best},
+            }
     return by_size
 
 

@@ -19,7 +19,14 @@ from tests.benchmarks.distillation_tables import (
     table_zero_shot,
 )
 from tests.benchmarks.estimate_coverage import table_coverage
-from tests.benchmarks.few_labels_tables import table_inference, table_look_up, table_means, table_pairs, table_sets
+from tests.benchmarks.few_labels_tables import (
+    table_inference,
+    table_look_up,
+    table_means,
+    table_pairs,
+    table_sets,
+    table_when,
+)
 from tests.benchmarks.forecast import table_forecasts
 from tests.benchmarks.production_tables import table_models, table_pruned, table_reached
 from tests.benchmarks.teacher_tables import table_accuracy, table_goals, table_time
@@ -101,6 +108,7 @@ TABLES = {
     "few_labels_means": of_result("few_labels", table_means),
     "few_labels_pairs": of_result("few_labels", table_pairs),
     "few_labels_sets": of_result("few_labels", table_sets),
+    "few_labels_when": of_result("few_labels", table_when),
     "few_labels_nli": of_result("few_labels_nli", table_inference),
     "estimate_coverage": of_result("estimate_coverage", table_coverage),
     "forecast": of_result("forecast", table_forecasts),
