@@ -21,7 +21,7 @@ from fewshot.classifiers.resumable import Resumable
 from fewshot.classifiers.templates import (
     TOLERATED_LOSS,
     Examples,
-    check_label_words,
+    check_descriptions,
     check_templates,
     help_of_sentences,
     keyed_by_class,
@@ -77,9 +77,9 @@ class SetFitClassifier(Resumable, HeadClassifier):
     templates : "auto", None, str or sequence of str, default="auto"
         Sentences such as ``"This text is about {}."`` that make examples of the class names. ``"auto"`` uses that one
         unless cross-validation on the frozen encoder says that it does harm.
-    label_words : mapping of label to str, optional
-        What a class is called in templates; default: its name. A class that is named here and has no text is learnt
-        from its words alone.
+    label_words : mapping of label to str or sequence of str, optional
+        What a class is called in templates, of several texts the first; default: its name. A class that is named here
+        and has no text is learnt from its words alone.
     head : {"auto", "logistic", "prototype", "knn", "joint"}, default="auto"
         ``"auto"`` keeps logistic regression unless prototypes or neighbours are clearly better on held-out labels;
         ``"joint"`` trains a linear head together with the encoder.
@@ -142,7 +142,7 @@ class SetFitClassifier(Resumable, HeadClassifier):
         learning_rate: float = 2e-4,
         accumulation: int = 1,
         templates: str | Sequence[str] | None = "auto",
-        label_words: Mapping[Any, str] | None = None,
+        label_words: Mapping[Any, str | Sequence[str]] | None = None,
         head: str = "auto",
         class_weight: str | None = None,
         folds: int = 2,
@@ -277,7 +277,7 @@ class SetFitClassifier(Resumable, HeadClassifier):
         if self.class_weight not in CLASS_WEIGHTS:
             raise InputError(f"class_weight must be None or 'balanced', got {self.class_weight!r}")
         check_templates(self.templates)
-        check_label_words(self.label_words)
+        check_descriptions(self.label_words)
         find_augmentations(self.augment, device=self.device)
         if self.head not in HEADS:
             raise InputError(

@@ -116,15 +116,17 @@ def check_templates(templates: Any) -> tuple[str, ...]:
     return tuple(templates)
 
 
-def words_of(space: LabelSpace, label_words: Mapping[Label, str] | None = None) -> list[str]:
+def words_of(space: LabelSpace, label_words: Mapping[Label, str | Sequence[str]] | None = None) -> list[str]:
     """Return what each class is called in a sentence: its words, else its name with ``_`` and ``-`` as spaces.
+
+    Of several descriptions it is the first.
 
     Examples
     --------
-    >>> words_of(LabelSpace(("LOC", "card_lost"), False), {"LOC": "a place"})
+    >>> words_of(LabelSpace(("LOC", "card_lost"), False), {"LOC": ["a place", "a country"]})
     ['a place', 'card lost']
     """
-    given = label_words or {}
+    given = {name: words if isinstance(words, str) else words[0] for name, words in (label_words or {}).items()}
     return [str(given.get(name, str(name).replace("_", " ").replace("-", " "))).strip() for name in space.classes]
 
 

@@ -52,6 +52,10 @@ def compare(
             "[default: paraphrase-mpnet-base-v2]."
         ),
     ] = None,
+    label_words: Annotated[
+        str | None,
+        typer.Option(help="JSON file: class → a text or several that say what it means; zero-shot and setfit read it."),
+    ] = None,
     out: Annotated[str, typer.Option(help="Folder for results; an interrupted run in it goes on.")] = "runs/compare",
     budget: Annotated[
         str | None, typer.Option(help="Begin no cell after this time, such as 30m or 1h30m; run again to go on.")
@@ -92,6 +96,7 @@ def compare(
         "encoder": encoder,
         "pool_sizes": options.numbers("--pool-sizes", pool_sizes),
         "folds": folds,
+        "label_words": label_words,
         "device": device,
         "seed": seed,
     }
@@ -118,7 +123,11 @@ def compare(
     best = max((row for row in comparison.summary if row["macro_f1_mean"] is not None), key=_rank, default=None)
     options.finish(
         f"{len(comparison.rows) - failed} cells done, {failed} failed. Report: {out}/report.html"
-        + (f". Next: {_next_command(labeled, best, comparison.pool_sources, how)}" if best else ""),
+        + (
+            f". Next: {_next_command(labeled, best, comparison.pool_sources, how, settings.label_words)}"
+            if best
+            else ""
+        ),
         {"out": out, "cells": len(comparison.rows), "failed": failed, "summary": comparison.summary},
         as_json=as_json,
     )
@@ -183,7 +192,9 @@ _COLUMNS = {
 }
 
 
-def _next_command(labeled: str, best: dict[str, Any], pools: dict[Any, Any], how: "Reading") -> str:
+def _next_command(
+    labeled: str, best: dict[str, Any], pools: dict[Any, Any], how: "Reading", label_words: Any = None
+) -> str:
     """Return how to train what came out best; with an adapted encoder, how to adapt that first."""
     from fewshot.recipes.methods import find_method
     from fewshot.recipes.sources import Reading
@@ -194,7 +205,9 @@ def _next_command(labeled: str, best: dict[str, Any], pools: dict[Any, Any], how
         of_pool = Reading(text=how.text, encoding=how.encoding).flags()
         return shlex.join(["fewshot", "adapt", str(pool), *encoder, *of_pool, "--out", "runs/adapted"])
     unlabeled = [] if pool is None else ["--unlabeled", str(pool)]
-    words = ["fewshot", "train", labeled, "--method", best["method"], *encoder, *unlabeled]
+    reads = isinstance(label_words, str) and find_method(best["method"])[0].reads_words
+    described = ["--label-words", str(label_words)] if reads else []
+    words = ["fewshot", "train", labeled, "--method", best["method"], *encoder, *unlabeled, *described]
     return shlex.join([*words, *how.flags(), "--out", "runs/teacher"])
 
 

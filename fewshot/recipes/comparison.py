@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.core.artifacts import fingerprint
+from fewshot.classifiers.templates import check_descriptions, keyed_by_class
+from fewshot.core.artifacts import fingerprint, read_json
 from fewshot.core.config import change_settings
-from fewshot.core.errors import InputError
+from fewshot.core.errors import InputError, did_you_mean
 from fewshot.core.versions import library_versions
 from fewshot.data.labels import LabelSpace
 from fewshot.encoders.base import Encoder
@@ -62,6 +63,9 @@ class CompareSettings:
         Without a test set: cross-validate with so many folds, dealt anew for each seed. 0 holds out a part once, and so
         does the default, which warns where fewer than 100 texts are held out. Folds are not taken unasked: they cost so
         many times the trainings, and their results are others than those that a folder may hold.
+    label_words : str, Path or mapping, optional
+        What classes mean, for methods that read it (zero-shot, SetFit, its students): a JSON file, or its content, of
+        names to a text or several; SetFit takes the first.
     device : str, optional
     test_size : float, default 0.33
         Share of the labelled texts that is held out where there are neither test set nor folds.
@@ -76,6 +80,7 @@ class CompareSettings:
     encoder: str | tuple[str, ...] = DEFAULT_TEACHER
     pool_sizes: tuple[int, ...] | None = None
     folds: int | None = None
+    label_words: str | Mapping[str, Any] | None = None
     device: str | None = None
     test_size: float = 0.33
     seed: int = 0
@@ -163,6 +168,7 @@ def compare_methods(
     seeds = range(settings.seed, settings.seed + settings.seeds)
     options = {name: getattr(settings, name) for name in ("folds", "test_size", "pool_sizes")}
     texts = read_compared(labeled, test, _pools_of(unlabeled), reading=reading, seeds=seeds, **options)
+    words = _words(settings.label_words, texts)
     if settings.slices is None:
         settings = dataclasses.replace(settings, slices=texts.usual_sizes(seeds, total=settings.total))
     sizes = settings.slices or ()
@@ -177,7 +183,7 @@ def compare_methods(
     with store.locked():
         encoders = open_encoders(needed, device=settings.device)
         _embed(encoders, texts, draws)
-        ring = _ring(chosen, sizes, draws, texts, settings, encoders, Costing.within(seconds, store.folder))
+        ring = _ring(chosen, sizes, draws, texts, settings, encoders, Costing.within(seconds, store.folder), words)
         cells = [entry.cell for entry in ring.entries]
         first = next(iter(encoders.values()), None)
         tally = Tally(texts, draws, cells, store, dataclasses.asdict(settings), left_out, encoder=first, used=used)
@@ -197,6 +203,25 @@ def compare_methods(
                 "command goes on with them"
             )
         return tally.write(rows)
+
+
+def _words(given: Any, texts: ComparedTexts) -> dict[Any, Any] | None:
+    """Return what classes mean, by name, if that is told; a note names what is described and no class here."""
+    if given is None:
+        return None
+    described = read_json(given) if isinstance(given, (str, Path)) else given
+    check_descriptions(described)
+    classes = LabelSpace.of(texts.labeled.labels, warn=False).classes
+    names = [str(name) for name in classes]
+    words = {str(name): told for name, told in described.items()}
+    others = [name for name in words if name not in names]
+    if others:
+        hint = did_you_mean(others[0], names)
+        told = f"label_words describes {', '.join(map(repr, others))}, which no labelled text has.{hint}"
+        if len(others) == len(words):
+            raise InputError(told)
+        texts.notes.append(told)
+    return keyed_by_class(words, classes)
 
 
 def _chosen(methods: Sequence[str], sizes: Sequence[int], *, has_pool: bool) -> tuple[list[str], dict[str, str]]:
@@ -268,6 +293,7 @@ def _ring(
     settings: CompareSettings,
     encoders: Mapping[str, Encoder],
     costing: Costing,
+    label_words: Mapping[Any, Any] | None,
 ) -> Ring:
     """Say who meets which slice; adapted encoders are kept in the comparison's folder."""
     parent = costing.folder / "adapted"
@@ -285,5 +311,6 @@ def _ring(
         device=settings.device,
         folds=texts.folds,
         costing=costing,
+        label_words=label_words,
     )
     return enter(chosen, sizes, draws, texts, ring, first_seed=settings.seed)

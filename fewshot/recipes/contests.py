@@ -54,6 +54,8 @@ class Ring:
         Which of the test texts a cell is judged on, in a cross-validation.
     costing : Costing, optional
         What contestants cost to use is measured so.
+    label_words : mapping, optional
+        What classes mean, for methods that read descriptions.
     """
 
     entries: Sequence[Entry]
@@ -65,6 +67,7 @@ class Ring:
     device: str | None = None
     folds: Folds | None = None
     costing: Costing | None = None
+    label_words: Mapping[Any, Any] | None = None
 
     def contests(self) -> list[Contest]:
         """Return the contests, in the order of the entries."""
@@ -74,7 +77,9 @@ class Ring:
     def _make(self, cell: Cell) -> Any:
         encoder, pool = self.encoders.get(cell.encoder), [] if cell.pool is None else self.pools[cell.pool]
         adapted = self.adapted.get((cell.encoder, cell.pool))
-        around = Surroundings(encoder, pool, self.device, cell.seed, self.space, adapted=adapted)
+        around = Surroundings(
+            encoder, pool, self.device, cell.seed, self.space, adapted=adapted, label_words=self.label_words
+        )
         return make_classifier(cell.method, around)
 
 
@@ -142,6 +147,7 @@ class _Known:
         self._no_pool = fingerprint([])
         self._adapted = f"adapted {first_seed}"
         self._space = repr(ring.space)
+        self._words = [] if not ring.label_words else [repr(sorted(ring.label_words.items(), key=repr))]
         self._folders: dict[str, str] = {}
 
     def test(self, draw: Draw) -> list[str]:
@@ -154,6 +160,7 @@ class _Known:
         facts += [self._no_pool if pool is None else self._pools[pool]] if method.uses_pool else []
         facts += [self._adapted] if method.adapts else []
         facts += [self._space] if not method.needs_labels else []
+        facts += self._words if method.reads_words else []
         if argument and Path(argument).is_dir():
             if argument not in self._folders:
                 self._folders[argument] = folder_fingerprint(argument)

@@ -1,7 +1,7 @@
 """What a row of the table of methods says, and what a method may draw on."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fewshot.data.labels import LabelSpace
@@ -27,6 +27,8 @@ class Surroundings:
         can.
     adapted : callable, optional
         ``adapted()`` gives the encoder adapted to the pool, made at the first call; only for methods that use it.
+    label_words : mapping, optional
+        What classes mean, by name: a text or several; only for methods that read descriptions.
     """
 
     encoder: Encoder | None
@@ -36,6 +38,7 @@ class Surroundings:
     space: LabelSpace | None = None
     augment: str | None = None
     adapted: Callable[[], Encoder] | None = None
+    label_words: Mapping[Any, Any] | None = None
 
     @property
     def names(self) -> dict[str, Any]:
@@ -72,6 +75,8 @@ class Method:
         Rank of how long it trains; cheap methods are run first.
     augments : bool
         Whether it can learn from copies of the labelled texts; then ``NAME+augment`` is a method, too.
+    reads_words : bool
+        Whether it reads descriptions of the classes.
     lacks : callable
         ``lacks(argument)`` gives the reason, if any, for which ``all-applicable`` is to leave it out.
     """
@@ -85,6 +90,7 @@ class Method:
     adapts: bool = False
     needs_labels: bool = True
     augments: bool = False
+    reads_words: bool = False
     cost: int = 1
     lacks: Callable[[str], str | None] = lambda argument: None
 

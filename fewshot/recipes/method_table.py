@@ -39,7 +39,11 @@ def _setfit(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.setfit import SetFitClassifier
 
     return SetFitClassifier(
-        around.encoder, augment=around.augment, device=around.device, random_state=around.random_state
+        around.encoder,
+        label_words=around.label_words,
+        augment=around.augment,
+        device=around.device,
+        random_state=around.random_state,
     )
 
 
@@ -111,7 +115,9 @@ def _zero_shot_embedding(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.zero_shot_embedding import ZeroShotEmbeddingClassifier
     from fewshot.recipes.pool_methods import WithPool
 
-    classifier = ZeroShotEmbeddingClassifier(around.encoder, device=around.device, **around.names)
+    classifier = ZeroShotEmbeddingClassifier(
+        around.encoder, label_words=around.label_words, device=around.device, **around.names
+    )
     if not around.pool:
         return classifier
     n = min(len(around.pool), CENTERING_TEXTS)
@@ -122,7 +128,8 @@ def _zero_shot_embedding(argument: str, around: Surroundings) -> Any:
 def _zero_shot_nli(argument: str, around: Surroundings) -> Any:
     from fewshot.classifiers.zero_shot_nli import DEFAULT_NLI_MODEL, ZeroShotNLIClassifier
 
-    return ZeroShotNLIClassifier(argument or DEFAULT_NLI_MODEL, device=around.device, cache=True, **around.names)
+    options: dict[str, Any] = {"label_words": around.label_words, "device": around.device, **around.names}
+    return ZeroShotNLIClassifier(argument or DEFAULT_NLI_MODEL, cache=True, **options)
 
 
 def _lacks_nli_model(argument: str) -> str | None:
@@ -167,6 +174,7 @@ METHODS: tuple[Method, ...] = (
         uses_pool=True,
         may_lack_pool=True,
         needs_labels=False,
+        reads_words=True,
     ),
     Method(
         "zero-shot-nli[:]",
@@ -174,10 +182,18 @@ METHODS: tuple[Method, ...] = (
         _zero_shot_nli,
         uses_encoder=False,
         needs_labels=False,
+        reads_words=True,
         cost=2,
         lacks=_lacks_nli_model,
     ),
-    Method("setfit", "contrastive training of the encoder, then logistic regression", _setfit, augments=True, cost=2),
+    Method(
+        "setfit",
+        "contrastive training of the encoder, then logistic regression",
+        _setfit,
+        augments=True,
+        reads_words=True,
+        cost=2,
+    ),
     Method(
         "fine-tune",
         "the encoder's transformer and a new head, trained together on the labels",
@@ -227,6 +243,7 @@ METHODS: tuple[Method, ...] = (
         _distilled,
         uses_pool=True,
         augments=True,
+        reads_words=True,
         cost=3,
     ),
 )

@@ -102,6 +102,8 @@ def test_a_token_table_cannot_be_taught(tiny_static, single):
         ({"margin": 3.0, "loss": "triplet"}, "margin must be"),
         ({"templates": "no braces"}, "templates"),
         ({"label_words": {"billing": ""}}, "label_words"),
+        ({"label_words": {"billing": ["refund", ""]}}, "label_words"),
+        ({"label_words": {"billing": []}}, "label_words"),
         ({"label_words": {3: "three"}}, "labels mix"),
         ({"long_texts": "cut"}, "long_texts must be one of"),
         ({"max_length": 0}, "max_length"),
@@ -246,6 +248,18 @@ def test_words_of_integer_classes_survive_saving(tiny_folder, single_int, tmp_pa
     again = load_classifier(tmp_path / "m", device="cpu")
     assert again.label_words == {7: "refund invoice", 30: "password account"}
     assert again.fit(single_int.texts, single_int.labels).classes_.tolist() == [-1, 7, 30]
+
+
+def test_of_several_descriptions_it_takes_the_first(tiny_folder, single, tmp_path):
+    """Prevents one file of descriptions from serving zero-shot methods alone, and a model that cannot be opened."""
+    options = {"encoder": str(tiny_folder), "steps": 2, "templates": "{}", "folds": 0}
+    several, one = (
+        SetFitClassifier(**options, label_words={"billing": words}).fit(single.texts, single.labels)
+        for words in (["refund invoice", "money"], "refund invoice")
+    )
+    np.testing.assert_array_equal(several.predict_proba(single.texts), one.predict_proba(single.texts))
+    several.save(tmp_path / "m")
+    assert load_classifier(tmp_path / "m", device="cpu").label_words == {"billing": ["refund invoice", "money"]}
 
 
 def test_micro_batches_take_the_same_number_of_steps(tiny_encoder, single):

@@ -17,8 +17,10 @@ from typer.testing import CliRunner
 import fewshot.classifiers.folder as folder_module
 from fewshot.classifiers.linear_probe import LinearProbeClassifier
 from fewshot.classifiers.trainings import Trainings
+from fewshot.cli.compare import _next_command as next_command
 from fewshot.cli.main import VERBS, app, main
 from fewshot.data.readers import read_rows
+from fewshot.recipes.sources import Reading
 from tests.jobs import job_server
 
 WORDS = {
@@ -508,10 +510,14 @@ def test_class_names_alone(desk: Path, tiny_nli: Path) -> None:
         assert answer["label"] in words
     done = run(
         *("compare", "things.csv:train", "--methods", "knn,zero-shot-embedding", "--slices", "0,2", "--seeds", "1"),
-        *("--encoder", "encoder", "--out", "unlearned", "--json"),
+        *("--encoder", "encoder", "--label-words", "described.json", "--out", "unlearned", "--json"),
         folder=desk,
     )
     assert (last_json(done)["cells"], last_json(done)["failed"]) == (3, 0)
+    best = {"method": "zero-shot-embedding", "encoder": "encoder", "pool": None}
+    told = next_command("things.csv:train", best, {}, Reading(), "described.json")
+    assert "--label-words described.json" in told
+    assert "--label-words" not in next_command("things.csv", best | {"method": "knn"}, {}, Reading(), "described.json")
     assert "left out knn: at slice 0, where there is no label to learn from" in done.stderr
 
 

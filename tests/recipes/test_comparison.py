@@ -210,6 +210,51 @@ def test_without_labels_the_names_are_those_of_the_labelled_texts(tmp_path: Path
     assert [row["n_train"] for row in done.rows] == [0] * 4
 
 
+def test_what_classes_mean_is_told_to_those_that_read_it(tmp_path: Path, tiny_topical, tiny_nli) -> None:
+    """Prevents a comparison that judges zero-shot methods by codes, and old results where the words are others."""
+    texts = [f"{word} {number}" for number in range(6) for word in ("refund", "parcel", "password")]
+    codes = ["C1", "C2", "C3"]
+    rows = TextData(texts, codes * 6, multi_label=False, rows=list(range(18)))
+    test = TextData([f"my {text}" for text in texts], codes * 6, multi_label=False, rows=list(range(18)))
+    words = {"C1": ["billing invoice", "refund"], "C2": "parcel", "C3": "password"}
+    (tmp_path / "words.json").write_text(json.dumps(words))
+    reading = ("zero-shot-embedding", f"zero-shot-nli:{tiny_nli}")
+    options = FAST | {"methods": ("naive-bayes", *reading), "slices": (0, 3), "seeds": 1, "device": "cpu"}
+
+    def compared(**more):
+        return compare_methods(rows, test, out=tmp_path / "out", encoder=tiny_topical, **options | more)
+
+    def cells() -> set[str]:
+        return {path.name for path in (tmp_path / "out" / "cells").glob("*.json")}
+
+    bare = compared()
+    before = cells()
+    told = compared(label_words=str(tmp_path / "words.json"))
+    accuracies = [{row["method"]: row["accuracy"] for row in done.rows if not row["slice"]} for done in (bare, told)]
+    assert accuracies[1]["zero-shot-embedding"] == 1.0 > accuracies[0]["zero-shot-embedding"]
+    assert len(cells() - before) == 4  # each of two methods on both slices; Naive Bayes stands as it is
+    assert compared(label_words=words).rows == told.rows
+    assert compared(label_words=words | {"C1": "refund"}).rows != told.rows
+    with pytest.raises(InputError, match=r"label_words describes 'C4', which no labelled text has\. Did you mean"):
+        compared(label_words={"C4": "else"})
+    assert "label_words describes 'C9', which no labelled text has" in " ".join(
+        compared(label_words=words | {"C9": "else"}).notes
+    )
+    with pytest.raises(InputError, match="must be a text that is not empty"):
+        compared(label_words={"C1": ["refund", ""]})
+
+
+def test_numbers_are_described_by_the_words_of_a_file(tmp_path: Path, tiny_topical) -> None:
+    """Prevents a class that is a number from missing the words that JSON keeps under a text."""
+    texts = [f"{word} {number}" for number in range(4) for word in ("refund", "parcel")]
+    rows = TextData(texts, [7, 30] * 4, multi_label=False, rows=list(range(8)))
+    test = TextData([f"my {text}" for text in texts], [7, 30] * 4, multi_label=False, rows=list(range(8)))
+    options = FAST | {"methods": ("zero-shot-embedding",), "slices": (2,), "seeds": 1, "device": "cpu"}
+    words = {"7": ["refund", "invoice"], "30": "parcel"}
+    done = compare_methods(rows, test, out=tmp_path, encoder=tiny_topical, label_words=words, **options)
+    assert [(row["status"], row["accuracy"]) for row in done.rows] == [("ok", 1.0)]
+
+
 def test_a_model_that_was_trained_anew_in_its_folder_is_asked_anew(tmp_path: Path, tiny_topical, tiny_nli) -> None:
     """Prevents results of the model that lay in the folder before from standing for the one that lies there now."""
     shutil.copytree(tiny_nli, tmp_path / "nli")
