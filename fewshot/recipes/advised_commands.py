@@ -131,6 +131,7 @@ class Writer:
                 "--slices": ",".join(map(str, slices.sizes)),
                 "--total": slices.total,
                 "--folds": slices.folds if self.files.test is None else None,
+                "--label-words": self.files.label_words if any(map(_reads_words, methods)) else None,
                 "--seeds": seeds,
                 "--encoder": self.task.facts.encoding.name,
             },
@@ -145,7 +146,7 @@ class Writer:
             {
                 "--method": method,
                 "--encoder": self.task.facts.encoding.name,
-                "--label-words": self.files.label_words if method == "setfit" else None,
+                "--label-words": self.files.label_words if _reads_words(method) else None,
                 "--out": TEACHER,
             },
             self.reading.flags(),
@@ -173,6 +174,10 @@ class Writer:
 
 def _uses_pool(method: str) -> bool:
     return find_method(method)[0].uses_pool
+
+
+def _reads_words(method: str) -> bool:
+    return find_method(method)[0].reads_words
 
 
 def _line(words: list[str], flags: dict[str, Any], more: Sequence[str] = ()) -> str:

@@ -179,8 +179,7 @@ def advise(
     known = [suggestion for suggestion in decision.leaf.suggestions if suggestion.is_known]
     shown = known[:MOST_METHODS]
     slices = choose_slices(task)
-    trains_on = label_words if all(isinstance(text, str) for text in words.values()) else None  # one text a class
-    files = _files(labeled, unlabeled, test, trains_on)
+    files = _files(labeled, unlabeled, test, label_words)
     writer = None if files is None else Writer(files, task, reading, slices)
     return Advice(
         facts=task.facts,

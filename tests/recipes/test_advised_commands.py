@@ -52,6 +52,7 @@ def test_the_commands_are_parsed_as_they_are_meant():
     compare, train, *distil = [given for _, given in commands]
     assert (compare["test"], compare["methods"]) == ("it's.csv", "naive-bayes,setfit,linear-probe")
     assert not compare["unlabeled"], "none of these methods looks at a pool"
+    assert compare["label_words"] == "words.json"
     assert (train["method"], train["label_words"], train["out"]) == ("setfit", "words.json", "runs/teacher")
     assert [given["student"] for given in distil] == ["static", "layers:3"]
     assert all((given["teacher"], given["unlabeled"]) == (["runs/teacher"], "a pool.csv:rest") for given in distil)
@@ -70,6 +71,8 @@ def test_plain_files_need_no_flags():
     line = written(task_of(labeled_rows(16)), labeled="a.csv", methods=["linear-probe"])[1].line
     assert line.startswith("fewshot train a.csv --method linear-probe --encoder ")
     assert line.endswith(" --out runs/teacher")
+    described = written(task_of(labeled_rows(16)), methods=["linear-probe"], label_words="words.json")
+    assert not any("--label-words" in command.line for command in described), "neither reads words"
 
 
 def test_a_pool_inside_the_labelled_file_is_named_for_distilling():

@@ -66,14 +66,16 @@ def test_words_for_codes_change_the_advice(tmp_path):
     assert advise(rows, label_words=words, machine=LAPTOP).decision.leaf.key == "names-and-labels"
 
 
-def test_several_texts_a_class_are_words_too_but_no_training_takes_them(tmp_path):
-    """Prevents a refusal of the README's own form, and a command that would be refused."""
+def test_several_texts_a_class_are_words_too(tmp_path):
+    """Prevents a refusal of the README's own form, and a command in which the words are lost."""
     words, path = tmp_path / "words.json", tmp_path / "a.jsonl"
     words.write_text(json.dumps({"LOC": ["a place", "where"], "HUM": "a person", "NUM": "a number"}))
     path.write_text("\n".join(map(json.dumps, labeled_rows(2, ("LOC", "HUM", "NUM")))))
     advice = advise(str(path), label_words=str(words), machine=LAPTOP)
     assert advice.decision.leaf.key == "names-and-labels"
-    assert not any("--label-words" in command.line for command in advice.commands)
+    taught = [command.line for command in advice.commands if not command.line.startswith("fewshot distill")]
+    assert taught
+    assert all(f"--label-words {words}" in line for line in taught)
 
 
 def test_the_advice_is_written_whole(file, tmp_path):
