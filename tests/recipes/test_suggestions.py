@@ -87,9 +87,11 @@ def test_figures_of_few_labels_are_those_measured():
     setfit_2, setfit_4 = (means[size]["setfit"] for size in ("2", "4"))
     said = f"{setfit_2} % at 2 labels a class, {setfit_4} % at 4, where linear-probe has {probe_2} and {probe_4} %"
     assert said in suggestions.SETFIT_OF_FEW.basis
-    tuned, contrasted = ([means[size][name] for size in ("8", "16")] for name in ("fine-tune", "setfit"))
-    said = f"{tuned[0]} against setfit's {contrasted[0]} % at 8, {tuned[1]} against {contrasted[1]} % at 16"
-    assert said in suggestions.FINE_TUNE.basis
+    tuned, contrasted = ([means[size][name] for size in ("8", "16", "32", "64")] for name in ("fine-tune", "setfit"))
+    (tuned_8, *tuned), (contrasted_8, *contrasted) = tuned, contrasted
+    assert f"{tuned_8} against setfit's {contrasted_8} % at 8" in suggestions.FINE_TUNE.basis
+    for size, ours, theirs in zip(("16", "32", "64"), tuned, contrasted, strict=True):
+        assert f"{ours} against {theirs} % at {size}" in suggestions.FINE_TUNE.basis
     said = f"{means['64']['linear-probe']} % at 64 labels a class, where knn has {means['64']['knn']} %"
     assert said in suggestions.PROBE_OF_MANY.basis
     n_sets = {size: column["sets"] for size, column in results("few_labels")["means"].items()}
