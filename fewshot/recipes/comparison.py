@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.classifiers.templates import check_descriptions, keyed_by_class
-from fewshot.core.artifacts import fingerprint, read_json
+from fewshot.classifiers.templates import check_descriptions
+from fewshot.core.artifacts import fingerprint
 from fewshot.core.config import change_settings
 from fewshot.core.errors import InputError, did_you_mean
 from fewshot.core.versions import library_versions
@@ -23,6 +23,7 @@ from fewshot.evaluation.runner.compare import run_comparison
 from fewshot.evaluation.runner.contest import Cell
 from fewshot.evaluation.runner.pace import seconds_in
 from fewshot.evaluation.runner.store import ResultStore
+from fewshot.recipes.class_words import read_words, words_like
 from fewshot.recipes.compared_texts import ComparedTexts, Slices, read_compared
 from fewshot.recipes.contests import Ring, enter
 from fewshot.recipes.costs import Costing
@@ -80,7 +81,7 @@ class CompareSettings:
     encoder: str | tuple[str, ...] = DEFAULT_TEACHER
     pool_sizes: tuple[int, ...] | None = None
     folds: int | None = None
-    label_words: str | Mapping[str, Any] | None = None
+    label_words: str | Path | Mapping[str, Any] | None = None
     device: str | None = None
     test_size: float = 0.33
     seed: int = 0
@@ -209,19 +210,18 @@ def _words(given: Any, texts: ComparedTexts) -> dict[Any, Any] | None:
     """Return what classes mean, by name, if that is told; a note names what is described and no class here."""
     if given is None:
         return None
-    described = read_json(given) if isinstance(given, (str, Path)) else given
+    described = read_words(given)
     check_descriptions(described)
     classes = LabelSpace.of(texts.labeled.labels, warn=False).classes
-    names = [str(name) for name in classes]
-    words = {str(name): told for name, told in described.items()}
-    others = [name for name in words if name not in names]
+    words = words_like(described, classes)
+    others = [name for name in words if name not in classes]
     if others:
-        hint = did_you_mean(others[0], names)
+        hint = did_you_mean(str(others[0]), [str(name) for name in classes])
         told = f"label_words describes {', '.join(map(repr, others))}, which no labelled text has.{hint}"
         if len(others) == len(words):
             raise InputError(told)
         texts.notes.append(told)
-    return keyed_by_class(words, classes)
+    return {name: words[name] for name in classes if name in words}
 
 
 def _chosen(methods: Sequence[str], sizes: Sequence[int], *, has_pool: bool) -> tuple[list[str], dict[str, str]]:

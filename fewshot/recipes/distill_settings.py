@@ -96,7 +96,7 @@ class DistillSettings:
         """
         if Path(self.student).exists():
             return (self.student,)
-        return tuple(dict.fromkeys(part.strip() for part in self.student.split(",")))
+        return tuple(dict.fromkeys(part.strip() for part in self.student.split(",") if part.strip())) or (self.student,)
 
     def trainer_params(self) -> dict[str, Any]:
         """Return the arguments for the trainer that are given.

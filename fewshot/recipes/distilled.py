@@ -40,6 +40,15 @@ class DistilledClassifier(StandIn):
         """Raise :class:`~fewshot.core.errors.InputError` if a parameter of the teacher is out of its range."""
         self.teacher.check_params()
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the teacher's settings."""
+        return self.teacher.get_params(deep=deep)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set some of the teacher's settings; the student has none of its own here."""
+        self.teacher.set_params(**params)
+        return self
+
     def fit(self, texts: Sequence[str], labels: Sequence[Any], *, validation: Labeled | None = None) -> Self:
         """Fit the teacher, whose settings ``validation`` texts may choose, then the student."""
         teacher = clone(self.teacher).fit(texts, labels, validation=validation)

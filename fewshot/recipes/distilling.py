@@ -9,8 +9,10 @@ from fewshot.classifiers.folder import check_output
 from fewshot.core.artifacts import folder_bytes
 from fewshot.data.pool import Pool
 from fewshot.data.texts import TextData
+from fewshot.distillation.logit_teachers import open_logit_teacher, space_of
 from fewshot.distillation.logits import LogitDistillationTrainer
 from fewshot.distillation.pairwise import DistillationTrainer
+from fewshot.distillation.sequence_students import build_sequence_student
 from fewshot.distillation.students import check_student
 from fewshot.distillation.target_store import TargetStore
 from fewshot.distillation.vector_teacher import open_vector_teacher
@@ -175,13 +177,22 @@ def _space(make: Callable[[dict[str, Any]], Any], teacher: Any, settings: Distil
     space = default_space(make({}))
     if len(settings.students) == 1:
         return space.without(**known)
+    _check_each(teacher, settings)
     space = space.varying(student=settings.students).without(**known)
     check_students(space)
-    if not settings.by_logits:  # a misspelt one would cost the trials that draw it
-        encoder = open_vector_teacher(teacher, settings.encoder, settings.device).encoder_
-        for student in settings.students:
-            check_student(encoder, student)
     return space
+
+
+def _check_each(teacher: Any, settings: DistillSettings) -> None:
+    """Raise if a student among several cannot be made: it would cost the trials that draw it."""
+    if settings.by_logits:
+        with_scores = open_logit_teacher(teacher)
+        for student in settings.students:
+            build_sequence_student(with_scores, student, space_of(with_scores), device=settings.device)
+        return
+    encoder = open_vector_teacher(teacher, settings.encoder, settings.device).encoder_
+    for student in settings.students:
+        check_student(encoder, student)
 
 
 def _search(

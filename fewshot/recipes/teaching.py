@@ -3,21 +3,23 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.folder import check_output
 from fewshot.classifiers.loading import load_classifier
-from fewshot.core.artifacts import fingerprint, read_json
+from fewshot.core.artifacts import fingerprint
 from fewshot.core.errors import InputError, did_you_mean
-from fewshot.data.texts import TextData
+from fewshot.data.labels import LabelSpace
+from fewshot.data.texts import Label, TextData
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.cached import CachedEncoder, EmbeddingCache
 from fewshot.encoders.resolve import DEFAULT_TEACHER, load_encoder
 from fewshot.evaluation.charts.grid_plot import plot_knn_grid
 from fewshot.heads.votes import best_cell
+from fewshot.recipes.class_words import named_like, read_words, words_like
 from fewshot.recipes.estimating import Estimating
 from fewshot.recipes.making import Made, Workshop, check_alone, saved, settings_as_facts
 from fewshot.recipes.method import Method, Surroundings
@@ -130,12 +132,14 @@ class_weight, folds, augment, max_length, long_texts : optional
     device: str | None = None
     seed: int = 0
 
-    def classifier_params(self) -> dict[str, Any]:
-        """Return the parameters that are given, for the method's constructor."""
+    def classifier_params(self, classes: Sequence[Label] = ()) -> dict[str, Any]:
+        """Return the parameters that are given, for the method's constructor; they name classes as the labels do."""
         others = ("method", "encoder", "unlabeled", "search", "estimate", "estimate_pool", "device", "seed")
         given = {name: value for name, value in dataclasses.asdict(self).items() if name not in others}
         if self.label_words is not None:
-            given["label_words"] = read_json(self.label_words)
+            given["label_words"] = words_like(read_words(self.label_words), classes)
+        if isinstance(self.classes, (tuple, list)):  # else those who check it tell
+            given["classes"] = tuple(named_like(name, classes) for name in self.classes)
         params = {name: value for name, value in given.items() if value is not None}
         return params | ({"annealing": None} if self.annealing == "none" else {})
 
@@ -189,6 +193,7 @@ def train_classifier(
         _check_settings(settings)
     data, report = reading.load_clean(labeled)
     rows = require_labels(data)
+    params = settings.classifier_params(LabelSpace.of(rows.labels, warn=False).classes)
     estimating = Estimating(settings.estimate, _texts_of(settings.estimate_pool, reading))
     estimating.check(rows, updates=start_from is not None, searches=bool(settings.search))
     pool = _pool(settings, method, data, reading)
@@ -202,16 +207,16 @@ def train_classifier(
     resumed = workshop.told()
     searched = None
     if start_from is not None:
-        classifier = _updated(start_from, rows, settings, workshop)
+        classifier = _updated(start_from, rows, params, settings.device)
     else:
-        classifier, searched = _trained(settings, rows, judges, around, workshop)
+        classifier, searched = _trained(settings, params, rows, judges, around, workshop)
     seconds = round(time.perf_counter() - start, 1)
     facts: dict[str, Any] = {"texts": len(rows), "classes": len(classifier.classes_), "seconds": seconds}
     told = getattr(classifier, "report_", {})  # goes to the model card
     told["notes"] = [*(searched.notes if searched else []), *told.get("notes", []), *_language_notes(classifier, rows)]
     estimate = estimating.of_training(
         settings.method,
-        functools.partial(_unfitted, settings, settings.classifier_params(), around.remembering()),
+        functools.partial(_unfitted, settings, params, around.remembering()),
         classifier,
         rows,
         judged=bool(judges or searched or start_from),
@@ -303,13 +308,18 @@ def configured(classifier: Any, params: Mapping[str, Any], method: str) -> Any:
 
 
 def _trained(
-    settings: TrainSettings, rows: TextData, judges: TextData | None, around: Surroundings, workshop: Workshop
+    settings: TrainSettings,
+    params: dict[str, Any],
+    rows: TextData,
+    judges: TextData | None,
+    around: Surroundings,
+    workshop: Workshop,
 ) -> tuple[Any, SearchResult | None]:
     """Return a fitted classifier, and what a search for its settings found, where one was asked for."""
-    params, searched = settings.classifier_params(), None
+    searched = None
     if settings.search:
         searched = _search(settings, params, rows, around, workshop)
-        params |= searched.params
+        params = params | searched.params
     classifier = _unfitted(settings, params, around)
     _fit(classifier, rows, judges, workshop)
     return _learnt(classifier), searched
@@ -331,12 +341,11 @@ def _fit(classifier: Any, rows: TextData, judges: TextData | None, workshop: Wor
     classifier.fit(rows.texts, rows.labels, **options)
 
 
-def _updated(folder: str | Path, rows: TextData, settings: TrainSettings, workshop: Workshop) -> TextClassifier:
-    classifier = load_classifier(folder, device=settings.device)
+def _updated(folder: str | Path, rows: TextData, params: Mapping[str, Any], device: str | None) -> TextClassifier:
+    classifier = load_classifier(folder, device=device)
     if not hasattr(classifier, "update"):
         raise InputError(f"{str(folder)!r} holds a {classifier.kind!r} classifier; --from takes a setfit one")
-    given = settings.classifier_params()
-    return configured(classifier, given, classifier.kind).update(rows.texts, rows.labels)
+    return configured(classifier, params, classifier.kind).update(rows.texts, rows.labels)
 
 
 def _search(

@@ -207,6 +207,7 @@ def test_a_share_is_told_where_enough_texts_tell_it(key, capsys):
         ({"student": "static,layers:2"}, "names 2 students, static,layers:2; give one, or --search N"),
         ({"student": "static,layers:2", "search": 2}, "all token tables or all transformers in one search"),
         ({"student": "layers:1,layers:9", "search": 2}, "the teacher has 4 layers"),
+        ({"student": "static,layrs:2", "search": 2}, "got 'layrs:2'. Did you mean"),
         ({"alpha": 0.3}, "--alpha belongs to losses such as kl"),
         ({"loss": "cosine=much"}, "loss must be names with weights"),
         ({"loss": "kosine"}, "Did you mean 'cosine'"),
@@ -245,6 +246,26 @@ def test_a_search_among_students(desk, tmp_path):
     assert made.facts["student"] in ("layers:1", "layers:3")
     n_layers = int(made.facts["student"].partition(":")[2])
     assert len(made.classifier.encoder_.model[0].auto_model.encoder.layer) == n_layers
+
+
+def test_a_misspelt_student_of_logits_is_told_before_the_search(desk, tmp_path, tiny_folder):
+    """Prevents a name that is found wrong when a trial draws it, after trainings that it makes worthless."""
+    pytest.importorskip("optuna")
+    settings = DistillSettings(
+        student=f"{tiny_folder},layrs:2", loss="kl", search=2, steps=2, targets=str(tmp_path / "targets")
+    )
+    with pytest.raises(InputError, match=r"got 'layrs:2'.*Did you mean"):
+        distill_classifier(desk / "teacher", desk / "pool.csv", out=tmp_path / "out", settings=settings)
+    assert not (tmp_path / "targets").exists()
+
+
+@pytest.mark.parametrize(
+    ("student", "students"),
+    [("static,", ("static",)), (" static , static", ("static",)), (",", (",",)), ("", ("",))],
+)
+def test_commas_between_students(student, students):
+    """Prevents a comma too many from naming a student without a name."""
+    assert DistillSettings(student=student).students == students
 
 
 def test_a_classifiers_curve_is_drawn(desk, tmp_path, tiny_folder):
