@@ -124,8 +124,8 @@ _LIKENESS = Question(
 _FEW_LABELS = Question(
     "pool",
     "How many unlabelled texts?",
-    f"{SMALL_POOL} is the smallest pool that was measured; at {LARGE_POOL:,} a token table was about 2 points behind "
-    "its teacher on AG News and Emotion (distillation.json).",
+    f"{SMALL_POOL} is the smallest pool that was measured; at {LARGE_POOL:,} a token table was about 1 point behind "
+    "its teacher on AG News, about 4 on Emotion (distillation.json).",
     lambda facts: f"{facts.n_pool:,}",
     (
         Branch(f"under {SMALL_POOL}", lambda facts: facts.n_pool < SMALL_POOL, _CLASSES),

@@ -163,13 +163,13 @@ def test_figures_of_the_main_job_are_those_measured():
 @pytest.mark.parametrize(
     ("name", "pool", "student", "said", "low", "high"),
     [
-        ("ag_news", 50, "layers_3", "about 1 point behind", 0.5, 2),
-        ("trec", 50, "layers_3", "about 12 on TREC", 8, 16),
-        ("trec", 5000, "static", "about 11 points behind on the questions of TREC", 7, 15),
-        ("trec", 5000, "static_conv", "about 4 points behind on the questions of TREC", 2, 6),
-        ("ag_news", 5000, "static_conv", "less than 1 on AG News", -2, 1),
-        ("ag_news", 1000, "static", "about 2 points behind", 1, 3),
-        ("emotion", 1000, "static", "on AG News and Emotion", 1, 3),
+        ("ag_news", 50, "layers_3", "less than 1 point behind the teacher on AG News", -2, 1),
+        ("trec", 50, "layers_3", "about 11 on TREC", 9, 13),
+        ("trec", 5000, "static", "about 8 points behind on the questions of TREC", 6, 10),
+        ("trec", 5000, "static_conv", "about 3 points behind on the questions of TREC", 2, 4),
+        ("ag_news", 5000, "static_conv", "less than 1 on AG News, five", -2, 1),
+        ("ag_news", 1000, "static", "about 1 point behind its teacher on AG News", 0.5, 2),
+        ("emotion", 1000, "static", "about 4 on Emotion", 3, 5),
     ],
 )
 def test_rough_figures_of_distillation_hold(name, pool, student, said, low, high):
